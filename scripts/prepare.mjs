@@ -1,0 +1,19 @@
+// Builds after `npm install`. Where the compiler was left out on purpose (--omit=dev, --omit=optional, production) the
+// install must not fail: the launcher then says what is missing.
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const compiler = `${root}node_modules/typescript/bin/tsc`;
+const platform = `${root}node_modules/@typescript/typescript-${process.platform}-${process.arch}`;
+if (!existsSync(compiler) || !existsSync(platform)) {
+  process.stderr.write('meshtail: not built, the TypeScript compiler is not installed\n');
+  process.exit(0);
+}
+rmSync(`${root}dist`, { recursive: true, force: true });
+const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.json'], {
+  cwd: root,
+  stdio: 'inherit',
+});
+process.exit(status ?? 1);
