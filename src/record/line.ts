@@ -1,0 +1,17 @@
+/** A line as bytes: `bytes[start, end)`, without its newline. Strings are made late and only where wanted. */
+export interface Line {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A line made of text, for callers that hold a string (`explain`, tests). */
+export function lineOf(text: string): Line {
+  const bytes = Buffer.from(text);
+  return { bytes, start: 0, end: bytes.length };
+}
+
+/** The line as text; bytes that are not UTF-8 become U+FFFD. */
+export function textOf(line: Line): string {
+  return line.bytes.toString('utf8', line.start, line.end);
+}

@@ -1,0 +1,175 @@
+import {
+  FIELDS,
+  NUMERIC_FIELDS,
+  SLOT,
+  type AccessRecord,
+  type FieldName,
+  type Json,
+} from './access-record.js';
+import { boundedCache } from './bounded-cache.js';
+import type { Line } from './line.js';
+import type { Origin } from './origin.js';
+import { parseFlags, type FlagSet } from './response-flags.js';
+import { parseTime, parseTimeText, toUtc } from './time.js';
+import { parseUpstreamCluster, type UpstreamCluster } from './upstream-cluster.js';
+
+/**
+ * A cursor over one parsed line, reused for the next: fields decode on first use. What outlives the line asks for a
+ * copy. In every accessor `null` is Envoy's `-`, `undefined` a field that the layout does not have.
+ */
+export interface RecordView {
+  /** Which layout read the line. */
+  readonly format: string;
+  /** Milliseconds since the Unix epoch with their fraction; `NaN` where the line's time is none. %START_TIME% */
+  startTime(): number;
+  /** First byte in to last byte out, ms; TCP: life of the connection. %DURATION% */
+  durationMs(): number | null;
+  /** As logged; 0: no response was started, or TCP. %RESPONSE_CODE% */
+  responseCode(): number | null;
+  /** As logged, unknown ones kept. %RESPONSE_FLAGS% */
+  responseFlags(): FlagSet;
+  /** This router's wait for response headers, retries included, ms. %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% */
+  upstreamServiceTimeMs(): number | null;
+  /** Body bytes from downstream; TCP: all bytes. %BYTES_RECEIVED% */
+  bytesReceived(): number | null;
+  /** Body bytes to downstream. %BYTES_SENT% */
+  bytesSent(): number | null;
+  upstreamCluster(): UpstreamCluster | null;
+  /** Any field's text. */
+  text(field: FieldName): string | null | undefined;
+  /** A plain, readonly, serialisable record. */
+  copy(origin?: Origin): AccessRecord;
+}
+
+const DASH = 45;
+const clusterOf = boundedCache(parseUpstreamCluster);
+
+/** Numbers as JSON or a header may spell them, integers only: `200`, `"200"`, `200.0`, `1e+05`. */
+const INTEGER_TEXT = /^-?\d+(?:\.0*)?(?:[eE]\+?\d+)?$/;
+
+const enum Held {
+  absent,
+  span,
+  value,
+}
+
+/** The one implementation of a view: text layouts fill in spans of the line, JSON layouts values. */
+export class RecordCursor implements RecordView {
+  format = '';
+  #bytes: Buffer = Buffer.alloc(0);
+  readonly #held = new Uint8Array(FIELDS.length);
+  readonly #starts = new Int32Array(FIELDS.length);
+  readonly #ends = new Int32Array(FIELDS.length);
+  readonly #values: (string | number | null)[] = Array.from({ length: FIELDS.length }, () => null);
+  #extra: Record<string, Json> | undefined;
+
+  /** Forgets the line before; called by a format when it begins to fill in a record. */
+  begin(format: string, line: Line): void {
+    this.format = format;
+    this.#bytes = line.bytes;
+    this.#held.fill(Held.absent);
+    this.#extra = undefined;
+  }
+
+  span(slot: number, start: number, end: number): void {
+    this.#held[slot] = Held.span;
+    this.#starts[slot] = start;
+    this.#ends[slot] = end;
+  }
+
+  value(slot: number, value: string | number | null): void {
+    this.#held[slot] = Held.value;
+    this.#values[slot] = value;
+  }
+
+  /** A value that has no key of its own. */
+  extra(key: string, value: Json): void {
+    // A log may hold a key named `__proto__`: it must stay data.
+    this.#extra ??= Object.create(null) as Record<string, Json>;
+    this.#extra[key] = value;
+  }
+
+  startTime(): number {
+    const slot = SLOT.start_time;
+    if (this.#held[slot] === Held.span) return parseTime(this.#bytes, this.#starts[slot]!, this.#ends[slot]!);
+    const text = this.text('start_time');
+    return typeof text === 'string' ? parseTimeText(text) : NaN;
+  }
+
+  durationMs(): number | null {
+    return this.#number(SLOT.duration);
+  }
+  responseCode(): number | null {
+    return this.#number(SLOT.response_code);
+  }
+  upstreamServiceTimeMs(): number | null {
+    return this.#number(SLOT.upstream_service_time);
+  }
+  bytesReceived(): number | null {
+    return this.#number(SLOT.bytes_received);
+  }
+  bytesSent(): number | null {
+    return this.#number(SLOT.bytes_sent);
+  }
+  responseFlags(): FlagSet {
+    return parseFlags(this.text('response_flags') ?? '-');
+  }
+  upstreamCluster(): UpstreamCluster | null {
+    const name = this.text('upstream_cluster');
+    return name ? clusterOf(name) : null;
+  }
+
+  text(field: FieldName): string | null | undefined {
+    const slot = SLOT[field];
+    const held = this.#held[slot];
+    if (held === Held.absent) return undefined;
+    if (held === Held.value) {
+      const value = this.#values[slot];
+      return typeof value === 'number' ? String(value) : value;
+    }
+    const start = this.#starts[slot]!;
+    const end = this.#ends[slot]!;
+    if (end - start === 1 && this.#bytes[start] === DASH) return null;
+    return this.#bytes.toString('utf8', start, end);
+  }
+
+  copy(origin?: Origin): AccessRecord {
+    const record: Record<string, unknown> = { format: this.format };
+    for (const field of FIELDS) {
+      const value = this.#copied(field);
+      if (value !== undefined) record[field] = value;
+    }
+    if (this.#extra) record['extra'] = this.#extra;
+    if (origin) record['origin'] = { ...origin };
+    return record as AccessRecord;
+  }
+
+  #copied(field: FieldName): unknown {
+    const text = this.text(field);
+    if (field === 'response_flags') return text === undefined ? undefined : this.responseFlags();
+    if (text === null || text === undefined) return text;
+    if (field === 'start_time') return toUtc(text);
+    if (field === 'upstream_cluster') return text.endsWith(';') ? text.slice(0, -1) : text;
+    if (!NUMERIC_FIELDS.has(field)) return text;
+    const held = this.#held[SLOT[field]] === Held.value ? this.#values[SLOT[field]] : text;
+    if (typeof held === 'number') return held;
+    return INTEGER_TEXT.test(text) ? Number(text) : text;
+  }
+
+  #number(slot: number): number | null {
+    if (this.#held[slot] === Held.span) {
+      let value = 0;
+      const end = this.#ends[slot]!;
+      for (let i = this.#starts[slot]!; i < end; i++) {
+        const digit = (this.#bytes[i] ?? 0) - 48;
+        if (digit < 0 || digit > 9) return null;
+        value = value * 10 + digit;
+      }
+      return end > this.#starts[slot]! ? value : null;
+    }
+    if (this.#held[slot] === Held.absent) return null;
+    const value = this.#values[slot];
+    if (typeof value === 'number') return value;
+    return typeof value === 'string' && INTEGER_TEXT.test(value) ? Number(value) : null;
+  }
+}
