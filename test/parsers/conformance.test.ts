@@ -1,0 +1,47 @@
+import { basename } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { FORMATS } from '../../parsers/index.js';
+import { printedLine } from '../../src/commands/parse.js';
+import { parseSource } from '../../src/pipeline.js';
+import { fileSource } from '../../src/source/file.js';
+import { samples, type Sample } from '../samples.js';
+
+/** What `parse --all` prints, read back. */
+async function parsed(sample: Sample): Promise<Record<string, unknown>[]> {
+  const objects: Record<string, unknown>[] = [];
+  await parseSource(fileSource(sample.path), 1 << 20, (line) => {
+    const printed = printedLine(line, true);
+    if (printed === undefined) return;
+    const object = JSON.parse(printed) as Record<string, unknown>;
+    objects.push({ ...object, origin: { ...(object['origin'] as object), file: basename(sample.path) } });
+  });
+  return objects;
+}
+
+/** Only the keys that a specification states; malformed lines leave the program's wording open. */
+function stated(object: Record<string, unknown>, like: Record<string, unknown> | undefined): unknown {
+  if (object['kind'] !== 'malformed') return object;
+  return Object.fromEntries(Object.entries(object).filter(([key]) => like !== undefined && key in like));
+}
+
+describe('samples are the specification', () => {
+  it.each(samples().map((sample) => [`${sample.format}/${sample.name}`, sample] as const))(
+    '%s',
+    async (_, sample) => {
+      const actual = await parsed(sample);
+      expect(actual.map((object, i) => stated(object, sample.expected[i]))).toEqual(sample.expected);
+    },
+  );
+});
+
+describe('formats', () => {
+  it('have unique names and state where they are defined', () => {
+    expect(new Set(FORMATS.map(({ name }) => name)).size).toBe(FORMATS.length);
+    for (const format of FORMATS) expect(format.reference).toMatch(/^https:\/\//);
+  });
+
+  it.each(FORMATS.map(({ name }) => name))('%s has samples, and records among them', (name) => {
+    const records = samples().flatMap(({ expected }) => expected.filter(({ format }) => format === name));
+    expect(records.length).toBeGreaterThan(0);
+  });
+});
