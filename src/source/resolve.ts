@@ -1,0 +1,114 @@
+import { readdirSync, statSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { MeshtailError, usageError } from '../errors.js';
+import { fileSource } from './file.js';
+import type { Source } from './source.js';
+
+/** Names that end like a log are files even where nothing of that name exists. */
+const LOG_NAME = /\.(?:log|json|jsonl|txt|gz|zst|tgz|tar)$/i;
+/** In a directory: logs, and what the kubelet's rotation makes of them (`0.log.20260101-120000`, `.gz`). */
+const LOG_IN_FOLDER = /\.log(?:\.(?:gz|zst)|\.\d{8}-\d{6}(?:\.gz)?)?$/;
+const GLOB = /[*?[\]{}!]/;
+/** `kind/name` as kubectl takes it: one slash, a known kind in front. */
+const KINDS =
+  'deployments?|deploy|statefulsets?|sts|daemonsets?|ds|replicasets?|rs|jobs?|cronjobs?|cj|services?|svc|pods?|po|gateways?|gtw|namespaces?|ns';
+const KIND_AND_NAME = new RegExp(`^(?:${KINDS})(?:\\.[a-z0-9.-]+)?/[^/]+$`, 'i');
+
+function tryStat(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether an argument names files rather than a workload: design rule, in the order that it states. */
+export function isFileArgument(argument: string): boolean {
+  if (argument === '-' || tryStat(argument)?.isFile()) return true;
+  if (KIND_AND_NAME.test(argument)) return false;
+  return argument.includes('/') || LOG_NAME.test(argument);
+}
+
+/** What arguments stand for: sources in a stable order, and those that could not be had. */
+export interface Resolved {
+  readonly sources: readonly Source[];
+  readonly failed: readonly MeshtailError[];
+}
+
+/**
+ * Files, directories and globs to sources, each file once, in the order of the arguments and by name within one.
+ * @throws MeshtailError (usage) where an argument names no file but a workload.
+ */
+export async function resolveFiles(args: readonly string[], stdin: () => Source): Promise<Resolved> {
+  const targets = args.filter((argument) => !isFileArgument(argument));
+  if (targets.length > 0) throw targetError(targets, args.length > targets.length);
+  const paths = new Set<string>();
+  const sources: Source[] = [];
+  const failed: MeshtailError[] = [];
+  const add = (path: string): void => {
+    if (paths.has(path)) return;
+    paths.add(path);
+    sources.push(fileSource(path));
+  };
+  for (const argument of args) {
+    if (argument === '-') {
+      if (!paths.has('-')) sources.push(stdin());
+      paths.add('-');
+      continue;
+    }
+    try {
+      for (const path of await expand(argument)) add(path);
+    } catch (error) {
+      if (!(error instanceof MeshtailError)) throw error;
+      failed.push(error);
+    }
+  }
+  return { sources, failed };
+}
+
+function targetError(targets: readonly string[], mixed: boolean): MeshtailError {
+  const named = targets.map((target) => `'${target}'`).join(', ');
+  if (mixed)
+    return usageError(`files and targets do not mix: ${named}`, 'name files only; a bare file name needs ./');
+  return usageError(
+    `${named}: not a file, and this version does not read from a cluster`,
+    `save the log and name the file: kubectl logs ${targets[0]} -c istio-proxy > proxy.log && meshtail report proxy.log`,
+  );
+}
+
+/** The files that one argument stands for. `stat` goes first: a literal name may hold what a glob reads otherwise. */
+async function expand(argument: string): Promise<readonly string[]> {
+  const stat = tryStat(argument);
+  if (stat?.isDirectory()) return inFolder(argument);
+  if (stat) return [argument];
+  if (!GLOB.test(argument)) {
+    throw new MeshtailError('file-not-found', `${argument}: no such file`, { hint: 'check the path' });
+  }
+  const { default: glob } = await import('fast-glob');
+  const found = await glob(argument, { dot: true, onlyFiles: true, unique: true });
+  if (found.length === 0) {
+    throw new MeshtailError('glob-no-match', `${argument}: no file matches`, {
+      hint: 'check the pattern; quote it so that the shell does not expand it',
+    });
+  }
+  return found.toSorted();
+}
+
+function inFolder(folder: string): readonly string[] {
+  let entries;
+  try {
+    entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  } catch (error) {
+    throw new MeshtailError('folder-unreadable', `${folder}: ${(error as Error).message}`, { cause: error });
+  }
+  const logs = entries
+    .filter((entry) => !entry.isDirectory() && LOG_IN_FOLDER.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+  if (logs.length === 0) {
+    throw new MeshtailError('folder-without-logs', `${folder}: no *.log, *.log.gz or *.log.zst in it`, {
+      hint: `name the files, or use a glob: meshtail report '${join(folder, '**/*.txt')}'`,
+    });
+  }
+  return logs;
+}
