@@ -1,0 +1,44 @@
+/**
+ * Counts by value in bounded memory: exact until there are more than twice `limit` values, then the heaviest `limit`
+ * stay and the rest goes to `others`. A value that comes back later is counted from then on.
+ */
+export class Counter {
+  readonly #limit: number;
+  #counts = new Map<string, number>();
+  others = 0;
+
+  constructor(limit = 256) {
+    this.#limit = limit;
+  }
+
+  add(value: string, count = 1): void {
+    this.#counts.set(value, (this.#counts.get(value) ?? 0) + count);
+    if (this.#counts.size > 2 * this.#limit) this.#compact();
+  }
+
+  merge(other: Counter): void {
+    for (const [value, count] of other.#counts)
+      this.#counts.set(value, (this.#counts.get(value) ?? 0) + count);
+    this.others += other.others;
+    if (this.#counts.size > 2 * this.#limit) this.#compact();
+  }
+
+  get(value: string): number {
+    return this.#counts.get(value) ?? 0;
+  }
+
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  /** Heaviest first, then by value. */
+  entries(): [string, number][] {
+    return [...this.#counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : a > b ? 1 : 0));
+  }
+
+  #compact(): void {
+    const entries = this.entries();
+    this.#counts = new Map(entries.slice(0, this.#limit));
+    for (const [, count] of entries.slice(this.#limit)) this.others += count;
+  }
+}

@@ -1,0 +1,70 @@
+import type { Line } from '../record/line.js';
+import type { Origin, StreamOrigin } from '../record/origin.js';
+import type { RecordView } from '../record/record-view.js';
+import { Coverage, type CoverageSnapshot } from './coverage.js';
+import { judge } from './failure.js';
+import { Traffic, type TrafficSnapshot } from './groups.js';
+import { ROW_LIMITS, Rows, type RowLimits, type RowsSnapshot } from './rows.js';
+
+export interface ObservationSnapshot {
+  readonly coverage: CoverageSnapshot;
+  readonly traffic: TrafficSnapshot;
+  readonly rows: RowsSnapshot;
+}
+
+/** What framing tells of a line beside its bytes. */
+export interface LineFacts {
+  readonly overlong: boolean;
+  readonly unterminated: boolean;
+}
+
+/** Everything that is remembered of an input; two halves merge to the same as the whole. */
+export class Observation {
+  readonly #coverage = new Coverage();
+  readonly #traffic = new Traffic();
+  readonly #rows: Rows;
+
+  constructor(limits: RowLimits = ROW_LIMITS) {
+    this.#rows = new Rows(limits);
+  }
+
+  open(input: string, stream: StreamOrigin): void {
+    this.#coverage.open(input, stream);
+  }
+
+  record(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
+    this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
+    const outcome = judge(record);
+    this.#traffic.add(record, outcome, origin);
+    this.#rows.add(record, outcome, origin);
+  }
+
+  foreign(input: string, line: Line, origin: Origin, facts: LineFacts): void {
+    const binary = line.bytes.subarray(line.start, Math.min(line.end, line.start + 1024)).includes(0);
+    this.#coverage.foreign(input, origin, facts.overlong, facts.unterminated, binary);
+  }
+
+  malformed(
+    input: string,
+    problem: { readonly at: number; readonly expected: string; readonly found: string },
+    origin: Origin,
+    facts: LineFacts,
+  ): void {
+    const { at, expected, found } = problem;
+    this.#coverage.malformed(input, { origin, at, expected, found }, facts.overlong, facts.unterminated);
+  }
+
+  merge(other: Observation): void {
+    this.#coverage.merge(other.#coverage);
+    this.#traffic.merge(other.#traffic);
+    this.#rows.merge(other.#rows);
+  }
+
+  snapshot(): ObservationSnapshot {
+    return {
+      coverage: this.#coverage.snapshot(),
+      traffic: this.#traffic.snapshot(),
+      rows: this.#rows.snapshot(),
+    };
+  }
+}

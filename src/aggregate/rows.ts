@@ -1,0 +1,461 @@
+import { hostOf } from '../record/address.js';
+import { proxyOf, type Origin } from '../record/origin.js';
+import type { RecordView } from '../record/record-view.js';
+import { detailsClass } from '../record/response-code-details.js';
+import { flagSetKey, parseFlags, type FlagSet } from '../record/response-flags.js';
+import { parseUpstreamCluster, type Direction, type UpstreamCluster } from '../record/upstream-cluster.js';
+import { boundedCache } from '../record/bounded-cache.js';
+import type { Aggregate } from './aggregate.js';
+import type { AnsweredBy, Outcome } from './failure.js';
+import { directionOf, groupKeyText } from './groups.js';
+import { pathTemplate } from './path-template.js';
+
+/*
+ * The lines themselves, in columns, for what counters cannot answer: gaps, equal ends, joins, partitions nobody thought
+ * of before. Every line is kept until there are too many; then an even sample of the healthy ones is (and, far later, of
+ * the failing ones). Which lines stay depends on their place alone, so that halves of an input merge to the same rows.
+ */
+
+const TEXT_COLUMNS = [
+  'format',
+  'proxy',
+  'pod',
+  'file',
+  'method',
+  'path',
+  'protocol',
+  'flags',
+  'details',
+  'termination',
+  'transportFailure',
+  'userAgent',
+  'authority',
+  'upstreamHost',
+  'cluster',
+  'upstreamLocal',
+  'downstreamLocal',
+  'downstreamRemote',
+  'serverName',
+  'route',
+  'direction',
+  'requestId',
+] as const;
+type TextColumn = (typeof TEXT_COLUMNS)[number];
+
+const NUMBER_COLUMNS = [
+  'time',
+  'duration',
+  'serviceTime',
+  'received',
+  'sent',
+  'code',
+  'line',
+  'bits',
+  'hash',
+] as const;
+type NumberColumn = (typeof NUMBER_COLUMNS)[number];
+
+const NULL = -1;
+const ABSENT = -2;
+const ANSWERERS = ['peer', 'proxy', 'unknown'] as const satisfies readonly AnsweredBy[];
+const FAILURE = 4;
+const HTTP = 8;
+const APP_4XX = 16;
+const TUNNEL = 32;
+
+const clusterOf = boundedCache(parseUpstreamCluster);
+
+class Interner {
+  readonly texts: string[] = [];
+  readonly #ids = new Map<string, number>();
+
+  id(text: string | null | undefined): number {
+    if (text === null) return NULL;
+    if (text === undefined) return ABSENT;
+    const known = this.#ids.get(text);
+    if (known !== undefined) return known;
+    this.#ids.set(text, this.texts.length);
+    return this.texts.push(text) - 1;
+  }
+}
+
+/** Growing columns; a row is an index. */
+class Columns {
+  length = 0;
+  #capacity = 1024;
+  readonly text = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, new Int32Array(1024)])) as Record<
+    TextColumn,
+    Int32Array
+  >;
+  readonly number = Object.fromEntries(
+    NUMBER_COLUMNS.map((name) => [name, new Float64Array(1024)]),
+  ) as Record<NumberColumn, Float64Array>;
+  readonly interned = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, new Interner()])) as Record<
+    TextColumn,
+    Interner
+  >;
+
+  push(): number {
+    if (this.length === this.#capacity) this.#grow();
+    return this.length++;
+  }
+
+  /** Takes over one row of another table. */
+  pushFrom(other: Columns, row: number): void {
+    const mine = this.push();
+    for (const name of NUMBER_COLUMNS) this.number[name][mine] = other.number[name][row]!;
+    for (const name of TEXT_COLUMNS) {
+      const id = other.text[name][row]!;
+      this.text[name][mine] = id < 0 ? id : this.interned[name].id(other.interned[name].texts[id]!);
+    }
+  }
+
+  #grow(): void {
+    this.#capacity *= 2;
+    for (const name of NUMBER_COLUMNS) {
+      const wider = new Float64Array(this.#capacity);
+      wider.set(this.number[name]);
+      this.number[name] = wider;
+    }
+    for (const name of TEXT_COLUMNS) {
+      const wider = new Int32Array(this.#capacity);
+      wider.set(this.text[name]);
+      this.text[name] = wider;
+    }
+  }
+}
+
+/** One kept line. Times in ms since the Unix epoch, durations in ms, sizes in bytes; `null` is Envoy's `-` or an absent field. */
+export class Row {
+  constructor(
+    readonly columns: Columns,
+    readonly index: number,
+    /** How many lines of the input this one stands for: 1 while all are kept. */
+    readonly weight: number,
+  ) {}
+
+  #text(name: TextColumn): string | null {
+    const id = this.columns.text[name][this.index]!;
+    return id < 0 ? null : this.columns.interned[name].texts[id]!;
+  }
+  #number(name: NumberColumn): number {
+    return this.columns.number[name][this.index]!;
+  }
+  #nullable(name: NumberColumn): number | null {
+    const value = this.#number(name);
+    return Number.isNaN(value) ? null : value;
+  }
+  #bit(bit: number): boolean {
+    return (this.#number('bits') & bit) !== 0;
+  }
+
+  get start(): number {
+    return this.#number('time');
+  }
+  get duration(): number {
+    return this.#nullable('duration') ?? 0;
+  }
+  /** When the request ended: start and duration. Crashes and connect timeouts align here. */
+  get end(): number {
+    return this.start + this.duration;
+  }
+  get serviceTime(): number | null {
+    return this.#nullable('serviceTime');
+  }
+  get received(): number | null {
+    return this.#nullable('received');
+  }
+  get sent(): number | null {
+    return this.#nullable('sent');
+  }
+  get code(): number | null {
+    return this.#nullable('code');
+  }
+  get line(): number {
+    return this.#number('line');
+  }
+  get format(): string {
+    return this.#text('format') ?? '';
+  }
+  /** Whose log it stands in: pod, else file. */
+  get proxy(): string {
+    return this.#text('proxy') ?? '';
+  }
+  get pod(): string | null {
+    return this.#text('pod');
+  }
+  get file(): string | null {
+    return this.#text('file');
+  }
+  get method(): string | null {
+    return this.#text('method');
+  }
+  get path(): string | null {
+    return this.#text('path');
+  }
+  get pathTemplate(): string | null {
+    const path = this.path;
+    return path === null ? null : pathTemplate(path);
+  }
+  get protocol(): string | null {
+    return this.#text('protocol');
+  }
+  get flags(): FlagSet {
+    return parseFlags(this.#text('flags') ?? '-');
+  }
+  /** The set of flags as one text, sorted; `""` for none. */
+  get flagSet(): string {
+    return flagSetKey(this.flags);
+  }
+  has(flag: string): boolean {
+    return this.flags.includes(flag);
+  }
+  get details(): string | null {
+    return this.#text('details');
+  }
+  /** Whether the layout has response code details at all. */
+  get hasDetails(): boolean {
+    return this.columns.text.details[this.index] !== ABSENT;
+  }
+  get detailsClass(): string | null {
+    const details = this.details;
+    return details ? detailsClass(details) : details;
+  }
+  get termination(): string | null {
+    return this.#text('termination');
+  }
+  get transportFailure(): string | null {
+    return this.#text('transportFailure');
+  }
+  get userAgent(): string | null {
+    return this.#text('userAgent');
+  }
+  get authority(): string | null {
+    return this.#text('authority');
+  }
+  get upstreamHost(): string | null {
+    return this.#text('upstreamHost');
+  }
+  /** The upstream host without its port. */
+  get upstreamIp(): string | null {
+    const host = this.upstreamHost;
+    return host === null ? null : hostOf(host);
+  }
+  get cluster(): UpstreamCluster | null {
+    const name = this.#text('cluster');
+    return name ? clusterOf(name) : null;
+  }
+  get upstreamLocal(): string | null {
+    return this.#text('upstreamLocal');
+  }
+  get downstreamLocal(): string | null {
+    return this.#text('downstreamLocal');
+  }
+  get downstreamRemote(): string | null {
+    return this.#text('downstreamRemote');
+  }
+  /** The downstream peer without its port: the caller's pod, or a client from X-Forwarded-For. */
+  get peer(): string | null {
+    const remote = this.downstreamRemote;
+    return remote === null ? null : hostOf(remote);
+  }
+  get serverName(): string | null {
+    return this.#text('serverName');
+  }
+  get route(): string | null {
+    return this.#text('route');
+  }
+  get direction(): Direction {
+    return this.#text('direction') as Direction;
+  }
+  get requestId(): string | null {
+    return this.#text('requestId');
+  }
+  get answeredBy(): AnsweredBy {
+    return ANSWERERS[this.#number('bits') & 3]!;
+  }
+  get failure(): boolean {
+    return this.#bit(FAILURE);
+  }
+  get http(): boolean {
+    return this.#bit(HTTP);
+  }
+  get app4xx(): boolean {
+    return this.#bit(APP_4XX);
+  }
+  get tunnel(): boolean {
+    return this.#bit(TUNNEL);
+  }
+  /** The failure group that the line belongs to. */
+  get groupKey(): string {
+    return groupKeyText({
+      direction: this.direction,
+      upstreamCluster: this.cluster?.name ?? null,
+      responseCode: this.code,
+      responseFlags: this.flags,
+      detailsClass: this.detailsClass,
+    });
+  }
+}
+
+export interface RowsSnapshot {
+  /** By start time, then by place. */
+  readonly rows: readonly Row[];
+  /** Whether every line is there: else rows carry a weight. */
+  readonly complete: boolean;
+}
+
+/** FNV-1a, then a finaliser: a place in the input as 32 well-mixed bits. */
+function hashOfPlace(stream: string, line: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < stream.length; i++) hash = Math.imul(hash ^ stream.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ line, 0x01000193);
+  hash ^= hash >>> 16;
+  hash = Math.imul(hash, 0x85ebca6b);
+  hash ^= hash >>> 13;
+  hash = Math.imul(hash, 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** Rows of one kind: all while they are few, then those whose hash lies under a threshold that halves. */
+class Sample {
+  columns = new Columns();
+  /** 1 keeps every row, 1/2 every second, and so on. */
+  share = 1;
+
+  constructor(readonly limit: number) {}
+
+  keeps(hash: number): boolean {
+    return hash < this.share * 0x1_0000_0000;
+  }
+
+  /** Halves the share until the rows fit. */
+  trim(): void {
+    while (this.columns.length > this.limit) {
+      this.share /= 2;
+      this.#drop();
+    }
+  }
+
+  merge(other: Sample): void {
+    this.share = Math.min(this.share, other.share);
+    this.#drop();
+    for (let row = 0; row < other.columns.length; row++) {
+      if (this.keeps(other.columns.number.hash[row]!)) this.columns.pushFrom(other.columns, row);
+    }
+    this.trim();
+  }
+
+  #drop(): void {
+    const kept = new Columns();
+    for (let row = 0; row < this.columns.length; row++) {
+      if (this.keeps(this.columns.number.hash[row]!)) kept.pushFrom(this.columns, row);
+    }
+    this.columns = kept;
+  }
+
+  rows(): Row[] {
+    const rows: Row[] = [];
+    for (let row = 0; row < this.columns.length; row++) rows.push(new Row(this.columns, row, 1 / this.share));
+    return rows;
+  }
+}
+
+export interface RowLimits {
+  readonly healthy: number;
+  readonly failing: number;
+}
+
+export const ROW_LIMITS: RowLimits = { healthy: 150_000, failing: 100_000 };
+
+/** Keeps the lines that diagnosis reasons about. */
+export class Rows implements Aggregate<RowsSnapshot> {
+  readonly #healthy: Sample;
+  readonly #failing: Sample;
+
+  constructor(limits: RowLimits = ROW_LIMITS) {
+    this.#healthy = new Sample(limits.healthy);
+    this.#failing = new Sample(limits.failing);
+  }
+
+  add(record: RecordView, outcome: Outcome, origin: Origin): void {
+    const sample = outcome.failure ? this.#failing : this.#healthy;
+    const proxy = proxyOf(origin);
+    const hash = hashOfPlace(origin.file ?? proxy, origin.line);
+    if (!sample.keeps(hash)) return;
+    const { columns } = sample;
+    const row = columns.push();
+    const number = (name: NumberColumn, value: number | null): void => {
+      columns.number[name][row] = value ?? NaN;
+    };
+    const text = (name: TextColumn, value: string | null | undefined): void => {
+      columns.text[name][row] = columns.interned[name].id(value);
+    };
+    number('time', record.startTime());
+    number('duration', record.durationMs());
+    number('serviceTime', record.upstreamServiceTimeMs());
+    number('received', record.bytesReceived());
+    number('sent', record.bytesSent());
+    number('code', record.responseCode());
+    number('line', origin.line);
+    number('hash', hash);
+    number(
+      'bits',
+      ANSWERERS.indexOf(outcome.answeredBy) |
+        (outcome.failure ? FAILURE : 0) |
+        (outcome.http ? HTTP : 0) |
+        (outcome.app4xx ? APP_4XX : 0) |
+        (outcome.tunnel ? TUNNEL : 0),
+    );
+    text('format', record.format);
+    text('proxy', proxy);
+    text('pod', origin.pod);
+    text('file', origin.file);
+    text('method', record.text('method'));
+    text('path', record.text('path'));
+    text('protocol', record.text('protocol'));
+    text('flags', record.text('response_flags'));
+    text('details', record.text('response_code_details'));
+    text('termination', record.text('connection_termination_details'));
+    text('transportFailure', record.text('upstream_transport_failure_reason'));
+    text('userAgent', record.text('user_agent'));
+    text('authority', record.text('authority'));
+    text('upstreamHost', record.text('upstream_host'));
+    text('cluster', record.upstreamCluster()?.name ?? null);
+    text('upstreamLocal', record.text('upstream_local_address'));
+    text('downstreamLocal', record.text('downstream_local_address'));
+    text('downstreamRemote', record.text('downstream_remote_address'));
+    text('serverName', record.text('requested_server_name'));
+    text('route', record.text('route_name'));
+    text('direction', directionOf(record));
+    text('requestId', record.text('request_id'));
+    if (columns.length > 2 * sample.limit) sample.trim();
+  }
+
+  merge(other: this): void {
+    this.#healthy.merge(other.#healthy);
+    this.#failing.merge(other.#failing);
+  }
+
+  snapshot(): RowsSnapshot {
+    this.#healthy.trim();
+    this.#failing.trim();
+    const rows = [...this.#healthy.rows(), ...this.#failing.rows()].toSorted(byTimeAndPlace);
+    return { rows, complete: this.#healthy.share === 1 && this.#failing.share === 1 };
+  }
+}
+
+function byTimeAndPlace(a: Row, b: Row): number {
+  return (
+    compareNumbers(a.start, b.start) ||
+    (a.proxy < b.proxy ? -1 : a.proxy > b.proxy ? 1 : 0) ||
+    ((a.file ?? '') < (b.file ?? '') ? -1 : (a.file ?? '') > (b.file ?? '') ? 1 : 0) ||
+    a.line - b.line
+  );
+}
+
+/** Lines without a time come last. */
+function compareNumbers(a: number, b: number): number {
+  if (Number.isNaN(a)) return Number.isNaN(b) ? 0 : 1;
+  return Number.isNaN(b) ? -1 : a - b;
+}
