@@ -1,0 +1,162 @@
+import type { Case } from '../../aggregate/joins.js';
+import type { Row } from '../../aggregate/rows.js';
+import type { Cause } from '../cause.js';
+import { connectErrorOf } from '../connect-error.js';
+import type { Fact, Hypothesis } from '../hypothesis.js';
+import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
+import type { Scene } from '../scene.js';
+import { distinct, groupBy, least, most } from '../stats.js';
+import { clock, listed, plural, span } from '../words.js';
+
+/** A refused connect on the server side: the sidecar lives, its app's port is closed. */
+function isRefusedByApp(row: Row): boolean {
+  if (row.direction !== 'inbound' || !row.has('UF')) return false;
+  const error = connectErrorOf(row);
+  // Old proxies and layouts without details give no reason: a failed connect to the own pod in no time is a refusal.
+  return error === 'refused' || (error === null && row.transportFailure === null && row.duration < 100);
+}
+
+function judge(scene: Scene): Hypothesis[] {
+  const refused = scene.cases.filter(({ decider }) => isRefusedByApp(decider));
+  return [
+    ...groupBy(refused, ({ decider }) => `${scene.placeOf(decider)}\n${decider.cluster?.port ?? ''}`),
+  ].map(([, cases]) => hypothesis(scene, cases));
+}
+
+function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
+  const deciders = cases.map(({ decider }) => decider);
+  const sample = deciders[0]!;
+  const service = scene.placeOf(sample);
+  const port = sample.cluster?.port ?? null;
+  const served = scene.rows.filter(
+    (row) =>
+      row.direction === 'inbound' &&
+      !row.tunnel &&
+      scene.placeOf(row) === service &&
+      row.cluster?.port === sample.cluster?.port,
+  );
+  const pods = distinct(deciders, (row) => row.proxy);
+  const allPods = distinct(served, (row) => row.proxy);
+  const peers = served.filter((row) => !pods.includes(row.proxy));
+  const first = least(deciders.map((row) => row.start));
+  const last = most(deciders.map((row) => row.start));
+  const ofPods = served.filter((row) => pods.includes(row.proxy));
+  const before = ofPods.filter((row) => row.end < first);
+  const during = ofPods.filter((row) => row.start >= first && row.start <= last);
+  const after = ofPods.filter((row) => row.start > last);
+  const answered = (rows: readonly Row[]): number => rows.filter((row) => row.answeredBy === 'peer').length;
+  const quickest = least(deciders.map((row) => row.duration));
+  const slowest = most(deciders.map((row) => row.duration));
+  const where = port === null ? 'its port' : `port ${port}`;
+  const range = quickest === slowest ? span(quickest) : `${span(quickest)} to ${span(slowest)}`;
+
+  const evidence: Fact[] = [
+    {
+      text: `connects from the sidecar to the app on ${where} of ${listed(pods)} refused, within ${range}`,
+      count: deciders.length,
+      of: during.length,
+    },
+  ];
+  if (before.length > 0) {
+    evidence.push({
+      text: 'requests that the app answered on the same pods before',
+      count: answered(before),
+      of: before.length,
+    });
+  }
+  if (after.length > 0) {
+    evidence.push({
+      text: 'requests that it answered on them after the last refusal',
+      count: answered(after),
+      of: after.length,
+    });
+  }
+  if (peers.length > 0) {
+    evidence.push({
+      text: `requests that the other ${plural(allPods.length - pods.length, 'pod')} refused`,
+      count: 0,
+      of: peers.length,
+    });
+  }
+  const against: Fact[] = [];
+  const inside = answered(during);
+  if (inside > 0) {
+    against.push({
+      text: 'requests that the app on these pods answered in between',
+      count: inside,
+      of: during.length,
+    });
+  }
+  const neverWorked = answered(ofPods) === 0;
+  const named = deciders.every((row) => connectErrorOf(row) === 'refused');
+  const confidence =
+    !named || inside > during.length / 2 ? 'possible' : neverWorked || inside > 0 ? 'likely' : 'high';
+  const everyPod = pods.length === allPods.length;
+  const ongoing = after.length === 0;
+  const title = everyPod
+    ? `The app of ${service} does not listen on ${where}${ongoing ? '' : ` for ${span(last - first)}`}`
+    : `The app in ${pods.length} of ${allPods.length} pods of ${service} does not listen on ${where}`;
+  return {
+    cause: 'app-not-listening',
+    title,
+    summary:
+      `The sidecar of ${listed(pods)} is up, but nothing accepts its connections on ${where}: ` +
+      `${plural(deciders.length, 'connect')} refused between ${clock(first)} and ${clock(last)}. ` +
+      (before.length > 0
+        ? `The same pods answered ${answered(before)} of ${before.length} requests before. `
+        : '') +
+      (peers.length > 0 ? `The other pods of the service serve. ` : '') +
+      `The network and the mesh between the pods are not at fault: the requests reached the pod.`,
+    severity: everyPod ? 'critical' : 'high',
+    at: {
+      services: [service],
+      upstreamClusters: distinct(deciders, (row) => row.cluster?.name ?? null),
+      // Where every replica fails it is the service, not a pod.
+      ...(everyPod && pods.length > 1 ? {} : { pods }),
+      endpoints: distinct(deciders, (row) => row.upstreamIp),
+    },
+    cases,
+    evidence,
+    against,
+    confidence,
+    why:
+      confidence === 'high'
+        ? 'refused by the own pod, named so by the server side itself, after a time when it answered'
+        : !named
+          ? 'the lines do not name the connect error, so a refusal is inferred'
+          : neverWorked
+            ? 'it never answered in these logs, so that an app bound to another address looks the same'
+            : 'the app answered some requests in between',
+    next: [
+      {
+        purpose: `see whether the app's container restarts, and what listens`,
+        command: podCommand(namespaceOf(service), 'describe pod', pods[0]!),
+      },
+      {
+        purpose: 'read what the app said when it stopped',
+        command: logsCommand(namespaceOf(service), pods[0]!, first),
+      },
+    ],
+    fix: [
+      `Let the app listen on ${where} on all addresses (0.0.0.0), or align the Service's targetPort with where it listens.`,
+      'Let a readiness probe cover that port, so that a pod is no endpoint before it listens.',
+    ],
+  };
+}
+
+export const appNotListening: Cause = {
+  id: 'app-not-listening',
+  reference: 'https://github.com/istio/istio/issues/51267',
+  mechanism:
+    'The sidecar accepted the request and dials its own app, whose port is closed: the app crashed, is starting, or listens elsewhere.',
+  signs: [
+    'the server side (inbound|port||) logs UF with Connection refused (111), often with URX from its built-in retry',
+    'the host is the own pod, and there is no upstream local address',
+    'callers see 503 via_upstream with the same byte count',
+  ],
+  against: [
+    'a refused connect on the outbound side: no proxy answers there, so the pod itself is gone',
+    'a timeout instead of a refusal: the network',
+  ],
+  judge,
+};

@@ -1,0 +1,182 @@
+import type { Case } from '../../aggregate/joins.js';
+import type { Row } from '../../aggregate/rows.js';
+import type { Cause } from '../cause.js';
+import type { Fact, Hypothesis } from '../hypothesis.js';
+import { namespaceOf, proxyName } from '../kubectl.js';
+import type { Scene } from '../scene.js';
+import { byFrequency, distinct, groupBy, least, most } from '../stats.js';
+import { clock, listed, plural, shellWord, thousands } from '../words.js';
+
+/** No route matched: told by the flag, and by the details where the layout has them. */
+export function isRouteMiss(row: Row): boolean {
+  return row.http && row.has('NR') && row.cluster === null && row.details !== 'filter_chain_not_found';
+}
+
+function judge(scene: Scene): Hypothesis[] {
+  const misses = scene.cases.filter(({ decider }) => isRouteMiss(decider));
+  return [...groupBy(misses, ({ decider }) => decider.authority)].flatMap(([authority, cases]) => {
+    const found = hypothesis(scene, authority, cases);
+    return found ? [found] : [];
+  });
+}
+
+/** What of a request decides its route, coarse enough to be counted. */
+const shape = (row: Row): string => `${row.method ?? '-'} ${row.pathTemplate ?? '-'}`;
+
+function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hypothesis | null {
+  const misses = cases.map(({ decider }) => decider);
+  const proxies = new Set(misses.map((row) => row.proxy));
+  const place = scene.placeOf(misses[0]!);
+  const first = least(misses.map((row) => row.start));
+  const last = most(misses.map((row) => row.start));
+  // The same route table: all that the same proxies sent to the same authority or service.
+  const alike = scene.rows.filter(
+    (row) =>
+      proxies.has(row.proxy) &&
+      row.http &&
+      row.direction !== 'inbound' &&
+      !row.tunnel &&
+      (row.authority === authority || scene.placeOf(row) === place),
+  );
+  const routed = alike.filter((row) => row.cluster !== null);
+  const failingShapes = new Set(misses.map(shape));
+  const since = alike.filter((row) => row.start >= first && row.start <= last);
+  const otherRouted = routed.filter((row) => row.start >= first && !failingShapes.has(shape(row)));
+  // Other proxies hold the same routes: what they could send tells that the host itself has some.
+  const elsewhere = scene.rows.filter(
+    (row) =>
+      !proxies.has(row.proxy) &&
+      row.direction === 'outbound' &&
+      row.cluster !== null &&
+      scene.placeOf(row) === place,
+  );
+  if (routed.length === 0 && elsewhere.length === 0) return null;
+  const sameShape = since.filter((row) => failingShapes.has(shape(row)));
+  const missed = sameShape.filter(isRouteMiss).length;
+  const before = routed.filter((row) => row.end < first && failingShapes.has(shape(row)));
+  const after = routed.filter((row) => row.start > last && failingShapes.has(shape(row)));
+  const shapes = byFrequency(misses, shape);
+  const clients = distinct(misses, (row) => row.proxy);
+  const gateway =
+    scene.coverage.inputs.find((input) => proxies.has(input.pod ?? input.name))?.role === 'gateway';
+
+  const evidence: Fact[] = [
+    {
+      text: `requests for ${listed(shapes.map(([text]) => text))} that found no route`,
+      count: missed,
+      of: sameShape.length,
+    },
+  ];
+  if (otherRouted.length > 0) {
+    evidence.push({
+      text: `other requests to ${authority} from the same proxy in the same time that found one: ${listed(
+        byFrequency(otherRouted, shape).map(([text]) => text),
+      )}`,
+      count: otherRouted.length,
+      of: otherRouted.length,
+    });
+  }
+  if (before.length > 0) {
+    evidence.push({
+      text: 'the same requests that were routed before',
+      count: before.length,
+      of: before.length,
+    });
+  }
+  if (after.length > 0) {
+    evidence.push({
+      text: 'the same requests that were routed after the last miss',
+      count: after.length,
+      of: after.length,
+    });
+  }
+  if (elsewhere.length > 0) {
+    evidence.push({
+      text: `requests of other proxies to ${place} that were routed`,
+      count: elsewhere.length,
+      of: elsewhere.length,
+    });
+  }
+  const against: Fact[] = [];
+  const mixed = sameShape.length - missed;
+  if (mixed > 0) {
+    against.push({
+      text: 'requests of the same method and path that were routed in between',
+      count: mixed,
+      of: sameShape.length,
+    });
+  }
+  const brief = after.length > 0 && last - first < 10_000;
+  if (brief)
+    against.push({
+      text: 'the misses last seconds only, as while configuration is pushed',
+      count: misses.length,
+      of: misses.length,
+    });
+  const decisive = otherRouted.length > 0 || elsewhere.length > 0;
+  const confidence =
+    mixed > missed || brief ? 'possible' : decisive && mixed === 0 && misses.length >= 5 ? 'high' : 'likely';
+  const namespace = namespaceOf(place);
+  return {
+    cause: 'vs-route-no-match',
+    title: `No route of ${authority} matches ${listed(
+      shapes.map(([text]) => text),
+      2,
+    )}`,
+    summary:
+      `${listed(clients)} ${clients.length === 1 ? 'has' : 'have'} routes for ${authority}, but none matches ` +
+      `${listed(shapes.map(([text]) => text))}: ${plural(misses.length, 'request')} got 404 with NR from the proxy itself, ` +
+      `between ${clock(first)} and ${clock(last)}, and no server saw them. ` +
+      (otherRouted.length > 0
+        ? `${thousands(otherRouted.length)} other requests to the same host were routed meanwhile. `
+        : '') +
+      (before.length > 0 ? `The same requests were routed before, so a rule changed. ` : '') +
+      `The app is not at fault: its own 404s come back through the route and carry no flag.`,
+    at: {
+      services: [place],
+      clients: gateway ? [] : clients,
+      ...(gateway ? { pods: clients } : {}),
+    },
+    cases,
+    evidence,
+    against,
+    confidence,
+    why:
+      confidence === 'high'
+        ? 'every request of these paths misses while others of the same host are routed'
+        : confidence === 'likely'
+          ? 'the misses are clear, but few, or requests like them were routed in between'
+          : 'the misses come and go, which a change under way does as well',
+    next: [
+      {
+        purpose: 'see which matches the proxy holds for this host',
+        command: `istioctl proxy-config route ${proxyName(namespace, clients[0]!)} -o json | grep -n -A8 '"match"'`,
+      },
+      {
+        purpose: 'find the rule',
+        command: `kubectl get virtualservice,httproute -A -o yaml | grep -n -B3 -A30 ${shellWord(place.split('.')[0] ?? place)}`,
+      },
+    ],
+    fix: [
+      'Widen the match (a prefix instead of an exact path), or add a last rule without a match that catches the rest.',
+      'If the path is new or withdrawn on purpose, change the caller.',
+    ],
+  };
+}
+
+export const vsRouteNoMatch: Cause = {
+  id: 'vs-route-no-match',
+  reference:
+    'https://istio.io/v1.28/docs/ops/common-problems/network-issues/#route-rules-have-no-effect-on-ingress-gateway-requests',
+  mechanism:
+    'The proxy has routes for the host, but none matches the request: an exact match where clients send sub-paths, a condition on method, header or query, an order that hides a rule.',
+  signs: [
+    '404 NR route_not_found with 0 bytes, no cluster and no host, logged by the gateway or the caller, never by the server',
+    'other paths of the same authority succeed on the same proxy',
+  ],
+  against: [
+    'a 404 via_upstream: that one is the app’s own',
+    'no path of the authority succeeds: the host is unknown, or somebody scans',
+  ],
+  judge,
+};

@@ -1,0 +1,30 @@
+import { instant, shellWord } from './words.js';
+
+/** The namespace in `name.namespace`; `null` for any other host. */
+export function namespaceOf(service: string): string | null {
+  const labels = service.split('.');
+  return labels.length === 2 && labels[1] ? labels[1] : null;
+}
+
+/** `-n shop`, or a look-up of the namespace of a pod that no line names. */
+function inNamespace(namespace: string | null, pod: string): string {
+  return namespace
+    ? `-n ${shellWord(namespace)}`
+    : `-n "$(kubectl get pods -A --no-headers | awk '$2=="${pod.replaceAll(/[^A-Za-z0-9.-]/g, '')}"{print $1}')"`;
+}
+
+/** `kubectl -n shop describe pod NAME`. */
+export function podCommand(namespace: string | null, verb: string, pod: string): string {
+  return `kubectl ${inNamespace(namespace, pod)} ${verb} ${shellWord(pod)}`;
+}
+
+/** The app's log from a few seconds before `sinceMs`; of all containers, since no access line names the app's. */
+export function logsCommand(namespace: string | null, pod: string, sinceMs: number): string {
+  const since = instant(Math.floor((sinceMs - 2000) / 1000) * 1000).replace('.000Z', 'Z');
+  return `kubectl ${inNamespace(namespace, pod)} logs ${shellWord(pod)} --all-containers --since-time=${since}`;
+}
+
+/** How istioctl names a proxy: `pod.namespace`, or the bare pod where no line tells the namespace. */
+export function proxyName(namespace: string | null, pod: string): string {
+  return namespace ? `${shellWord(pod)}.${shellWord(namespace)}` : shellWord(pod);
+}

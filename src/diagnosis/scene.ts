@@ -1,0 +1,174 @@
+import type { CoverageSnapshot } from '../aggregate/coverage.js';
+import type { GroupSnapshot } from '../aggregate/groups.js';
+import { join, type Case, type Joins } from '../aggregate/joins.js';
+import type { ObservationSnapshot } from '../aggregate/observation.js';
+import type { Row } from '../aggregate/rows.js';
+import { hostOf } from '../record/address.js';
+import { parseMeshServerName } from '../record/upstream-cluster.js';
+
+/** Failed requests that look alike at the line that decided them: one place, one reply, one mechanism's worth of details. */
+export interface Symptom {
+  readonly key: string;
+  /** The service, or where no cluster was chosen the authority (TCP: the address dialled). */
+  readonly place: string;
+  /** Any decider: direction, cluster, code, flags and details class are those of all. */
+  readonly sample: Row;
+  readonly cases: readonly Case[];
+}
+
+/** All that a cause may look at. */
+export interface Scene {
+  /** Every kept line, by start time. */
+  readonly rows: readonly Row[];
+  /** Whether that is every line of the input; else counts over rows are of a sample. */
+  readonly complete: boolean;
+  /** Smallest and largest start time, ms since the epoch. */
+  readonly first: number;
+  readonly last: number;
+  readonly coverage: CoverageSnapshot;
+  readonly groups: readonly GroupSnapshot[];
+  readonly cases: readonly Case[];
+  readonly symptoms: readonly Symptom[];
+  readonly joins: Joins;
+  /** What a line is about: the service, else the authority, else the address dialled. */
+  placeOf(row: Row): string;
+  /** All lines of the same direction and place as a symptom's deciders: what its failures are counted against. */
+  population(symptom: Symptom): readonly Row[];
+  /** All outermost lines to the same destination as a case's. */
+  requestsLike(row: Row): readonly Row[];
+  /** The pod that owns an address, where its own log shows it. */
+  podOf(ip: string): string | null;
+  /** The addresses that a proxy's own log shows to be its pod's. */
+  addressesOf(proxy: string): readonly string[];
+}
+
+/** Stands the evidence up for the causes to look at. */
+export function sceneOf(observation: ObservationSnapshot): Scene {
+  const { coverage, traffic } = observation;
+  const { rows, complete } = observation.rows;
+  const joins = join(rows);
+  const places = new Places(rows);
+  const populations = new Map<string, Row[]>();
+  for (const row of rows) {
+    if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
+  }
+  const requests = new Map<string, Row[]>();
+  for (const row of joins.roots) push(requests, destinationKey(row, places.of(row)), row);
+
+  const bySymptom = new Map<string, Case[]>();
+  for (const failed of joins.cases) {
+    const { decider } = failed;
+    push(bySymptom, `${places.of(decider)}\n${decider.groupKey}`, failed);
+  }
+  const symptoms = [...bySymptom].map(([key, cases]): Symptom => {
+    const sample = cases[0]!.decider;
+    return { key, place: places.of(sample), sample, cases };
+  });
+  const owners = ownersOf(rows);
+  return {
+    rows,
+    complete,
+    first: coverage.first,
+    last: coverage.last,
+    coverage,
+    groups: traffic.groups,
+    cases: joins.cases,
+    symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),
+    joins,
+    placeOf: (row) => places.of(row),
+    population: ({ sample, place }) => populations.get(populationKey(sample, place)) ?? [],
+    requestsLike: (row) => requests.get(destinationKey(row, places.of(row))) ?? [],
+    podOf: (ip) => owners.pods.get(ip) ?? null,
+    addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
+  };
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
+
+/** Lines without a direction of their own (no route, no cluster) are counted with those that got one. */
+function populationKey(row: Row, place: string): string {
+  return `${row.direction === 'inbound' ? 'inbound' : 'outbound'}\n${place}`;
+}
+
+function destinationKey(row: Row, place: string): string {
+  return `${row.direction === 'inbound' ? 'inbound' : 'outbound'}\n${place}\n${row.cluster?.port ?? ''}`;
+}
+
+/** Tells what each line is about, from what all lines of its proxy say together. */
+class Places {
+  /** Inbound clusters carry no name; the callers' server names on the same port do. */
+  readonly #served = new Map<string, string>();
+  readonly #byAuthority = new Map<string, string>();
+
+  constructor(rows: readonly Row[]) {
+    const named = new Map<string, Map<string, number>>();
+    const authorities = new Map<string, Map<string, number>>();
+    for (const row of rows) {
+      if (row.direction === 'inbound') {
+        const service =
+          (row.serverName && parseMeshServerName(row.serverName)?.service) ?? row.cluster?.service;
+        if (service) bump(named, portKey(row), service);
+      } else if (row.authority && row.cluster?.service) {
+        bump(authorities, row.authority, row.cluster.service);
+      }
+    }
+    for (const [key, counts] of named) this.#served.set(key, heaviest(counts));
+    for (const [authority, counts] of authorities) this.#byAuthority.set(authority, heaviest(counts));
+  }
+
+  of(row: Row): string {
+    if (row.direction === 'inbound') {
+      return this.#served.get(portKey(row)) ?? (row.authority ? bareHost(row.authority) : row.proxy);
+    }
+    const { cluster } = row;
+    if (cluster?.service) return cluster.service;
+    if (row.authority) return this.#byAuthority.get(row.authority) ?? bareHost(row.authority);
+    return row.downstreamLocal ?? cluster?.name ?? row.proxy;
+  }
+}
+
+const portKey = (row: Row): string => `${row.proxy}\n${row.cluster?.port ?? row.downstreamLocal ?? ''}`;
+
+function bump(map: Map<string, Map<string, number>>, key: string, value: string): void {
+  const counts = map.get(key) ?? new Map<string, number>();
+  counts.set(value, (counts.get(value) ?? 0) + 1);
+  map.set(key, counts);
+}
+
+function heaviest(counts: ReadonlyMap<string, number>): string {
+  return [...counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1))[0]![0];
+}
+
+/** An authority without its port: one host is one place however a client spells it. */
+function bareHost(authority: string): string {
+  return authority.replace(/:\d+$/, '');
+}
+
+/** Whose address is whose: a server's own lines show its pod's, a sidecar's own calls too. */
+function ownersOf(rows: readonly Row[]): {
+  pods: ReadonlyMap<string, string>;
+  addresses: ReadonlyMap<string, readonly string[]>;
+} {
+  const pods = new Map<string, string>();
+  const addresses = new Map<string, string[]>();
+  for (const row of rows) {
+    const ip = ownAddress(row);
+    if (ip === null || pods.has(ip)) continue;
+    pods.set(ip, row.proxy);
+    push(addresses, row.proxy, ip);
+  }
+  return { pods, addresses };
+}
+
+function ownAddress(row: Row): string | null {
+  if (row.direction === 'inbound' && row.cluster?.kind === 'inbound') {
+    return row.downstreamLocal && hostOf(row.downstreamLocal);
+  }
+  if (row.direction !== 'outbound' || !row.upstreamLocal || !row.downstreamRemote) return null;
+  const own = hostOf(row.upstreamLocal);
+  return own === hostOf(row.downstreamRemote) ? own : null;
+}

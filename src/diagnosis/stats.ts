@@ -1,0 +1,48 @@
+/** Counting helpers over rows; all keep the order of first appearance unless they say otherwise. */
+
+export function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string | null): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    if (key === null) continue;
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
+
+/** Distinct values, most frequent first. */
+export function byFrequency<T>(items: Iterable<T>, valueOf: (item: T) => string | null): [string, number][] {
+  return [...groupBy(items, valueOf)]
+    .map(([value, group]): [string, number] => [value, group.length])
+    .toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+}
+
+export function distinct<T>(items: Iterable<T>, valueOf: (item: T) => string | null): string[] {
+  return [...groupBy(items, valueOf).keys()];
+}
+
+/** `null` for no values. */
+export function median(values: readonly number[]): number | null {
+  return quantile(values, 0.5);
+}
+
+/** Nearest rank; `null` for no values. */
+export function quantile(values: readonly number[], q: number): number | null {
+  if (values.length === 0) return null;
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]!;
+}
+
+export function least(values: Iterable<number>): number {
+  let result = Infinity;
+  for (const value of values) if (value < result) result = value;
+  return result;
+}
+
+export function most(values: Iterable<number>): number {
+  let result = -Infinity;
+  for (const value of values) if (value > result) result = value;
+  return result;
+}

@@ -1,0 +1,104 @@
+import type { Row } from '../aggregate/rows.js';
+import type { Fact, Hypothesis } from './hypothesis.js';
+import type { Scene, Symptom } from './scene.js';
+import { byFrequency, distinct } from './stats.js';
+import { ofWords, percent } from './words.js';
+
+/** Failures that no cause claims, as their counted facts; never a guess. */
+export function unexplained(scene: Scene, symptom: Symptom): Hypothesis {
+  const { place, sample, cases } = symptom;
+  const deciders = cases.map(({ decider }) => decider);
+  const all = scene.population(symptom);
+  const reply = replyWords(sample);
+  return {
+    cause: 'unexplained',
+    title: `${place}: ${reply}, cause not known`,
+    summary:
+      `${ofWords(deciders.length, all.length)} requests to ${place} (${percent(deciders.length, all.length)}) ended with ${reply}. ` +
+      (sample.answeredBy === 'peer'
+        ? 'The proxy that logged it relayed what its upstream said; the log of the next hop would tell who decided.'
+        : sample.answeredBy === 'proxy'
+          ? 'The proxy that logged it made this reply itself.'
+          : 'The lines do not tell who made this reply.') +
+      ' No known cause fits the lines well enough to be named.',
+    severity: severityByShare(deciders.length, all.length),
+    verdict: 'unknown',
+    at: {
+      services: [place],
+      upstreamClusters: distinct(deciders, (row) => row.cluster?.name ?? null).slice(0, 3),
+      endpoints: concentrated(deciders, all, (row) => row.upstreamIp),
+      clients: concentrated(deciders, all, (row) => row.peer),
+    },
+    cases,
+    evidence: [
+      { text: `requests to ${place} that ended with ${reply}`, count: deciders.length, of: all.length },
+      ...contrasts(deciders, all),
+    ],
+    against: [],
+    confidence: 'possible',
+    why: 'no rule applies',
+    next: [],
+    fix: [],
+  };
+}
+
+function replyWords(row: Row): string {
+  const code =
+    row.code === 0 || row.code === null ? (row.http ? 'no answer' : 'a failed connection') : String(row.code);
+  const flags = row.flags.join(',');
+  const details = row.detailsClass;
+  return [
+    code,
+    flags,
+    details && details !== 'via_upstream' ? `(${details})` : '',
+    details === 'via_upstream' ? 'relayed from upstream' : '',
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+/** Severity of what is not understood: by how much of the traffic is gone. */
+export function severityByShare(failures: number, of: number): 'high' | 'medium' | 'low' {
+  const share = of === 0 ? 1 : failures / of;
+  return share >= 0.2 ? 'high' : share >= 0.02 ? 'medium' : 'low';
+}
+
+const PARTITIONS: readonly (readonly [string, (row: Row) => string | null])[] = [
+  ['upstream host', (row) => row.upstreamHost],
+  ['pod', (row) => row.pod],
+  ['downstream peer', (row) => row.peer],
+  ['path', (row) => row.pathTemplate],
+  ['method', (row) => row.method],
+  ['route', (row) => row.route],
+  ['user agent', (row) => row.userAgent],
+];
+
+/** For each partition in which one value fails far more than its peers: that value, and the rest beside it. */
+function contrasts(failing: readonly Row[], all: readonly Row[]): Fact[] {
+  return PARTITIONS.flatMap(([name, valueOf]): Fact[] => {
+    const [worst] = byFrequency(failing, valueOf);
+    if (!worst) return [];
+    const [value, failures] = worst;
+    const requests = all.filter((row) => valueOf(row) === value).length;
+    const others = all.length - requests;
+    const otherFailures = failing.length - failures;
+    if (others === 0 || failures < 3) return [];
+    const share = failures / Math.max(requests, failures);
+    if (share < 3 * (otherFailures / others) || share < 0.05) return [];
+    return [
+      { text: `with ${name} ${value}`, count: failures, of: Math.max(requests, failures) },
+      { text: `with any other ${name}`, count: otherFailures, of: others },
+    ];
+  });
+}
+
+/** Values that hold nearly all failures, where there are others that hold none. */
+function concentrated(
+  failing: readonly Row[],
+  all: readonly Row[],
+  valueOf: (row: Row) => string | null,
+): string[] {
+  const [worst] = byFrequency(failing, valueOf);
+  if (!worst || distinct(all, valueOf).length < 2) return [];
+  return worst[1] >= 0.9 * failing.length ? [worst[0]] : [];
+}
