@@ -1,0 +1,82 @@
+import { Command, CommanderError } from 'commander';
+import { ExitStatus } from '../errors.js';
+import { addFlags } from './flags.js';
+import { optionsOf, type Options } from './options.js';
+
+/** What each command does, given checked options; supplied by main. */
+export interface Handlers {
+  report(args: readonly string[], options: Options): Promise<void>;
+  parse(args: readonly string[], options: Options): Promise<void>;
+  explain(words: readonly string[], options: Options): Promise<void>;
+  /** No command and no argument, on a terminal. */
+  bare(): void;
+}
+
+const INPUT = `
+Inputs: files, directories, globs, or - for stdin. A directory means the *.log files in it, gzip or not.
+`;
+
+const EXAMPLES = `
+Examples:
+  meshtail report proxy.log                    what failed, since when, where, why
+  kubectl logs POD -c istio-proxy | meshtail   the same from a pipe
+  meshtail explain UF                          what a response flag means
+`;
+
+/** The command line. Handlers run when it is parsed. */
+export function programOf(version: string, handlers: Handlers, hasStdin: boolean): Command {
+  const program = new Command('meshtail')
+    .description(
+      "Tells what is failing in an Istio mesh, since when, where and why, from Envoy's access logs.",
+    )
+    .version(version)
+    .argument('[files...]', 'files, directories, globs, or - for stdin: same as report')
+    .showHelpAfterError('(meshtail --help shows what there is)')
+    .addHelpText('after', INPUT + EXAMPLES)
+    .enablePositionalOptions()
+    .exitOverride();
+  const common = ['maxLine', 'quiet', 'verbose', 'logFile'] as const;
+  const run =
+    (handler: (args: readonly string[], options: Options) => Promise<void>) =>
+    (args: readonly string[], values: Record<string, unknown>): Promise<void> =>
+      handler(args, optionsOf(values));
+
+  addFlags(program, ['failOn', ...common], ['text', 'json']).action(
+    (args: string[], values: Record<string, unknown>) => {
+      if (args.length === 0 && !hasStdin) return handlers.bare();
+      return run(handlers.report)(args, values);
+    },
+  );
+  addFlags(
+    program
+      .command('report')
+      .description('reconstruct from saved logs: incidents, causes, onset, evidence, coverage')
+      .argument('[files...]', 'files, directories, globs, or - for stdin'),
+    ['failOn', ...common],
+    ['text', 'json'],
+  ).action(run(handlers.report));
+  addFlags(
+    program
+      .command('parse')
+      .description('typed records, one JSON object per line')
+      .argument('[files...]', 'files, directories, globs, or - for stdin'),
+    ['all', ...common],
+    ['jsonl'],
+  ).action(run(handlers.parse));
+  addFlags(
+    program
+      .command('explain')
+      .description('offline reference: a response flag, response code details, a cause, or a whole line')
+      .argument('<words...>', "UF, upstream_reset_before_response_started{…}, app-not-listening, or 'LINE'"),
+    [],
+    ['text', 'json'],
+  ).action(run(handlers.explain));
+  for (const command of program.commands) command.exitOverride().showHelpAfterError(false);
+  return program;
+}
+
+/** commander's own ends (help, version, bad usage) as exit statuses; `undefined` for any other error. */
+export function exitStatusOf(error: unknown): number | undefined {
+  if (!(error instanceof CommanderError)) return undefined;
+  return error.exitCode === 0 ? ExitStatus.ok : ExitStatus.usage;
+}

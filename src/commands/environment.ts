@@ -1,0 +1,11 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Logger } from '../logger.js';
+
+/** What a command may touch of the world; passed in, so that a test can stand in for it. */
+export interface Environment {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  /** Warnings for people. */
+  readonly warn: (message: string) => void;
+  readonly log: Logger;
+}

@@ -1,0 +1,26 @@
+import { ExitStatus, MeshtailError, usageError } from '../errors.js';
+import { resolveFiles, type Resolved } from '../source/resolve.js';
+import { stdinSource } from '../source/stdin.js';
+import type { Environment } from './environment.js';
+
+/** The sources that arguments name; stdin where there are none and something is piped in. */
+export async function inputsOf(args: readonly string[], environment: Environment): Promise<Resolved> {
+  const { stdin } = environment;
+  if (args.length === 0 && isTerminal(stdin)) {
+    throw usageError(
+      'no input',
+      'name log files or a directory, or pipe a log in: kubectl logs POD -c istio-proxy | meshtail report',
+    );
+  }
+  return resolveFiles(args.length === 0 ? ['-'] : args, () => stdinSource(stdin));
+}
+
+export function isTerminal(stream: unknown): boolean {
+  return (stream as { isTTY?: boolean }).isTTY === true;
+}
+
+/** Inputs that failed are told on stderr; one of them makes the run fail, after all else was said. */
+export function reportFailed(failed: readonly MeshtailError[], environment: Environment): number {
+  for (const { message, hint } of failed) environment.warn(hint ? `${message}; ${hint}` : message);
+  return failed.length > 0 ? ExitStatus.world : ExitStatus.ok;
+}

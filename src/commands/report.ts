@@ -1,0 +1,45 @@
+import { meets, type Options } from '../cli/options.js';
+import { diagnose } from '../diagnosis/diagnose.js';
+import { ExitStatus } from '../errors.js';
+import { reportText } from '../output/report-text.js';
+import { reportOf } from '../output/report.js';
+import { version } from '../paths.js';
+import { observe } from '../pipeline.js';
+import type { Environment } from './environment.js';
+import { inputsOf, reportFailed } from './inputs.js';
+
+/** `meshtail report`: reads everything, then says what it found. Returns the exit status. */
+export async function report(
+  args: readonly string[],
+  options: Options,
+  environment: Environment,
+): Promise<number> {
+  const { sources, failed: missing } = await inputsOf(args, environment);
+  environment.log.debug({ inputs: sources.map(({ name }) => name) }, 'reading');
+  const { observation, failed: broken } = await observe(sources, options.maxLine);
+  const failed = [...missing, ...broken];
+  const worldStatus = reportFailed(failed, environment);
+  if (sources.length === 0) return worldStatus;
+
+  const snapshot = observation.snapshot();
+  const diagnosis = diagnose(snapshot);
+  environment.log.debug(
+    {
+      records: snapshot.coverage.records,
+      rows: snapshot.rows.rows.length,
+      incidents: diagnosis.incidents.length,
+    },
+    'diagnosed',
+  );
+  const gaps = failed.map(({ message }) => ({ origin: message.split(':')[0] ?? '', reason: message }));
+  const result = reportOf(snapshot, diagnosis, version, gaps);
+  environment.stdout.write(
+    options.output === 'json' ? `${JSON.stringify(result, null, 2)}\n` : reportText(result),
+  );
+  if (snapshot.coverage.binary && snapshot.coverage.records === 0) {
+    environment.warn('the input looks binary; name a text log, or a gzip of one');
+  }
+  if (worldStatus !== ExitStatus.ok) return worldStatus;
+  if (snapshot.coverage.records === 0) return ExitStatus.noAccessLine;
+  return meets(options.failOn, result.incidents) ? ExitStatus.failOn : ExitStatus.ok;
+}

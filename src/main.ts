@@ -1,0 +1,57 @@
+import { programOf, exitStatusOf, type Handlers } from './cli/program.js';
+import type { Options } from './cli/options.js';
+import type { Environment } from './commands/environment.js';
+import { isTerminal } from './commands/inputs.js';
+import { ExitStatus, MeshtailError } from './errors.js';
+import { loggerFor } from './logger.js';
+import { version } from './paths.js';
+import { safeText } from './record/safe-text.js';
+
+type Command = (args: readonly string[], options: Options, environment: Environment) => Promise<number>;
+
+/** Runs the command line to its exit status. Commands are loaded when they are called, so that --help stays quick. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let status: number = ExitStatus.ok;
+  const run = (load: () => Promise<Command>) => async (args: readonly string[], options: Options) => {
+    const environment: Environment = {
+      stdin: process.stdin,
+      stdout: process.stdout,
+      warn: (message) => {
+        if (!options.quiet) process.stderr.write(`meshtail: ${safeText(message)}\n`);
+      },
+      log: await loggerFor(options),
+    };
+    const command = await load();
+    status = await command(args, options, environment);
+  };
+  const handlers: Handlers = {
+    report: run(async () => (await import('./commands/report.js')).report),
+    parse: run(async () => (await import('./commands/parse.js')).parse),
+    explain: run(async () => (await import('./commands/explain.js')).explain),
+    bare: () => program.outputHelp(),
+  };
+  const program = programOf(version, handlers, !isTerminal(process.stdin));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return status;
+  } catch (error) {
+    const ended = exitStatusOf(error);
+    if (ended !== undefined) return ended;
+    if (!(error instanceof MeshtailError)) throw error;
+    process.stderr.write(`meshtail: ${safeText(error.message)}\n`);
+    if (error.hint) process.stderr.write(`  ${safeText(error.hint)}\n`);
+    return error.exitStatus;
+  }
+}
+
+/** The process itself: signals, a closed pipe, the exit status. */
+export async function runProcess(): Promise<void> {
+  // Whoever reads our output may stop early (`| head`): a normal end.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(ExitStatus.ok);
+    throw error;
+  });
+  process.on('SIGINT', () => process.exit(ExitStatus.interrupted));
+  process.on('SIGTERM', () => process.exit(ExitStatus.terminated));
+  process.exitCode = await main(process.argv.slice(2));
+}

@@ -1,0 +1,212 @@
+import { clock, ofWords, percent, plural, span, thousands } from '../diagnosis/words.js';
+import { safeText } from '../record/safe-text.js';
+import { labelled, labelledRaw, table, wrap, WIDTH } from './layout.js';
+import type { Report } from './report.js';
+
+type ReportIncident = Report['incidents'][number];
+
+/** The report for people, at 80 columns; only commands may be wider, so that they can be copied. */
+export function reportText(report: Report): string {
+  const { coverage, incidents } = report;
+  const lines: string[] = [];
+  if (coverage.records === 0) lines.push(...nothingRead(report));
+  else {
+    lines.push(headline(report), '');
+    if (incidents.length === 0) lines.push(...quiet(report));
+    for (const incident of incidents) lines.push(...incidentLines(incident, report), '');
+    lines.push(...groupLines(report));
+    lines.push(...dismissedLines(report));
+  }
+  lines.push(...readLines(report));
+  return lines.map(safeText).join('\n') + '\n';
+}
+
+function headline({ coverage, incidents }: Report): string {
+  const count = incidents.length === 0 ? 'No incident' : plural(incidents.length, 'incident');
+  const logs = plural(coverage.inputs.filter(({ records }) => records > 0).length, 'log');
+  if (coverage.first === null || coverage.last === null) return `${count}.  ${logs}`;
+  const from = Date.parse(coverage.first);
+  const to = Date.parse(coverage.last);
+  const day = coverage.first.slice(0, 10);
+  const until = coverage.last.startsWith(day) ? '' : `${coverage.last.slice(0, 10)} `;
+  return `${count}.  ${logs}, ${day} ${clock(from).slice(0, 8)} to ${until}${clock(to).slice(0, 8)} UTC (${span(to - from)})`;
+}
+
+function quiet({ totals }: Report): string[] {
+  const { requests, failures, app_4xx: app4xx, by_answerer: by } = totals;
+  return [
+    ...wrap(
+      `${plural(requests, 'line')} of requests: ${thousands(failures)} failed, ${thousands(app4xx)} were the app's own ` +
+        `4xx. Answered by the peer ${thousands(by.peer)}, by the proxy itself ${thousands(by.proxy)}, not told ${thousands(by.unknown)}.`,
+      WIDTH,
+    ),
+    '',
+  ];
+}
+
+function incidentLines(incident: ReportIncident, { coverage }: Report): string[] {
+  const severity = incident.severity.toUpperCase();
+  const [titleFirst = '', ...titleRest] = wrap(
+    incident.title,
+    WIDTH - severity.length - incident.verdict.length - 6,
+  );
+  const head = `${severity}  ${incident.verdict}   `;
+  const lines = [head + titleFirst, ...titleRest.map((line) => ' '.repeat(head.length) + line)];
+  lines.push(`            ${incident.cause}, confidence ${incident.confidence}`);
+  const say = (label: string, text: string): void => {
+    lines.push(...labelled(label, text));
+  };
+  say('fails', failsText(incident));
+  say('since', sinceText(incident, coverage.last));
+  const where = whereText(incident);
+  if (where) say('where', where);
+  say('what', incident.summary);
+  incident.evidence.forEach((fact, i) => say(i === 0 ? 'evidence' : '', factText(fact)));
+  if (incident.against.length === 0) say('against', 'nothing');
+  incident.against.forEach((fact, i) => say(i === 0 ? 'against' : '', factText(fact)));
+  say(incident.confidence, `because ${incident.why}`);
+  for (const [i, step] of incident.next.entries()) {
+    lines.push(labelledRaw(i === 0 ? 'confirm' : 'then', step.command));
+    lines.push(...labelled('', `-> ${step.purpose}`));
+  }
+  incident.fix.forEach((fix, i) => say(i === 0 ? 'fix' : '', fix));
+  if (incident.alternatives.length > 0) {
+    say('else', incident.alternatives.map(({ cause, confidence }) => `${cause} (${confidence})`).join(', '));
+  }
+  return lines;
+}
+
+function failsText(incident: ReportIncident): string {
+  if (incident.failures === 0) return 'for users nothing: retries hide it';
+  if (!('share' in incident))
+    return `${plural(incident.failures, 'request')}; the input holds failures only, so no share is known`;
+  return `${ofWords(incident.failures, incident.requests)} requests (${percent(incident.failures, incident.requests)})`;
+}
+
+function sinceText(incident: ReportIncident, end: string | null): string {
+  const onset = Date.parse(incident.onset ?? '');
+  const last = Date.parse(incident.last ?? '');
+  const before = incident.began_before_input ? 'the beginning of the logs, perhaps before: ' : '';
+  const running =
+    end !== null && Date.parse(end) - last < ONGOING_MS ? ', still going at the end of the logs' : '';
+  return `${before}${clock(onset)}, last one begun ${clock(last)}${running}`;
+}
+
+/** Failures this close to the end of the input are not known to be over. */
+const ONGOING_MS = 3_000;
+
+function whereText(incident: ReportIncident): string {
+  const {
+    services,
+    pods,
+    endpoints,
+    clients,
+    upstream_clusters: clusters,
+    networks,
+  } = incident.at_fault as Record<string, readonly string[] | undefined>;
+  const parts = [
+    services && `service ${services.join(', ')}`,
+    pods && `pod ${pods.join(', ')}`,
+    endpoints && `at ${endpoints.join(', ')}`,
+    clients && `seen by ${clients.join(', ')}`,
+    networks && `network ${networks.join(', ')}`,
+    clusters && `cluster ${clusters.join(', ')}`,
+  ];
+  return parts.filter(Boolean).join('; ');
+}
+
+const factText = ({ text, count, of }: { text: string; count: number; of: number }): string =>
+  `${ofWords(count, of)} ${text}`;
+
+const SHOWN_GROUPS = 12;
+
+/** Every failure group, counted in lines: what the incidents above are made of. */
+function groupLines({ groups, totals, coverage }: Report): string[] {
+  if (groups.length === 0) return [];
+  const { by_answerer: by } = totals;
+  const lines = [
+    `lines       ${thousands(totals.failures)} of ${thousands(totals.requests)} failed; ${thousands(totals.app_4xx)} were the app's own 4xx. All were answered by`,
+    `            the peer ${thousands(by.peer)}, this proxy ${thousands(by.proxy)}, not told ${thousands(by.unknown)}`,
+    '',
+  ];
+  const rows = groups
+    .slice(0, SHOWN_GROUPS)
+    .map((group) => [
+      group.answered_by,
+      group.response_flags.join(',') || '-',
+      group.response_code === null ? '-' : String(group.response_code),
+      coverage.errors_only ? thousands(group.failures) : ofWords(group.failures, group.requests),
+      clock(Date.parse(group.first ?? '')).slice(0, 8),
+      group.upstream_cluster ?? `- (${group.top.authority?.[0]?.value ?? group.direction})`,
+    ]);
+  lines.push(
+    ...table(
+      [['BY', 'FLAG', 'CODE', 'FAILED OF LINES', 'SINCE', 'UPSTREAM CLUSTER'], ...rows],
+      [false, false, true, true],
+    ).map((line) => `  ${line}`),
+  );
+  for (const group of groups.slice(0, SHOWN_GROUPS)) {
+    const hosts = group.top.upstream_host;
+    if (!hosts || hosts.length < 2) continue;
+    const text = hosts
+      .slice(0, 4)
+      .map(({ value, failures, requests }) => `${value} ${ofWords(failures, requests)}`);
+    lines.push(
+      ...labelled('', `${group.response_flags.join(',') || group.response_code} by host: ${text.join(', ')}`),
+    );
+  }
+  if (groups.length > SHOWN_GROUPS)
+    lines.push(`  and ${groups.length - SHOWN_GROUPS} more groups; -o json lists them all`);
+  return [...lines, ''];
+}
+
+function dismissedLines({ dismissed }: Report): string[] {
+  if (dismissed.length === 0) return [];
+  const lines = ['dismissed, after a look'];
+  for (const { cause, count, why, title } of dismissed) {
+    lines.push(...labelled(thousands(count).padStart(8), `${title}: ${why} (${cause})`));
+  }
+  return [...lines, ''];
+}
+
+function nothingRead({ coverage }: Report): string[] {
+  const lines = ['No access-log line in the input.', ''];
+  const held =
+    coverage.lines === 0
+      ? 'It is empty.'
+      : `It holds ${plural(coverage.lines, 'line')}: ${thousands(coverage.malformed)} damaged access lines and ${thousands(coverage.foreign)} other lines.`;
+  lines.push(
+    ...wrap(
+      `${held} Access logging may be off: Istio writes no access log unless meshConfig.accessLogFile or a Telemetry resource asks for it ` +
+        '(kubectl get telemetry -A -o yaml). Or the log is of another container: save it with',
+      WIDTH,
+    ),
+    '  kubectl logs POD -c istio-proxy > POD.log',
+    '',
+  );
+  return lines;
+}
+
+function readLines({ coverage }: Report): string[] {
+  const { lines, records, foreign, malformed, overlong, unterminated } = coverage;
+  const notes = [
+    `${plural(lines, 'line')}: ${thousands(records)} read, ${thousands(malformed)} not understood, ${thousands(foreign)} not access lines`,
+    overlong > 0 ? `${thousands(overlong)} over-long` : '',
+    unterminated > 0 ? `${thousands(unterminated)} unterminated` : '',
+  ].filter(Boolean);
+  const result = labelled('', notes.join('; ')).map((line, i) => (i === 0 ? `read${line.slice(4)}` : line));
+  for (const input of coverage.inputs) {
+    result.push(
+      ...labelled(
+        '',
+        `${input.path}  ${input.format}, ${input.role}, ${ofWords(input.records, input.lines)} lines`,
+      ),
+    );
+  }
+  for (const example of coverage.malformed_examples.slice(0, 3)) {
+    const at = `${example.origin.file ?? example.origin.pod ?? '-'}:${example.origin.line}:${example.at}`;
+    result.push(...labelled('', `${at} expected ${example.expected}, found ${example.found}`));
+  }
+  for (const gap of coverage.gaps) result.push(...labelled('', `not read: ${gap.reason}`));
+  return result;
+}

@@ -1,0 +1,151 @@
+import type { CoverageSnapshot } from '../aggregate/coverage.js';
+import { DIMENSIONS, type GroupSnapshot } from '../aggregate/groups.js';
+import type { ObservationSnapshot } from '../aggregate/observation.js';
+import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
+import type { Fact, Fault } from '../diagnosis/hypothesis.js';
+import { examplesOf, type Example } from './examples.js';
+
+/*
+ * The report as scripts see it: schema/meshtail.report-1.schema.json describes it, text and Markdown are other faces of
+ * it. Times are RFC 3339 in UTC, durations ms, shares 0..1.
+ */
+
+export const REPORT_SCHEMA = 'meshtail.report/1';
+
+type Jsonish = ReturnType<typeof reportOf>;
+export type Report = Jsonish;
+
+/** @param failed inputs that could not be read, as gaps. */
+export function reportOf(
+  observation: ObservationSnapshot,
+  diagnosis: Diagnosis,
+  version: string,
+  failed: readonly { origin: string; reason: string }[] = [],
+) {
+  const { coverage, traffic } = observation;
+  const errorsOnly = onlyFailures(observation);
+  return {
+    schema: REPORT_SCHEMA,
+    version,
+    coverage: coverageOf(coverage, errorsOnly, failed),
+    totals: {
+      requests: traffic.requests,
+      failures: traffic.failures,
+      dismissed: diagnosis.dismissed.reduce((sum, { failures }) => sum + failures, 0),
+      app_4xx: traffic.app4xx,
+      by_code: Object.fromEntries(traffic.byCode.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      by_flag: Object.fromEntries(traffic.byFlag.toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      by_answerer: traffic.byAnswerer,
+      duration_ms: traffic.durationMs,
+    },
+    incidents: diagnosis.incidents.map((incident, index) => incidentOf(incident, index + 1, errorsOnly)),
+    dismissed: diagnosis.dismissed.map(({ cause, title, count, why }) => ({ cause, title, count, why })),
+    groups: traffic.groups.map((group) => groupOf(group, errorsOnly)),
+  };
+}
+
+/** Enough lines to expect successes among them, and not one. */
+function onlyFailures({ traffic }: ObservationSnapshot): boolean {
+  const EXPECT_SUCCESSES = 20;
+  return traffic.failures >= EXPECT_SUCCESSES && traffic.failures === traffic.requests;
+}
+
+function coverageOf(
+  coverage: CoverageSnapshot,
+  errorsOnly: boolean,
+  failed: readonly { origin: string; reason: string }[],
+) {
+  return {
+    inputs: coverage.inputs.map(({ name, pod, format, role, roleReason, lines, records }) => ({
+      path: name,
+      ...(pod !== null && { pod }),
+      format,
+      role,
+      role_reason: roleReason,
+      lines,
+      records,
+    })),
+    lines: coverage.lines,
+    records: coverage.records,
+    foreign: coverage.foreign,
+    malformed: coverage.malformed,
+    overlong: coverage.overlong,
+    unterminated: coverage.unterminated,
+    first: time(coverage.first),
+    last: time(coverage.last),
+    gaps: failed.map(({ origin, reason }) => ({ origin, from: null, to: null, reason })),
+    errors_only: errorsOnly,
+    malformed_examples: coverage.malformedExamples,
+  };
+}
+
+function incidentOf(incident: Incident, id: number, errorsOnly: boolean) {
+  const { hypothesis } = incident;
+  return {
+    id,
+    cause: hypothesis.cause,
+    title: hypothesis.title,
+    severity: incident.severity,
+    verdict: incident.verdict,
+    confidence: hypothesis.confidence,
+    why: hypothesis.why,
+    at_fault: faultOf(hypothesis.at),
+    onset: time(incident.onset),
+    onset_range: incident.onsetRange.map(time),
+    began_before_input: incident.beganBeforeInput,
+    last: time(incident.last),
+    failures: incident.failures,
+    requests: incident.requests,
+    ...(!errorsOnly && { share: share(incident.failures, incident.requests) }),
+    summary: hypothesis.summary,
+    evidence: hypothesis.evidence.map(factOf),
+    against: hypothesis.against.map(factOf),
+    alternatives: incident.alternatives,
+    next: hypothesis.next,
+    fix: hypothesis.fix,
+    groups: incident.groups,
+    examples: examplesOf(incident) as readonly Example[],
+  };
+}
+
+const factOf = ({ text, count, of }: Fact): Fact => ({ text, count, of });
+
+function faultOf(at: Fault) {
+  const lists = {
+    services: at.services,
+    upstream_clusters: at.upstreamClusters,
+    pods: at.pods,
+    endpoints: at.endpoints,
+    clients: at.clients,
+    networks: at.networks,
+  };
+  return Object.fromEntries(Object.entries(lists).filter(([, list]) => list && list.length > 0));
+}
+
+function groupOf(group: GroupSnapshot, errorsOnly: boolean) {
+  return {
+    id: group.id,
+    direction: group.direction,
+    upstream_cluster: group.upstreamCluster,
+    response_code: group.responseCode,
+    response_flags: group.responseFlags,
+    response_code_details_class: group.detailsClass,
+    answered_by: group.answeredBy,
+    failures: group.failures,
+    requests: group.requests,
+    ...(!errorsOnly && { share: share(group.failures, group.requests) }),
+    first: time(group.first),
+    last: time(group.last),
+    rate_per_s: Number(group.ratePerSecond.toFixed(2)),
+    duration_ms: group.durationMs,
+    top: Object.fromEntries(DIMENSIONS.flatMap((name) => (group.top[name] ? [[name, group.top[name]]] : []))),
+    others: group.others,
+  };
+}
+
+export const share = (count: number, of: number): number => (of === 0 ? 0 : Number((count / of).toFixed(4)));
+
+/** `null` for no time. */
+export function time(ms: number): string | null {
+  return Number.isFinite(ms) ? new Date(Math.round(ms)).toISOString() : null;
+}
