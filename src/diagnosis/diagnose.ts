@@ -1,12 +1,13 @@
 import { groupKeyText } from '../aggregate/groups.js';
 import type { Case } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
+import type { Row } from '../aggregate/rows.js';
 import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { sceneOf, type Scene } from './scene.js';
-import { least, most } from './stats.js';
+import { byFrequency, least, most } from './stats.js';
 import { unexplained } from './unexplained.js';
 
 /** What somebody should act on: failed requests with one cause, and what else they could be. */
@@ -55,36 +56,110 @@ const SEVERITY: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'inf
 export function diagnose(observation: ObservationSnapshot, causes: readonly Cause[] = CAUSES): Diagnosis {
   const scene = sceneOf(observation);
   const hypotheses = causes.flatMap((cause) => cause.judge(scene)).filter(({ cases }) => cases.length > 0);
+  const chosen = choose(hypotheses);
+  const claimed = new Set(chosen.flatMap(({ hypothesis }) => hypothesis.cases));
+  for (const symptom of scene.symptoms) {
+    const left = symptom.cases.filter((one) => !claimed.has(one));
+    if (left.length > 0)
+      chosen.push({ hypothesis: unexplained(scene, { ...symptom, cases: left }), others: [] });
+  }
+  const incidents: Incident[] = [];
+  const dismissed = appRefusals(scene);
+  for (const { hypothesis, others } of chosen) {
+    const incident = incidentOf(scene, hypothesis, others);
+    if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
+    else incidents.push(incident);
+  }
+  return { incidents: incidents.toSorted(byWeight), dismissed: dismissed.filter(({ count }) => count > 0) };
+}
+
+interface Chosen {
+  readonly hypothesis: Hypothesis;
+  readonly others: Hypothesis[];
+}
+
+/** The surest story first; what it explains is not told twice. A story that lost most of its cases is an alternative. */
+function choose(hypotheses: readonly Hypothesis[]): Chosen[] {
   const claimed = new Set<Case>();
-  const chosen: { hypothesis: Hypothesis; others: Hypothesis[] }[] = [];
-  // The surest story first; what it explains is not told twice.
+  const chosen: Chosen[] = [];
   for (const hypothesis of hypotheses.toSorted(bySureness)) {
     const free = hypothesis.cases.filter((one) => !claimed.has(one));
-    if (free.length * 2 < hypothesis.cases.length) {
+    if (free.length * 2 <= hypothesis.cases.length) {
       rivalOf(chosen, hypothesis)?.others.push(hypothesis);
       continue;
     }
     for (const one of free) claimed.add(one);
     chosen.push({ hypothesis: { ...hypothesis, cases: free }, others: [] });
   }
-  for (const symptom of scene.symptoms) {
-    const left = symptom.cases.filter((one) => !claimed.has(one));
-    if (left.length > 0)
-      chosen.push({ hypothesis: unexplained(scene, { ...symptom, cases: left }), others: [] });
-  }
-  const incidents = chosen
-    .map(({ hypothesis, others }) => incidentOf(scene, hypothesis, others))
-    .toSorted(byWeight);
-  return { incidents, dismissed: [] };
+  return chosen;
 }
 
+/**
+ * Confidence first. Of two equally sure stories the one that explains more, and of two that explain the same the one
+ * that is a cause: a modifier or amplifier only says how a failure travelled.
+ */
 function bySureness(a: Hypothesis, b: Hypothesis): number {
   return (
     CONFIDENCE.indexOf(a.confidence) - CONFIDENCE.indexOf(b.confidence) ||
     b.cases.length - a.cases.length ||
+    Number(isRider(a)) - Number(isRider(b)) ||
     (a.cause < b.cause ? -1 : 1)
   );
 }
+
+const isRider = ({ cause }: Hypothesis): boolean => {
+  const kind = catalogue().get(cause)?.kind;
+  return kind === 'modifier' || kind === 'amplifier' || kind === 'vantage';
+};
+
+/** One or two failures among many requests, with no sure story: nothing to page anybody for. */
+function isStray({ hypothesis, failures, requests }: Incident): boolean {
+  const masked = hypothesis.cases.length - failures;
+  return (
+    hypothesis.cases.length <= 2 &&
+    masked === 0 &&
+    requests >= 50 &&
+    hypothesis.confidence !== 'high' &&
+    hypothesis.confidence !== 'certain'
+  );
+}
+
+function dismissal({ hypothesis, failures, requests }: Incident): Dismissed {
+  const lines = new Set(hypothesis.cases.flatMap(({ rows }) => rows)).size;
+  return {
+    cause: hypothesis.cause,
+    title: hypothesis.title,
+    count: lines,
+    failures: lines,
+    why: hypothesis.harmless
+      ? hypothesis.why
+      : `${failures} of ${requests} requests, too few to tell a cause`,
+  };
+}
+
+/** The app's own 4xx: no failures, but looked at. */
+function appRefusals(scene: Scene): Dismissed[] {
+  const rows = scene.rows.filter((row) => row.app4xx && !row.tunnel);
+  const auth = rows.filter((row) => row.code === 401 || row.code === 403);
+  const others = rows.filter((row) => row.code !== 401 && row.code !== 403);
+  const told = (cause: string, title: string, some: readonly Row[]): Dismissed => ({
+    cause,
+    title,
+    count: some.length,
+    failures: 0,
+    why: `the app answered them itself, and the proxies passed it on: ${topPaths(some)}`,
+  });
+  return [
+    told('app-404-benign', 'the app’s own 404 and other 4xx', others),
+    told('app-auth-rejection', 'the app’s own 401 and 403', auth),
+  ];
+}
+
+const topPaths = (rows: readonly Row[]): string =>
+  byFrequency(rows, (row) => row.pathTemplate)
+    .slice(0, 3)
+    .map(([path, count]) => `${path} ${count}`)
+    .join(', ');
 
 function byWeight(a: Incident, b: Incident): number {
   return (

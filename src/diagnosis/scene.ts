@@ -34,6 +34,10 @@ export interface Scene {
   placeOf(row: Row): string;
   /** All lines of the same direction and place as a symptom's deciders: what its failures are counted against. */
   population(symptom: Symptom): readonly Row[];
+  /** All lines of the same direction and place as a line. */
+  linesOf(row: Row): readonly Row[];
+  /** All lines of one proxy's log, by start time. */
+  linesOfProxy(proxy: string): readonly Row[];
   /** All outermost lines to the same destination as a case's. */
   requestsLike(row: Row): readonly Row[];
   /** The pod that owns an address, where its own log shows it. */
@@ -49,7 +53,9 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
   const joins = join(rows);
   const places = new Places(rows);
   const populations = new Map<string, Row[]>();
+  const byProxy = new Map<string, Row[]>();
   for (const row of rows) {
+    push(byProxy, row.proxy, row);
     if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
   }
   const requests = new Map<string, Row[]>();
@@ -65,6 +71,7 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     return { key, place: places.of(sample), sample, cases };
   });
   const owners = ownersOf(rows);
+  const linesOf = (row: Row): readonly Row[] => populations.get(populationKey(row, places.of(row))) ?? [];
   return {
     rows,
     complete,
@@ -76,7 +83,9 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),
     joins,
     placeOf: (row) => places.of(row),
-    population: ({ sample, place }) => populations.get(populationKey(sample, place)) ?? [],
+    population: ({ sample }) => linesOf(sample),
+    linesOf,
+    linesOfProxy: (proxy) => byProxy.get(proxy) ?? [],
     requestsLike: (row) => requests.get(destinationKey(row, places.of(row))) ?? [],
     podOf: (ip) => owners.pods.get(ip) ?? null,
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
