@@ -24,8 +24,18 @@ export interface Incident {
   /** Requests at the outermost proxy that logged them. */
   readonly failures: number;
   readonly requests: number;
+  /** By caller: whose requests failed, of how many. Most failures first. */
+  readonly callers: readonly Caller[];
+  /** No failure in the last part of the input, while traffic goes on. */
+  readonly isOver: boolean;
   /** Ids of the failure groups that its lines belong to. */
   readonly groups: readonly string[];
+}
+
+export interface Caller {
+  readonly value: string;
+  readonly failures: number;
+  readonly requests: number;
 }
 
 export interface Alternative {
@@ -203,11 +213,33 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     ),
     beganBeforeInput: onset - scene.first < BEGINNING * (scene.last - scene.first),
     last: most(failing.map((row) => row.start)),
+    callers: callersOf(scene, seen, destinations),
+    isOver: isOver(scene, failing, destinations),
     failures: seen.length,
     requests: destinations.size,
     groups: scene.groups.filter((group) => groups.has(groupKeyText(group))).map(({ id }) => id),
   };
 }
+
+/** Who called: the pod that logged the outermost line, or the address that line names. */
+function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<Row>): Caller[] {
+  const callerOf = (row: Row): string | null =>
+    row.direction === 'inbound' ? row.peer && (scene.podOf(row.peer) ?? row.peer) : row.proxy;
+  const failures = new Map(byFrequency(cases, ({ root }) => callerOf(root)));
+  return byFrequency(requests, callerOf)
+    .map(([value, count]) => ({ value, failures: failures.get(value) ?? 0, requests: count }))
+    .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
+}
+
+/** Enough good requests to the same destination after the last failure. */
+function isOver(scene: Scene, failing: readonly Row[], requests: ReadonlySet<Row>): boolean {
+  const last = most(failing.map((row) => row.end));
+  let good = 0;
+  for (const row of requests) if (row.start > last && !row.failure) good++;
+  return good >= GOOD_AFTER && last < scene.last;
+}
+
+const GOOD_AFTER = 5;
 
 /** Failures within this first part of the input may have begun before it. */
 const BEGINNING = 0.02;

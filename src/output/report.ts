@@ -94,6 +94,8 @@ function incidentOf(incident: Incident, id: number, errorsOnly: boolean) {
     onset_range: incident.onsetRange.map(time),
     began_before_input: incident.beganBeforeInput,
     last: time(incident.last),
+    over: incident.isOver,
+    callers: incident.callers.slice(0, MOST_CALLERS),
     failures: incident.failures,
     requests: incident.requests,
     ...(!errorsOnly && { share: share(incident.failures, incident.requests) }),
@@ -107,6 +109,9 @@ function incidentOf(incident: Incident, id: number, errorsOnly: boolean) {
     examples: examplesOf(incident) as readonly Example[],
   };
 }
+
+/** Callers that an incident lists. */
+const MOST_CALLERS = 10;
 
 const factOf = ({ text, count, of }: Fact): Fact => ({ text, count, of });
 
