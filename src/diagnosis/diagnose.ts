@@ -197,7 +197,9 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
   const failing = cases.flatMap(({ rows }) => rows);
   const onset = least(failing.map((row) => row.start));
   const seen = cases.filter(({ masked }) => !masked);
-  const destinations = new Set(cases.flatMap(({ root }) => scene.requestsLike(root)));
+  // Cases of one destination share one list.
+  const lists = new Set(cases.map(({ root }) => scene.requestsLike(root)));
+  const destinations = new Set([...lists].flat());
   const severity = hypothesis.severity ?? entry?.severity ?? 'medium';
   const groups = new Set(failing.map((row) => row.groupKey));
   return {

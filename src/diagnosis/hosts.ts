@@ -1,5 +1,4 @@
 import type { Row } from '../aggregate/rows.js';
-import type { Scene } from './scene.js';
 import { groupBy, least, most } from './stats.js';
 
 /** The life of one upstream address as the callers' lines show it. */
@@ -29,13 +28,6 @@ export function hostLives(rows: readonly Row[]): readonly HostLife[] {
       };
     })
     .toSorted((a, b) => a.first - b.first || (a.ip < b.ip ? -1 : 1));
-}
-
-/** Lines of the callers of a place, whichever side decided: hosts come and go on the callers' side. */
-export function callersLines(scene: Scene, place: string): readonly Row[] {
-  return scene.rows.filter(
-    (row) => row.direction === 'outbound' && !row.tunnel && scene.placeOf(row) === place,
-  );
 }
 
 /** How long after the beginning an address counts as new, and before the end as gone, as a share of the input. */

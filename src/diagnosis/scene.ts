@@ -36,6 +36,8 @@ export interface Scene {
   population(symptom: Symptom): readonly Row[];
   /** All lines of the same direction and place as a line. */
   linesOf(row: Row): readonly Row[];
+  /** All that callers sent to a place, as their own lines show it. */
+  callersLines(place: string): readonly Row[];
   /** All lines of one proxy's log, by start time. */
   linesOfProxy(proxy: string): readonly Row[];
   /** All outermost lines to the same destination as a case's. */
@@ -54,8 +56,10 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
   const places = new Places(rows);
   const populations = new Map<string, Row[]>();
   const byProxy = new Map<string, Row[]>();
+  const callers = new Map<string, Row[]>();
   for (const row of rows) {
     push(byProxy, row.proxy, row);
+    if (row.direction === 'outbound' && !row.tunnel) push(callers, places.of(row), row);
     if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
   }
   const requests = new Map<string, Row[]>();
@@ -85,6 +89,7 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     placeOf: (row) => places.of(row),
     population: ({ sample }) => linesOf(sample),
     linesOf,
+    callersLines: (place) => callers.get(place) ?? [],
     linesOfProxy: (proxy) => byProxy.get(proxy) ?? [],
     requestsLike: (row) => requests.get(destinationKey(row, places.of(row))) ?? [],
     podOf: (ip) => owners.pods.get(ip) ?? null,
@@ -129,7 +134,18 @@ class Places {
     for (const [authority, counts] of authorities) this.#byAuthority.set(authority, heaviest(counts));
   }
 
+  readonly #known = new Map<Row, string>();
+
   of(row: Row): string {
+    let place = this.#known.get(row);
+    if (place === undefined) {
+      place = this.#find(row);
+      this.#known.set(row, place);
+    }
+    return place;
+  }
+
+  #find(row: Row): string {
     if (row.direction === 'inbound') {
       return this.#served.get(portKey(row)) ?? (row.authority ? bareHost(row.authority) : row.proxy);
     }

@@ -28,6 +28,10 @@ export class Study {
   readonly first: number;
   readonly last: number;
   readonly #failing: ReadonlySet<Row>;
+  #proxies: readonly string[] | undefined;
+  #before: readonly Row[] | undefined;
+  #during: readonly Row[] | undefined;
+  #after: readonly Row[] | undefined;
 
   constructor(
     readonly scene: Scene,
@@ -48,7 +52,7 @@ export class Study {
   }
   /** Whose log shows it. */
   get proxies(): readonly string[] {
-    return distinct(this.rows, (row) => row.proxy);
+    return (this.#proxies ??= distinct(this.rows, (row) => row.proxy));
   }
   get hosts(): readonly string[] {
     return distinct(this.rows, (row) => row.upstreamIp);
@@ -59,13 +63,17 @@ export class Study {
   /** Lines of the population begun before the first failure ended, from it to the last, and after the last began. */
   get before(): readonly Row[] {
     const end = least(this.rows.map((row) => row.end));
-    return this.population.filter((row) => row.end < Math.max(this.first, Math.min(end, this.first + 1)));
+    return (this.#before ??= this.population.filter(
+      (row) => row.end < Math.max(this.first, Math.min(end, this.first + 1)),
+    ));
   }
   get during(): readonly Row[] {
-    return this.population.filter((row) => row.start >= this.first && row.start <= this.last);
+    return (this.#during ??= this.population.filter(
+      (row) => row.start >= this.first && row.start <= this.last,
+    ));
   }
   get after(): readonly Row[] {
-    return this.population.filter((row) => row.start > this.last);
+    return (this.#after ??= this.population.filter((row) => row.start > this.last));
   }
   /** Of the lines from the first failure to the last, the share that failed so. */
   get shareDuring(): number {

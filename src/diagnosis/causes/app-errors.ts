@@ -1,9 +1,10 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
-import { callersLines, turnover } from '../hosts.js';
+import { turnover } from '../hosts.js';
 import type { Hypothesis, Severity } from '../hypothesis.js';
 import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, median } from '../stats.js';
 import { claim, Study, top } from '../study.js';
@@ -20,7 +21,7 @@ const weight = (share: number): Severity => (share > 0.9 ? 'critical' : share > 
 const reachedApp = (row: Row): boolean => row.direction === 'inbound';
 
 /** Relayed errors of one place, told by how deep the logs reach and where the errors concentrate. */
-function relayed(scene: Scene): Hypothesis[] {
+const relayed = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(({ decider, masked }) => isRelayed(decider) && !masked);
   const found: Hypothesis[] = [];
   for (const group of groupBy(cases, ({ decider }) => scene.placeOf(decider)).values()) {
@@ -31,7 +32,7 @@ function relayed(scene: Scene): Hypothesis[] {
     for (const part of parts) if (part.length > 0) found.push(...judgePart(scene, part));
   }
   return found;
-}
+});
 
 function judgePart(scene: Scene, cases: readonly Case[]): Hypothesis[] {
   const study = new Study(scene, cases, populationOf(scene, cases));
@@ -132,7 +133,7 @@ function oneBadHost(scene: Scene, study: Study, atApp: boolean, hidden: boolean)
   if (!bad || bad.length === 0 || bad.length >= hosts.length) return null;
   const ips = bad.map(({ value }) => value);
   const change = turnover(
-    callersLines(scene, study.place).length > 0 ? callersLines(scene, study.place) : study.population,
+    scene.callersLines(study.place).length > 0 ? scene.callersLines(study.place) : study.population,
   );
   const fresh = ips.every((ip) => change.arrived.some((life) => life.ip === ip));
   const pods = ips.flatMap((ip) => scene.podOf(ip) ?? []);
@@ -284,6 +285,18 @@ function dependency(scene: Scene, study: Study): Hypothesis {
   });
 }
 
+/** The first of rows in time order that starts at `start` or later. */
+function firstFrom(rows: readonly Row[], start: number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rows[middle]!.start < start) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** The same pods’ own calls fail in the same seconds: the error is passed on. */
 function ownCalls(scene: Scene, study: Study): Hypothesis | null {
   const servers = new Set(study.rows.filter(reachedApp).map((row) => row.proxy));
@@ -294,9 +307,14 @@ function ownCalls(scene: Scene, study: Study): Hypothesis | null {
       (row.direction === 'outbound' || row.direction === 'passthrough') &&
       !study.has(row),
   );
-  const fitting = study.rows.filter((row) =>
-    calls.some((call) => call.proxy === row.proxy && call.start >= row.start - 5 && call.end <= row.end + 50),
-  );
+  const byProxy = groupBy(calls, (call) => call.proxy);
+  const fitting = study.rows.filter((row) => {
+    const own = byProxy.get(row.proxy) ?? [];
+    for (let i = firstFrom(own, row.start - 5); i < own.length && own[i]!.start <= row.end; i++) {
+      if (own[i]!.end <= row.end + 50) return true;
+    }
+    return false;
+  });
   if (fitting.length < Math.max(3, study.rows.length * 0.6)) return null;
   const dependencies = distinct(calls, (row) => scene.placeOf(row));
   return claim(study, {
@@ -350,7 +368,7 @@ function external(study: Study): Hypothesis {
 }
 
 /** Attempts that failed on a server and were saved by a retry. */
-function masked(scene: Scene): Hypothesis[] {
+const masked = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(
     (one) =>
       one.masked && one.decider.direction === 'inbound' && !one.decider.has('DC') && !one.decider.has('DR'),
@@ -397,7 +415,7 @@ function masked(scene: Scene): Hypothesis[] {
       }),
     ];
   });
-}
+});
 
 const app = (
   id: string,

@@ -5,6 +5,7 @@ import { connectErrorOf } from '../connect-error.js';
 import { reuses } from '../connections.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, median, most } from '../stats.js';
 import { claim, Study, studies } from '../study.js';
@@ -228,7 +229,7 @@ const serverOf = (scene: Scene, study: Study): string | null =>
 const throughTunnel = (row: Row): boolean => row.upstreamHost?.startsWith('envoy://') === true;
 
 /** The tunnel of ambient mode hides the transport error; duration and regularity give it away. */
-function tunnelStudies(scene: Scene): Hypothesis[] {
+const tunnelStudies = perScene((scene: Scene): Hypothesis[] => {
   return studies(scene, (row) => isCut(row) && throughTunnel(row)).map((study) => {
     const slow = study.rows.filter((row) => row.duration > 5_000).length;
     const legs = scene.rows.filter(
@@ -277,7 +278,7 @@ function tunnelStudies(scene: Scene): Hypothesis[] {
       ],
     });
   });
-}
+});
 
 const tunnel = (id: string, reference: string, mechanism: string, signs: readonly string[]): Cause => ({
   id,

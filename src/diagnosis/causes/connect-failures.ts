@@ -2,9 +2,10 @@ import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
-import { callersLines, hostLives, turnover } from '../hosts.js';
+import { hostLives, turnover } from '../hosts.js';
 import type { Confidence, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, podCommand, proxyName } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
 import { claim, Study, studies } from '../study.js';
@@ -39,7 +40,7 @@ interface DeadHost {
 }
 
 function deadHosts(scene: Scene, cases: readonly Case[], place: string): readonly DeadHost[] {
-  const lives = new Map(hostLives(callersLines(scene, place)).map((life) => [life.ip, life]));
+  const lives = new Map(hostLives(scene.callersLines(place)).map((life) => [life.ip, life]));
   return [...groupBy(cases, ({ decider }) => decider.upstreamIp)].map(([ip, found]) => {
     const starts = found.map(({ decider }) => decider.start);
     const first = Math.min(...starts);
@@ -57,7 +58,7 @@ function deadHosts(scene: Scene, cases: readonly Case[], place: string): readonl
 }
 
 /** One story per place where connects are refused on the way out, told by what becomes of the addresses. */
-function refusedOutside(scene: Scene): Hypothesis[] {
+const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
   // The cuts just before belong to the same event: connections die first, then new ones are refused.
   const refused = scene.cases.filter(
     ({ decider }) =>
@@ -83,14 +84,14 @@ function refusedOutside(scene: Scene): Hypothesis[] {
       ...endpointLag(scene, study, hosts),
     ];
   });
-}
+});
 
 function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
   const gone = hosts.filter(({ answersAfter }) => answersAfter === 0);
   if (gone.length === 0) return [];
   const longest = most(gone.map(({ first, last }) => last - first));
   const some = gone.length < hosts.length;
-  const change = turnover(callersLines(scene, study.place));
+  const change = turnover(scene.callersLines(study.place));
   const inTurn = gone.length >= 2 && change.arrived.length > 0;
   return [
     claim(study, {
@@ -137,7 +138,7 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
 }
 
 function rollout(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
-  const change = turnover(callersLines(scene, study.place));
+  const change = turnover(scene.callersLines(study.place));
   const leaving = hosts.filter(
     ({ ip, answersAfter }) => answersAfter === 0 && change.left.some((life) => life.ip === ip),
   );
@@ -254,13 +255,13 @@ function proxyDied(
 /** One caller alone goes on using an address that its peers do not know. */
 function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
   const callers = distinct(study.rows, (row) => row.proxy);
-  const all = distinct(callersLines(scene, study.place), (row) => row.proxy);
+  const all = distinct(scene.callersLines(study.place), (row) => row.proxy);
   const lasting = hosts.filter(
     ({ answersAfter, answersBefore, first, last }) =>
       answersAfter === 0 && (last - first > 60_000 || (answersBefore === 0 && last - first > 10_000)),
   );
   if (callers.length !== 1 || lasting.length === 0) return [];
-  const others = callersLines(scene, study.place).filter((row) => row.proxy !== callers[0]);
+  const others = scene.callersLines(study.place).filter((row) => row.proxy !== callers[0]);
   const othersUse = others.filter((row) =>
     lasting.some(({ ip }) => ip === row.upstreamIp && row.start > lasting[0]!.first),
   ).length;
@@ -326,7 +327,7 @@ function alignedEnds(rows: readonly Row[]): number {
 }
 
 /** Connects that nobody answered, one story per set of callers and destinations. */
-function timedOut(scene: Scene): Hypothesis[] {
+const timedOut = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(
     ({ decider }) =>
       decider.direction !== 'inbound' &&
@@ -352,7 +353,7 @@ function timedOut(scene: Scene): Hypothesis[] {
     );
   }
   return found;
-}
+});
 
 function deadNode(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   const inside = cases.filter(({ decider }) => !isExternal(decider));
@@ -397,7 +398,7 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
   const one = hosts.length > 1 && hosts.filter(({ failures }) => failures > 0).length === 1;
   const longest = most(study.rows.map((row) => row.duration));
   const aligned = alignedEnds(study.rows);
-  const lines = callersLines(scene, place);
+  const lines = scene.callersLines(place);
   const otherCallers = lines.filter(
     (row) => row.start >= study.first && row.start <= study.last + 1 && !study.proxies.includes(row.proxy),
   );

@@ -1,9 +1,9 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
-import { callersLines } from '../hosts.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, proxyName } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, least } from '../stats.js';
 import { claim, Study } from '../study.js';
@@ -24,7 +24,7 @@ const isHostFailure = (row: Row): boolean =>
 const CONSECUTIVE = 3;
 
 /** One story for each service whose callers find nobody to send to. */
-function nobodyThere(scene: Scene): Hypothesis[] {
+const nobodyThere = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(({ decider }) => isNoHost(decider));
   return [
     ...groupBy(
@@ -36,10 +36,10 @@ function nobodyThere(scene: Scene): Hypothesis[] {
     if (isExternal(study.sample) || study.sample.has('DF')) return [unresolved(study)];
     return [ejected(scene, study) ?? subset(study) ?? none(scene, study)];
   });
-}
+});
 
 function ejected(scene: Scene, study: Study): Hypothesis | null {
-  const lines = callersLines(scene, study.place);
+  const lines = scene.callersLines(study.place);
   const byCaller = groupBy(study.rows, (row) => row.proxy);
   const trigger: Case[] = [];
   let callersWith = 0;
@@ -193,9 +193,9 @@ function none(scene: Scene, study: Study): Hypothesis {
         text: 'callers that are concerned',
         count: callers.length,
         of: distinct(
-          callersLines(scene, study.place).filter(
-            (row) => row.start >= study.first && row.start <= study.last,
-          ),
+          scene
+            .callersLines(study.place)
+            .filter((row) => row.start >= study.first && row.start <= study.last),
           (row) => row.proxy,
         ).length,
       },

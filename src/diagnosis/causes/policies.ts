@@ -148,13 +148,9 @@ export const jwtRejected: Cause = replyCause({
 
 const authorizer = (study: Study): { service: string; failing: number } | null => {
   // The authorizer is called by the same proxy: its own cluster fails in the same time, where it is logged.
-  const lines = study.scene.rows.filter(
-    (row) =>
-      row.failure &&
-      study.proxies.includes(row.proxy) &&
-      /authz/i.test(row.cluster?.host ?? '') &&
-      !study.has(row),
-  );
+  const lines = study.proxies
+    .flatMap((proxy) => study.scene.linesOfProxy(proxy))
+    .filter((row) => row.failure && /authz/i.test(row.cluster?.host ?? '') && !study.has(row));
   return lines.length > 0 ? { service: study.scene.placeOf(lines[0]!), failing: lines.length } : null;
 };
 

@@ -1,4 +1,5 @@
 import type { Row } from '../../aggregate/rows.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { Study, studies } from '../study.js';
 import { distinct } from '../stats.js';
@@ -24,30 +25,24 @@ export interface RouteMiss {
   readonly isEdge: boolean;
 }
 
-const known = new WeakMap<Scene, readonly RouteMiss[]>();
-
-/** One per authority; computed once for the causes that share it. */
-export function routeMisses(scene: Scene): readonly RouteMiss[] {
-  const found = known.get(scene);
-  if (found) return found;
-  const misses = studies(scene, isRouteMiss, (row) => row.authority ?? '').map((study): RouteMiss => {
+/** One per authority. */
+export const routeMisses = perScene((scene: Scene): readonly RouteMiss[] =>
+  studies(scene, isRouteMiss, (row) => row.authority ?? '').map((study) => {
     const authority = study.sample.authority ?? '';
     const bare = bareAuthority(authority);
-    const proxies = new Set(study.proxies);
-    const routed = scene.rows.filter(
-      (row) =>
-        proxies.has(row.proxy) &&
-        row.http &&
-        row.direction !== 'inbound' &&
-        row.cluster !== null &&
-        row.authority !== null &&
-        bareAuthority(row.authority) === bare,
-    );
+    const routed = study.proxies
+      .flatMap((proxy) => scene.linesOfProxy(proxy))
+      .filter(
+        (row) =>
+          row.http &&
+          row.direction !== 'inbound' &&
+          row.cluster !== null &&
+          row.authority !== null &&
+          bareAuthority(row.authority) === bare,
+      );
     return { study, authority, routed, isEdge: isEdge(scene, study) };
-  });
-  known.set(scene, misses);
-  return misses;
-}
+  }),
+);
 
 /** A gateway: told by its lines; a proxy without any routed line is judged by where its callers come from. */
 function isEdge(scene: Scene, study: Study): boolean {

@@ -2,6 +2,7 @@ import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, proxyName } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, median, quantile } from '../stats.js';
 import { claim, Study, studies, top } from '../study.js';
@@ -45,7 +46,7 @@ function slowing(study: Study): { before: number | null; during: number | null; 
   return { before, during: median(served(study.during)), grew };
 }
 
-function timeouts(scene: Scene): Hypothesis[] {
+const timeouts = perScene((scene: Scene): Hypothesis[] => {
   return studies(scene, isRouteTimeout).flatMap((study) => {
     const wall = wallOf(study.rows);
     const { before, during, grew } = slowing(study);
@@ -131,7 +132,7 @@ function timeouts(scene: Scene): Hypothesis[] {
     });
     return grew ? [slow, timer] : [timer, slow];
   });
-}
+});
 
 /** Timed out while still connecting: the request never left. */
 function neverLeft(study: Study): Hypothesis[] {

@@ -3,6 +3,7 @@ import { parseMeshServerName } from '../../record/upstream-cluster.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { namespaceOf, proxyName } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
 import { claim, Study } from '../study.js';
@@ -300,7 +301,7 @@ export const tlsConflict: Cause = {
 };
 
 /** Connections without a filter chain, by who called and what name they asked for. */
-function rejectedConnections(scene: Scene): Hypothesis[] {
+const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(({ decider }) => isRejectedConnection(decider));
   const found: Hypothesis[] = [];
   for (const [, group] of groupBy(
@@ -324,7 +325,7 @@ function rejectedConnections(scene: Scene): Hypothesis[] {
     }
   }
   return found;
-}
+});
 
 /** A sidecar in front of an app: its log has inbound lines. */
 const servesApp = (scene: Scene, row: Row): boolean =>
@@ -485,7 +486,7 @@ const listener = (
  * Every new connection of one caller is closed before a server line exists: under TLS 1.3 that is how a refused client
  * certificate looks, whatever is wrong with it.
  */
-function clientCertRefused(scene: Scene): Hypothesis[] {
+const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
   const rejected = new Set(scene.rows.filter(isRejectedConnection).map((row) => row.downstreamRemote));
   const cut = scene.cases.filter(
     ({ decider }) =>
@@ -499,16 +500,13 @@ function clientCertRefused(scene: Scene): Hypothesis[] {
       !isExternal(decider),
   );
   return [...groupBy(cut, ({ decider }) => decider.proxy)].flatMap(([proxy, cases]) => {
+    const called = new Set(cases.map(({ decider }) => scene.placeOf(decider)));
     const study = new Study(
       scene,
       cases,
       scene
         .linesOfProxy(proxy)
-        .filter(
-          (row) =>
-            row.direction === 'outbound' &&
-            cases.some(({ decider }) => scene.placeOf(decider) === scene.placeOf(row)),
-        ),
+        .filter((row) => row.direction === 'outbound' && called.has(scene.placeOf(row))),
     );
     const failing = new Set(study.rows.map((row) => row.upstreamLocal));
     const reusedGood = scene
@@ -589,7 +587,7 @@ function clientCertRefused(scene: Scene): Hypothesis[] {
       ),
     ];
   });
-}
+});
 
 /** A client certificate has one look for three defects, and each of them other looks of its own. */
 const orRefusedClient = (cause: Cause): Cause => ({
