@@ -1,5 +1,6 @@
 import type { Cause } from '../cause.js';
 import { APP_CAUSES } from './app-errors.js';
+import { ELSEWHERE_CAUSES } from './app-elsewhere.js';
 import { appNotListening } from './app-not-listening.js';
 import { BROKEN_CAUSES } from './broken-connections.js';
 import { CONFIGURATION_CAUSES } from './configuration.js';
@@ -25,6 +26,7 @@ export const CAUSES: readonly Cause[] = [
   ...CONFIGURATION_CAUSES,
   ...ENDPOINT_CAUSES,
   appNotListening,
+  ...ELSEWHERE_CAUSES,
   ...CONNECT_CAUSES,
   keepaliveIdleRace,
   ...BROKEN_CAUSES,

@@ -202,7 +202,90 @@ export const externalTls: Cause = replyCause({
 const isRejectedConnection = (row: Row): boolean => !row.http && row.has('NR') && row.cluster === null;
 
 /** Cut connections of callers whose plaintext the server rejected: both ends of one connection. */
-export const tlsConflict: Cause = {
+const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
+  const rejected = new Map(
+    scene.rows
+      .filter(isRejectedConnection)
+      .flatMap((row): [string, Row][] => (row.downstreamRemote ? [[row.downstreamRemote, row]] : [])),
+  );
+  const cut = scene.cases.filter(
+    ({ decider }) =>
+      decider.direction !== 'inbound' &&
+      decider.upstreamLocal !== null &&
+      (isCut(decider) || (!decider.http && decider.failure)),
+  );
+  const pairs = cut.filter(({ decider }) => rejected.has(decider.upstreamLocal!));
+  const found: Hypothesis[] = [];
+  for (const [, cases] of groupBy(pairs, ({ decider }) => `${decider.proxy}\n${scene.placeOf(decider)}`)) {
+    const place = scene.placeOf(cases[0]!.decider);
+    const proxy = cases[0]!.decider.proxy;
+    const all = cut.filter(({ decider }) => decider.proxy === proxy && scene.placeOf(decider) === place);
+    const listener = scene.cases.filter(
+      ({ decider }) =>
+        isRejectedConnection(decider) &&
+        all.some((one) => one.decider.upstreamLocal === decider.downstreamRemote),
+    );
+    const study = new Study(scene, all);
+    const others = study.population.filter(
+      (row) =>
+        row.proxy !== proxy &&
+        row.direction === 'outbound' &&
+        row.start >= study.first &&
+        row.start <= study.last,
+    );
+    const passthrough = cases.every(({ decider }) => decider.cluster?.direction === 'passthrough');
+    found.push(
+      claim(study, {
+        cause: passthrough ? 'headless-or-direct-pod-addressing' : 'destinationrule-tls-conflict',
+        title: passthrough
+          ? `${proxy} dials pods of ${place} directly, in plaintext`
+          : `${proxy} speaks plaintext to ${place}, which demands mutual TLS`,
+        story:
+          `its connections are made and then closed by the server, whose listener found no filter chain for plaintext (NR) on the very same ports (${ofWords(pairs.filter(({ decider }) => decider.proxy === proxy).length, all.length)} pairs). ` +
+          (others.length > 0
+            ? `Other callers of the same pods are fine (${ofWords(others.filter((row) => !row.failure).length, others.length)}), so the servers are as they should be. `
+            : '') +
+          (passthrough
+            ? 'It dials pod addresses, which the mesh passes through without TLS.'
+            : 'A DestinationRule with an explicit TLS mode applies to this caller.'),
+        at: {
+          services: [place],
+          clients: [proxy, ...scene.addressesOf(proxy)],
+          endpoints: study.hosts.slice(0, 4),
+        },
+        cases: [...all, ...listener],
+        evidence: [
+          {
+            text: `failures of ${proxy} whose connection the server rejected at its listener`,
+            count: cases.length,
+            of: all.length,
+          },
+          {
+            text: 'requests of other callers to it in the same time that went well',
+            count: others.filter((row) => !row.failure).length,
+            of: others.length,
+          },
+        ],
+        confidence: 'high',
+        why: 'both ends of the same connections were logged: closed here, no filter chain there',
+        next: [
+          {
+            purpose: 'find the mode: for this host, DISABLE or SIMPLE',
+            command: 'kubectl get destinationrule -A -o yaml | grep -n -B14 -A4 "tls:"',
+          },
+        ],
+        fix: [
+          passthrough
+            ? 'Declare the ports of the headless Service with their protocols, so that the mesh knows the pods.'
+            : 'Remove the explicit TLS mode (auto mutual TLS), or set ISTIO_MUTUAL.',
+        ],
+      }),
+    );
+  }
+  return found;
+});
+
+const tlsConflict: Cause = {
   id: 'destinationrule-tls-conflict',
   reference:
     'https://istio.io/v1.28/docs/ops/common-problems/network-issues/#503-errors-after-setting-destination-rule',
@@ -216,88 +299,18 @@ export const tlsConflict: Cause = {
     'no NR on the server: its client certificate is refused',
     'the caller has no outbound line: it is not in the mesh',
   ],
-  judge(scene: Scene): Hypothesis[] {
-    const rejected = new Map(
-      scene.rows
-        .filter(isRejectedConnection)
-        .flatMap((row): [string, Row][] => (row.downstreamRemote ? [[row.downstreamRemote, row]] : [])),
-    );
-    const cut = scene.cases.filter(
-      ({ decider }) =>
-        decider.direction !== 'inbound' &&
-        decider.upstreamLocal !== null &&
-        (isCut(decider) || (!decider.http && decider.failure)),
-    );
-    const pairs = cut.filter(({ decider }) => rejected.has(decider.upstreamLocal!));
-    const found: Hypothesis[] = [];
-    for (const [, cases] of groupBy(pairs, ({ decider }) => `${decider.proxy}\n${scene.placeOf(decider)}`)) {
-      const place = scene.placeOf(cases[0]!.decider);
-      const proxy = cases[0]!.decider.proxy;
-      const all = cut.filter(({ decider }) => decider.proxy === proxy && scene.placeOf(decider) === place);
-      const listener = scene.cases.filter(
-        ({ decider }) =>
-          isRejectedConnection(decider) &&
-          all.some((one) => one.decider.upstreamLocal === decider.downstreamRemote),
-      );
-      const study = new Study(scene, all);
-      const others = study.population.filter(
-        (row) =>
-          row.proxy !== proxy &&
-          row.direction === 'outbound' &&
-          row.start >= study.first &&
-          row.start <= study.last,
-      );
-      const passthrough = cases.every(({ decider }) => decider.cluster?.direction === 'passthrough');
-      found.push(
-        claim(study, {
-          cause: passthrough ? 'headless-or-direct-pod-addressing' : 'destinationrule-tls-conflict',
-          title: passthrough
-            ? `${proxy} dials pods of ${place} directly, in plaintext`
-            : `${proxy} speaks plaintext to ${place}, which demands mutual TLS`,
-          story:
-            `its connections are made and then closed by the server, whose listener found no filter chain for plaintext (NR) on the very same ports (${ofWords(pairs.filter(({ decider }) => decider.proxy === proxy).length, all.length)} pairs). ` +
-            (others.length > 0
-              ? `Other callers of the same pods are fine (${ofWords(others.filter((row) => !row.failure).length, others.length)}), so the servers are as they should be. `
-              : '') +
-            (passthrough
-              ? 'It dials pod addresses, which the mesh passes through without TLS.'
-              : 'A DestinationRule with an explicit TLS mode applies to this caller.'),
-          at: {
-            services: [place],
-            clients: [proxy, ...scene.addressesOf(proxy)],
-            endpoints: study.hosts.slice(0, 4),
-          },
-          cases: [...all, ...listener],
-          evidence: [
-            {
-              text: `failures of ${proxy} whose connection the server rejected at its listener`,
-              count: cases.length,
-              of: all.length,
-            },
-            {
-              text: 'requests of other callers to it in the same time that went well',
-              count: others.filter((row) => !row.failure).length,
-              of: others.length,
-            },
-          ],
-          confidence: 'high',
-          why: 'both ends of the same connections were logged: closed here, no filter chain there',
-          next: [
-            {
-              purpose: 'find the mode: for this host, DISABLE or SIMPLE',
-              command: 'kubectl get destinationrule -A -o yaml | grep -n -B14 -A4 "tls:"',
-            },
-          ],
-          fix: [
-            passthrough
-              ? 'Declare the ports of the headless Service with their protocols, so that the mesh knows the pods.'
-              : 'Remove the explicit TLS mode (auto mutual TLS), or set ISTIO_MUTUAL.',
-          ],
-        }),
-      );
-    }
-    return found;
-  },
+  judge: (scene) => rejectedPlaintext(scene).filter(({ cause }) => cause === 'destinationrule-tls-conflict'),
+};
+
+const directPods: Cause = {
+  id: 'headless-or-direct-pod-addressing',
+  reference: 'https://github.com/istio/istio/issues/10659',
+  mechanism:
+    'A caller dials pods directly (headless Service, clustering software), so that the mesh passes the connection through without mutual TLS.',
+  signs: ['UC or an empty TCP connection on PassthroughCluster, and NR on the server for the same port'],
+  against: ['the caller’s line names an outbound cluster: its TLS mode'],
+  judge: (scene) =>
+    rejectedPlaintext(scene).filter(({ cause }) => cause === 'headless-or-direct-pod-addressing'),
 };
 
 /** Connections without a filter chain, by who called and what name they asked for. */
@@ -605,6 +618,7 @@ export const TLS_CAUSES: readonly Cause[] = [
   plaintextServer,
   externalTls,
   orRefusedClient(tlsConflict),
+  directPods,
   listener(
     'peer-not-in-mesh-plaintext',
     'https://github.com/istio/istio/issues/51982',
