@@ -19,6 +19,8 @@ export interface Format {
   readonly name: string;
   /** The format string it reads, or for JSON the keys it asks for. */
   readonly layout: string;
+  /** What it is told by among the others. */
+  readonly sign: string;
   /** Where that layout is defined, pinned to a version. */
   readonly reference: string;
   /** Total: never throws; time linear in the line. */

@@ -62,37 +62,43 @@ function isProtocol(bytes: Uint8Array, start: number, end: number): boolean {
   return length >= 6 && bytes[start] === 72 && bytes[start + 1] === 84 && bytes[start + 4] === 47;
 }
 
-/** Whether `[start, end)` can be response flags: `-`, or upper-case tokens (digits allowed) joined with commas. */
+/**
+ * Whether `[start, end)` can be response flags: `-`, or names joined with commas. Envoy's own are upper case; extensions
+ * register what they like.
+ */
 export function isFlags(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start === 1 && bytes[start] === DASH) return true;
-  if (end === start) return false;
+  if (end === start || isDigit(bytes[start])) return false;
   for (let i = start; i < end; i++) {
     const byte = bytes[i]!;
-    const upper = byte >= 65 && byte <= 90;
-    if (!upper && !isDigit(byte) && byte !== 44 && byte !== 95) return false;
+    const letter = (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122);
+    if (!letter && !isDigit(byte) && byte !== 44 && byte !== 95) return false;
   }
-  return !isDigit(bytes[start]);
+  return true;
 }
 
 /**
  * The closing quote of a request triple that opened before `at`: the first `"` that ends a protocol and is followed by
- * a code. A path may hold quotes, but no blank, so that the first such place is the end. -1 where there is none.
+ * a blank or nothing. A path may hold quotes, but no blank, so that the first such place is the end. -1 where there is none.
  */
 export function requestEnd(bytes: Uint8Array, at: number, end: number): number {
   let blank = at - 1;
-  for (let i = at; i + 2 < end; i++) {
+  for (let i = at; i < end; i++) {
     const byte = bytes[i];
     if (byte === SPACE) blank = i;
-    else if (
-      byte === QUOTE &&
-      bytes[i + 1] === SPACE &&
-      isDigit(bytes[i + 2]) &&
-      isProtocol(bytes, blank + 1, i)
-    ) {
+    else if (byte === QUOTE && (i + 1 === end || bytes[i + 1] === SPACE) && isProtocol(bytes, blank + 1, i)) {
       return i;
     }
   }
   return -1;
+}
+
+/** Upper-case names (Envoy's own flags), or `-`. `OK` is the one reason phrase that other servers write in capitals. */
+function isOwnFlags(bytes: Uint8Array, start: number, end: number): boolean {
+  if (!isFlags(bytes, start, end)) return false;
+  if (end - start === 2 && bytes[start] === 79 && bytes[start + 1] === 75) return false;
+  for (let i = start; i < end; i++) if (bytes[i]! >= 97) return false;
+  return true;
 }
 
 /** Whether a line that begins like no access line holds a quoted request followed by a code and flags all the same. */
@@ -104,7 +110,7 @@ export function holdsRequest(bytes: Uint8Array, start: number, end: number): boo
     if (
       codeEnd > 0 &&
       bytes[codeEnd] === SPACE &&
-      isFlags(bytes, codeEnd + 1, tokenEnd(bytes, codeEnd + 1, end))
+      isOwnFlags(bytes, codeEnd + 1, tokenEnd(bytes, codeEnd + 1, end))
     ) {
       return true;
     }

@@ -1,9 +1,12 @@
-import { LineParser } from '../parsers/index.js';
-import { malformed, type ParseResult } from '../parsers/format.js';
+import { isAccessObject, LineParser } from '../parsers/index.js';
+import { malformed, type Format, type ParseResult } from '../parsers/format.js';
 import { Observation } from './aggregate/observation.js';
 import { MeshtailError } from './errors.js';
-import { scanLines, splitLines, type Framed, type OnLine } from './framing/lines.js';
-import type { Origin } from './record/origin.js';
+import { ENVELOPE_KEYS } from './framing/envelopes.js';
+import { scanLines, splitLines, type Framed } from './framing/lines.js';
+import { Unwrapper, type OnUnwrapped } from './framing/wrappers.js';
+import type { Logger } from './logger.js';
+import { originWithin, type Origin } from './record/origin.js';
 import { RecordCursor } from './record/record-view.js';
 import type { Source } from './source/source.js';
 
@@ -17,26 +20,57 @@ export interface Parsed {
   readonly origin: Origin;
 }
 
+/** How lines are read. */
+export interface Reading {
+  readonly maxLine: number;
+  /** A format that was given; the others are read as well. */
+  readonly format?: Format | undefined;
+  /** Keys of log shippers under which a line may stand. */
+  readonly envelopeKeys?: readonly string[];
+  readonly log?: Logger;
+}
+
 /** Runs one source through framing and parsing; `onParsed` may ask to wait by returning a promise. */
 export async function parseSource(
   source: Source,
-  maxLine: number,
+  reading: Reading,
   onParsed: (parsed: Parsed) => void,
   pause: () => Promise<void> | undefined = () => undefined,
 ): Promise<void> {
-  const parser = new LineParser();
+  const { maxLine, format, envelopeKeys = ENVELOPE_KEYS, log } = reading;
+  const input = source.name;
+  const parser = new LineParser(format);
   const record = new RecordCursor();
-  let line = 0;
-  const onLine: OnLine = (framed) => {
-    line++;
-    const origin: Origin = { ...source.origin, line };
+  // Most lines have no wrapper: one origin serves them all.
+  const plain: { -readonly [K in keyof Origin]: Origin[K] } = { ...source.origin, line: 0 };
+  const met = new Set<string>();
+  const onLine: OnUnwrapped = (framed, names, line) => {
+    plain.line = line;
+    const origin = names ? originWithin(source.origin, names, line) : plain;
     const result = framed.overlong
       ? malformed(framed.line, framed.line.end, `a line of at most ${maxLine} bytes (--max-line)`)
       : parser.parse(framed.line, record);
-    onParsed({ input: source.name, framed, result, record, origin });
+    if (result === 'record' && !met.has(record.format)) {
+      met.add(record.format);
+      log?.info(
+        { input, line, format: record.format, sign: parser.signOf(record.format) },
+        'format detected',
+      );
+    }
+    onParsed({ input, framed, result, record, origin });
   };
+  const unwrapper = new Unwrapper(onLine, {
+    maxLine,
+    envelopeKeys,
+    isAccess: isAccessObject,
+    onWrapper: (wrapper, line) => log?.info({ input, line, wrapper }, 'wrapper peeled'),
+  });
   const frame = source.kind === 'file' ? scanLines : splitLines;
-  await frame(paced(source.open(), pause), onLine, maxLine);
+  try {
+    await frame(paced(source.open(), pause), (framed) => unwrapper.push(framed), maxLine);
+  } finally {
+    unwrapper.end();
+  }
 }
 
 /** Between chunks, waits for whoever takes the results. */
@@ -57,13 +91,13 @@ export interface Observed {
 }
 
 /** Reads every source into one observation. A source that fails keeps what it gave before. */
-export async function observe(sources: readonly Source[], maxLine: number): Promise<Observed> {
+export async function observe(sources: readonly Source[], reading: Reading): Promise<Observed> {
   const observation = new Observation();
   const failed: MeshtailError[] = [];
   for (const source of sources) {
     observation.open(source.name, source.origin);
     try {
-      await parseSource(source, maxLine, ({ input, framed, result, record, origin }) => {
+      await parseSource(source, reading, ({ input, framed, result, record, origin }) => {
         if (result === 'record') observation.record(input, record, origin, framed);
         else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
         else observation.malformed(input, result, origin, framed);

@@ -1,4 +1,6 @@
+import type { Options } from '../cli/options.js';
 import { ExitStatus, MeshtailError, usageError } from '../errors.js';
+import type { Reading } from '../pipeline.js';
 import { resolveFiles, type Resolved } from '../source/resolve.js';
 import { stdinSource } from '../source/stdin.js';
 import type { Environment } from './environment.js';
@@ -23,4 +25,9 @@ export function isTerminal(stream: unknown): boolean {
 export function reportFailed(failed: readonly MeshtailError[], environment: Environment): number {
   for (const { message, hint } of failed) environment.warn(hint ? `${message}; ${hint}` : message);
   return failed.length > 0 ? ExitStatus.world : ExitStatus.ok;
+}
+
+/** How the options say that lines are to be read. */
+export function readingOf(options: Options, environment: Environment): Reading {
+  return { maxLine: options.maxLine, log: environment.log };
 }

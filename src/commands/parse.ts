@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import type { Options } from '../cli/options.js';
 import { ExitStatus, MeshtailError } from '../errors.js';
+import { printedOrigin } from '../record/origin.js';
 import { parseSource, type Parsed } from '../pipeline.js';
 import type { Environment } from './environment.js';
-import { inputsOf, reportFailed } from './inputs.js';
+import { inputsOf, readingOf, reportFailed } from './inputs.js';
 
 /** Enough lines to make one write worth it. */
 const BATCH = 64 * 1024;
@@ -33,7 +34,7 @@ export async function parse(
   };
   for (const source of sources) {
     try {
-      await parseSource(source, options.maxLine, onParsed, () => {
+      await parseSource(source, readingOf(options, environment), onParsed, () => {
         // A pipe is somebody watching: what came with this chunk goes out with it.
         if (source.kind === 'pipe') flush();
         const pending = wait;
@@ -52,7 +53,8 @@ export async function parse(
 }
 
 /** One line of output; `undefined` for a line that is not asked for. */
-export function printedLine({ result, record, origin }: Parsed, all: boolean): string | undefined {
+export function printedLine({ result, record, origin: whole }: Parsed, all: boolean): string | undefined {
+  const origin = printedOrigin(whole);
   if (result === 'record')
     return JSON.stringify(all ? { kind: 'record', ...record.copy(origin) } : record.copy(origin));
   if (!all) return undefined;

@@ -6,7 +6,7 @@ import { reportOf } from '../output/report.js';
 import { version } from '../paths.js';
 import { observe } from '../pipeline.js';
 import type { Environment } from './environment.js';
-import { inputsOf, reportFailed } from './inputs.js';
+import { inputsOf, readingOf, reportFailed } from './inputs.js';
 
 /** `meshtail report`: reads everything, then says what it found. Returns the exit status. */
 export async function report(
@@ -16,7 +16,7 @@ export async function report(
 ): Promise<number> {
   const { sources, failed: missing } = await inputsOf(args, environment);
   environment.log.debug({ inputs: sources.map(({ name }) => name) }, 'reading');
-  const { observation, failed: broken } = await observe(sources, options.maxLine);
+  const { observation, failed: broken } = await observe(sources, readingOf(options, environment));
   const failed = [...missing, ...broken];
   const worldStatus = reportFailed(failed, environment);
   if (sources.length === 0) return worldStatus;

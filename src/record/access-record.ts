@@ -62,5 +62,7 @@ export type AccessRecord = {
   readonly format: string;
   /** What the line holds that has no key above. */
   readonly extra?: Readonly<Record<string, Json>>;
+  /** Every pair that a ztunnel line printed, and its level, unchanged. */
+  readonly ztunnel?: Readonly<Record<string, Json>>;
   readonly origin?: Origin;
 };

@@ -3,6 +3,8 @@ export interface Line {
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
+  /** The line as JSON, where framing had to read it already. */
+  readonly json?: unknown;
 }
 
 /** A line made of text, for callers that hold a string (`explain`, tests). */

@@ -6,7 +6,14 @@ export interface Origin {
   readonly node?: string;
   readonly file?: string;
   readonly line: number;
+  /** `stdout` or `stderr`, where a wrapper says so. Not printed. */
+  readonly stream?: string;
+  /** When the line was written, as a wrapper logged it. Not printed: the record's own time is when its request began. */
+  readonly time?: string;
 }
+
+/** What a wrapper around a line tells of it. */
+export type Names = Omit<Origin, 'file' | 'line'>;
 
 /** What all lines of one stream share. */
 export type StreamOrigin = Omit<Origin, 'line'>;
@@ -51,4 +58,22 @@ export function originOfFile(file: string): StreamOrigin {
 /** The proxy that wrote a line, as far as its origin can name one: pod, else file, else "". */
 export function proxyOf(origin: StreamOrigin): string {
   return origin.pod ?? origin.file ?? '';
+}
+
+/** An origin as it is printed. */
+export function printedOrigin({ pod, namespace, container, node, file, line }: Origin): Origin {
+  return {
+    ...(pod !== undefined && { pod }),
+    ...(namespace !== undefined && { namespace }),
+    ...(container !== undefined && { container }),
+    ...(node !== undefined && { node }),
+    ...(file !== undefined && { file }),
+    line,
+  };
+}
+
+/** What a stream and a wrapper know together. A pod that the wrapper names outranks the one of the file's name, and all that was said of that. */
+export function originWithin(stream: StreamOrigin, names: Names, line: number): Origin {
+  if (names.pod === undefined || names.pod === stream.pod) return { ...stream, ...names, line };
+  return { ...(stream.file !== undefined && { file: stream.file }), ...names, line };
 }

@@ -8,7 +8,7 @@ import {
 } from './access-record.js';
 import { boundedCache } from './bounded-cache.js';
 import type { Line } from './line.js';
-import type { Origin } from './origin.js';
+import { printedOrigin, type Origin } from './origin.js';
 import { parseFlags, type FlagSet } from './response-flags.js';
 import { parseTime, parseTimeText, toUtc } from './time.js';
 import { parseUpstreamCluster, type UpstreamCluster } from './upstream-cluster.js';
@@ -62,6 +62,7 @@ export class RecordCursor implements RecordView {
   readonly #ends = new Int32Array(FIELDS.length);
   readonly #values: (string | number | null)[] = Array.from({ length: FIELDS.length }, () => null);
   #extra: Record<string, Json> | undefined;
+  #ztunnel: Record<string, Json> | undefined;
 
   /** Forgets the line before; called by a format when it begins to fill in a record. */
   begin(format: string, line: Line): void {
@@ -69,6 +70,7 @@ export class RecordCursor implements RecordView {
     this.#bytes = line.bytes;
     this.#held.fill(Held.absent);
     this.#extra = undefined;
+    this.#ztunnel = undefined;
   }
 
   span(slot: number, start: number, end: number): void {
@@ -87,6 +89,12 @@ export class RecordCursor implements RecordView {
     // A log may hold a key named `__proto__`: it must stay data.
     this.#extra ??= Object.create(null) as Record<string, Json>;
     this.#extra[key] = value;
+  }
+
+  /** One printed pair of a ztunnel line. */
+  ztunnel(key: string, value: Json): void {
+    this.#ztunnel ??= Object.create(null) as Record<string, Json>;
+    this.#ztunnel[key] = value;
   }
 
   startTime(): number {
@@ -140,7 +148,8 @@ export class RecordCursor implements RecordView {
       if (value !== undefined) record[field] = value;
     }
     if (this.#extra) record['extra'] = this.#extra;
-    if (origin) record['origin'] = { ...origin };
+    if (this.#ztunnel) record['ztunnel'] = this.#ztunnel;
+    if (origin) record['origin'] = printedOrigin(origin);
     return record as AccessRecord;
   }
 

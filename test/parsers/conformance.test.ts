@@ -9,7 +9,7 @@ import { samples, type Sample } from '../samples.js';
 /** What `parse --all` prints, read back. */
 async function parsed(sample: Sample): Promise<Record<string, unknown>[]> {
   const objects: Record<string, unknown>[] = [];
-  await parseSource(fileSource(sample.path), 1 << 20, (line) => {
+  await parseSource(fileSource(sample.path), { maxLine: 1 << 20 }, (line) => {
     const printed = printedLine(line, true);
     if (printed === undefined) return;
     const object = JSON.parse(printed) as Record<string, unknown>;
