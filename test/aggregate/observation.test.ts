@@ -130,7 +130,7 @@ describe('two halves merge to the whole', () => {
   });
 
   it('with many distinct values', () => {
-    expectSame([manyValues(500)], [0.1, 0.5, 0.9]);
+    expectSame([manyValues(1500)], [0.1, 0.5, 0.9]);
   });
 });
 
