@@ -46,7 +46,7 @@ export function judge(record: RecordView): Outcome {
   const http = isHttp(record, code);
   const answeredBy = whoAnswered(record, flags, details, code);
   const tunnel =
-    record.text('method') === 'CONNECT' || TUNNEL_CLUSTERS.has(record.text('upstream_cluster') ?? '');
+    record.text('method') === 'CONNECT' || TUNNEL_CLUSTERS.has(record.upstreamCluster()?.name ?? '');
   return {
     failure: isFailure(record, http, code, flags, details, answeredBy),
     answeredBy,

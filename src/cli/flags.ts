@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { DEFAULT_MAX_LINE } from '../framing/lines.js';
+import { DEFAULT_MAX_LINE } from '../record/line.js';
 
 /*
  * Every flag once: its spelling, what it takes, its default and its help. Commands name the flags that they understand;

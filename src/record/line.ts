@@ -17,3 +17,6 @@ export function lineOf(text: string): Line {
 export function textOf(line: Line): string {
   return line.bytes.toString('utf8', line.start, line.end);
 }
+
+/** Longer lines are cut unless told otherwise, in bytes. */
+export const DEFAULT_MAX_LINE = 1 << 20;
