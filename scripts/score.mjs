@@ -51,9 +51,10 @@ for (const row of [head, ...rows])
       .join('  ')
       .trimEnd(),
   );
-const totals = totalsOf(results);
+// Recordings were at hand while rules were written; the others were not.
+const totals = { all: totalsOf(results), written: totalsOf(results.filter(({ recorded }) => !recorded)) };
 console.log('');
-console.log(JSON.stringify(totals));
+for (const [name, counts] of Object.entries(totals)) console.log(name, JSON.stringify(counts));
 if (process.argv.includes('--write') && only.length === 0) {
   const known = existsSync(stored) ? JSON.parse(readFileSync(stored, 'utf8')) : {};
   const now = { totals, incidents: Object.fromEntries(results.map(({ id, ...rest }) => [id, rest])) };

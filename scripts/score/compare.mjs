@@ -29,6 +29,7 @@ export async function scoreOf(folder, id, truth) {
   const expected = [truth.cause, ...truth.also];
   return {
     id,
+    recorded: truth.recording !== undefined,
     expected: truth.cause,
     named: first?.cause ?? '-',
     confidence: first?.confidence ?? null,
