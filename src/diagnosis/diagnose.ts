@@ -9,6 +9,7 @@ import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js'
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, least, most } from './stats.js';
 import { unexplained } from './unexplained.js';
+import { listed } from './words.js';
 
 /** What somebody should act on: failed requests with one cause, and what else they could be. */
 export interface Incident {
@@ -66,7 +67,7 @@ const SEVERITY: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'inf
 export function diagnose(observation: ObservationSnapshot, causes: readonly Cause[] = CAUSES): Diagnosis {
   const scene = sceneOf(observation);
   const hypotheses = causes.flatMap((cause) => cause.judge(scene)).filter(({ cases }) => cases.length > 0);
-  const chosen = choose(hypotheses);
+  const chosen = joinAlike(choose(hypotheses));
   const claimed = new Set(chosen.flatMap(({ hypothesis }) => hypothesis.cases));
   for (const symptom of scene.symptoms) {
     const left = symptom.cases.filter((one) => !claimed.has(one));
@@ -102,6 +103,44 @@ function choose(hypotheses: readonly Hypothesis[]): Chosen[] {
     chosen.push({ hypothesis: { ...hypothesis, cases: free }, others: [] });
   }
   return chosen;
+}
+
+/** One mechanism at work in one set of proxies or callers is one incident, however many services it meets. */
+function joinAlike(chosen: readonly Chosen[]): Chosen[] {
+  const joined = new Map<string, Chosen>();
+  for (const one of chosen) {
+    const { cause, at, harmless } = one.hypothesis;
+    const who = [...(at.pods ?? []), '|', ...(at.clients ?? [])].toSorted();
+    const key = who.length === 1 || harmless ? `${joined.size}` : [cause, ...who].join('\n');
+    const first = joined.get(key);
+    joined.set(key, first ? together(first, one) : one);
+  }
+  return [...joined.values()];
+}
+
+function together(first: Chosen, second: Chosen): Chosen {
+  const a = first.hypothesis;
+  const b = second.hypothesis;
+  const union = (x: readonly string[] = [], y: readonly string[] = []): readonly string[] => [
+    ...new Set([...x, ...y]),
+  ];
+  const more = (b.at.services ?? []).filter((service) => !a.at.services?.includes(service));
+  return {
+    hypothesis: {
+      ...a,
+      summary: more.length > 0 ? `${a.summary} The same holds for ${listed(more)}: ${b.summary}` : a.summary,
+      at: {
+        ...a.at,
+        services: union(a.at.services, b.at.services),
+        upstreamClusters: union(a.at.upstreamClusters, b.at.upstreamClusters),
+        endpoints: union(a.at.endpoints, b.at.endpoints),
+      },
+      cases: [...a.cases, ...b.cases],
+      evidence: [...a.evidence, ...b.evidence],
+      against: [...a.against, ...b.against],
+    },
+    others: [...first.others, ...second.others],
+  };
 }
 
 /**
@@ -149,7 +188,11 @@ function dismissal({ hypothesis, failures, requests }: Incident): Dismissed {
 
 /** The app's own 4xx: no failures, but looked at. */
 function appRefusals(scene: Scene): Dismissed[] {
-  const rows = scene.rows.filter((row) => row.app4xx && !row.tunnel);
+  // A refusal that a proxy further down made is no answer of the app.
+  const explained = new Set(scene.cases.map(({ root }) => root));
+  const rows = scene.rows.filter(
+    (row) => row.app4xx && !row.tunnel && !explained.has(scene.joins.rootOf(row)),
+  );
   const auth = rows.filter((row) => row.code === 401 || row.code === 403);
   const others = rows.filter((row) => row.code !== 401 && row.code !== 403);
   const told = (cause: string, title: string, some: readonly Row[]): Dismissed => ({

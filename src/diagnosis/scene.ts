@@ -4,7 +4,7 @@ import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
 import { hostOf } from '../record/address.js';
-import { parseMeshServerName } from '../record/upstream-cluster.js';
+import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
 
 /** Failed requests that look alike at the line that decided them: one place, one reply, one mechanism's worth of details. */
 export interface Symptom {
@@ -146,6 +146,7 @@ class Places {
   }
 
   #find(row: Row): string {
+    if (row.service) return serviceOfHost(row.service);
     if (row.direction === 'inbound') {
       return this.#served.get(portKey(row)) ?? (row.authority ? bareHost(row.authority) : row.proxy);
     }

@@ -80,7 +80,6 @@ const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
     return [
       ...rollout(scene, study, hosts),
       ...proxyDied(scene, study, hosts, cut),
-      ...staleConfig(scene, study, hosts),
       ...endpointLag(scene, study, hosts),
     ];
   });
@@ -252,6 +251,22 @@ function proxyDied(
   ];
 }
 
+/** Every failed connect of a place, however it failed: what one caller alone keeps trying. */
+const staleHosts = perScene((scene: Scene): readonly Hypothesis[] => {
+  const failed = scene.cases.filter(
+    ({ decider }) =>
+      goesOut(decider) &&
+      (isRefused(decider) || isConnectTimeout(decider)) &&
+      !isPassthrough(decider) &&
+      !isExternal(decider),
+  );
+  return [
+    ...groupBy(failed, ({ decider }) => `${decider.proxy}\n${scene.placeOf(decider)}`).values(),
+  ].flatMap((cases) =>
+    staleConfig(scene, new Study(scene, cases), deadHosts(scene, cases, scene.placeOf(cases[0]!.decider))),
+  );
+});
+
 /** One caller alone goes on using an address that its peers do not know. */
 function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
   const callers = distinct(study.rows, (row) => row.proxy);
@@ -315,7 +330,7 @@ const refusal = (
   mechanism,
   signs,
   against,
-  judge: (scene) => refusedOutside(scene).filter(({ cause }) => cause === id),
+  judge: (scene) => [...refusedOutside(scene), ...staleHosts(scene)].filter(({ cause }) => cause === id),
 });
 
 /** A share of the waits ends in one instant: the oldest connect attempt takes all that wait for its host with it. */
@@ -403,6 +418,8 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
     (row) => row.start >= study.first && row.start <= study.last + 1 && !study.proxies.includes(row.proxy),
   );
   const otherGood = otherCallers.filter((row) => !row.failure).length;
+  const used = otherCallers.filter((row) => study.hosts.includes(row.upstreamIp ?? '')).length;
+  const alone = otherCallers.length >= 5 && used === 0;
   const noRoute = scene.cases.filter(
     ({ decider }) => connectErrorOf(decider) === 'no-route' && scene.placeOf(decider) === place,
   );
@@ -430,9 +447,16 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
         of: otherCallers.length,
       },
     ],
-    confidence: one ? 'likely' : otherGood > 0 || study.rows.length >= 5 ? 'high' : 'likely',
-    why:
-      otherGood > 0
+    confidence: alone
+      ? 'possible'
+      : one
+        ? 'likely'
+        : otherGood > 0 || study.rows.length >= 5
+          ? 'high'
+          : 'likely',
+    why: alone
+      ? 'the other callers do not use these addresses at all, so the addresses are wrong rather than the way'
+      : otherGood > 0
         ? 'no answer at all, and only for some callers'
         : one
           ? 'no answer from one address only, whose pod may be gone'

@@ -1,4 +1,5 @@
 import type { Cause } from '../cause.js';
+import type { Scene } from '../scene.js';
 import { APP_CAUSES } from './app-errors.js';
 import { ELSEWHERE_CAUSES } from './app-elsewhere.js';
 import { appNotListening } from './app-not-listening.js';
@@ -16,9 +17,9 @@ import { SILENT_CAUSES } from './silent.js';
 import { grpcBehind200, TIMEOUT_CAUSES } from './timeouts.js';
 import { TLS_CAUSES } from './tls.js';
 import { vsRouteNoMatch } from './vs-route-no-match.js';
+import { ZTUNNEL_CAUSES, ZTUNNEL_LOOKS } from './ztunnel.js';
 
-/** Every cause that is judged. */
-export const CAUSES: readonly Cause[] = [
+const ENVOY_CAUSES: readonly Cause[] = [
   vsRouteNoMatch,
   gatewayHostUnknown,
   hostHeader,
@@ -38,4 +39,18 @@ export const CAUSES: readonly Cause[] = [
   ...APP_CAUSES,
   ...SILENT_CAUSES,
   ...NOISE_CAUSES,
+];
+
+/** Every cause that is judged, each once: what ztunnel says of one is added to what Envoy's lines show. */
+export const CAUSES: readonly Cause[] = [
+  ...ENVOY_CAUSES.map((cause) => {
+    const other = ZTUNNEL_LOOKS.find(({ id }) => id === cause.id);
+    if (!other) return cause;
+    return {
+      ...cause,
+      signs: [...cause.signs, ...other.signs],
+      judge: (scene: Scene) => [...cause.judge(scene), ...other.judge(scene)],
+    };
+  }),
+  ...ZTUNNEL_CAUSES,
 ];

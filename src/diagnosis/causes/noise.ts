@@ -45,8 +45,11 @@ const scanners: Cause = {
   judge(scene) {
     const hosts = routedHosts(scene);
     const suspects = scene.cases.map(({ decider }) => decider).filter((row) => row.cluster === null);
+    // A host is somebody's by its ordinary requests; what only scanners ask for does not count.
     const tries = new Map([
-      ...byFrequency(suspects, (row) => (isRouteMiss(row) ? bareAuthority(row.authority ?? '') : null)),
+      ...byFrequency(suspects, (row) =>
+        isRouteMiss(row) && !isScannerRequest(row) ? bareAuthority(row.authority ?? '') : null,
+      ),
       ...byFrequency(suspects, (row) => (isRouteMiss(row) ? null : (row.serverName ?? row.peer))),
     ]);
     const noise = isNoise(scene, hosts, tries);

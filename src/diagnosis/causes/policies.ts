@@ -146,14 +146,6 @@ export const jwtRejected: Cause = replyCause({
   },
 });
 
-const authorizer = (study: Study): { service: string; failing: number } | null => {
-  // The authorizer is called by the same proxy: its own cluster fails in the same time, where it is logged.
-  const lines = study.proxies
-    .flatMap((proxy) => study.scene.linesOfProxy(proxy))
-    .filter((row) => row.failure && /authz/i.test(row.cluster?.host ?? '') && !study.has(row));
-  return lines.length > 0 ? { service: study.scene.placeOf(lines[0]!), failing: lines.length } : null;
-};
-
 export const extAuthzUnavailable: Cause = replyCause({
   id: 'ext-authz-unavailable',
   reference: 'https://github.com/istio/istio/issues/40944',
@@ -166,7 +158,6 @@ export const extAuthzUnavailable: Cause = replyCause({
   against: ['ext_authz_denied: a decision, not a failure'],
   matches: (row) => details(row) === 'ext_authz_error' || (isRbac(row) && isBadCustomAction(row)),
   tell: (study) => {
-    const found = authorizer(study);
     const paths = distinct(study.rows, (row) => row.pathTemplate).length;
     return {
       title: `The external authorizer in front of ${study.place} does not answer`,
@@ -174,7 +165,7 @@ export const extAuthzUnavailable: Cause = replyCause({
         distinct(study.rows, (row) => row.proxy),
         2,
       )}. Neither the app nor the users changed anything.`,
-      at: { services: [...(found ? [found.service] : []), study.place], pods: study.proxies },
+      at: { services: [study.place], pods: study.proxies },
       evidence: [study.fact('requests denied since the authorizer failed', study.rows, study.during)],
       next: [
         {
@@ -183,7 +174,7 @@ export const extAuthzUnavailable: Cause = replyCause({
         },
         {
           purpose: 'see whether the proxy has a healthy endpoint for it',
-          command: `istioctl proxy-config endpoint ${proxyOfStudy(study)} | grep -i -e authz -e 9191 -e UNHEALTHY`,
+          command: `istioctl proxy-config endpoint ${proxyOfStudy(study)} | grep -v HEALTHY`,
         },
       ],
       fix: [
@@ -235,8 +226,8 @@ export const extAuthzDenied: Cause = replyCause({
       ...(step ? { severity: 'high' as const } : {}),
       next: [
         {
-          purpose: 'ask the authorizer why, by request id',
-          command: `kubectl logs -A -l app=ext-authz --since=15m | grep ${shellWord(study.sample.requestId ?? '')}`,
+          purpose: 'find the authorizer, then its log by request id',
+          command: `kubectl -n istio-system get cm istio -o jsonpath='{.data.mesh}' | grep -n -A12 extensionProviders`,
         },
       ],
       fix: ['Change the authorizer’s policy, if these should pass.'],
@@ -299,7 +290,10 @@ export const rateLimitedGlobal: Cause = replyCause({
       ...(broken ? { severity: 'critical' as const } : {}),
       at: { clients: broken ? [] : callersOfLimit(study) },
       next: [
-        { purpose: 'see what the service says', command: 'kubectl logs -A -l app=ratelimit --since=15m' },
+        {
+          purpose: 'find the service that is asked, then its log',
+          command: 'kubectl get envoyfilter -A -o yaml | grep -n -A10 rate_limit_service',
+        },
       ],
       fix: [
         broken

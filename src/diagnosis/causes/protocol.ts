@@ -34,7 +34,7 @@ export const headerTooLarge: Cause = replyCause({
   tell: (study) => ({
     title: 'Some clients send headers that are too large (cookies, tokens)',
     story: `${listed(study.proxies, 2)} refuses them before reading on: 431, from ${plural(distinct(study.rows, (row) => row.peer).length, 'client address', 'client addresses')}. No app saw them.`,
-    at: { services: [], clients: clientsOf(study), pods: study.proxies },
+    at: { clients: clientsOf(study), pods: study.proxies },
     evidence: [
       study.fact(
         'requests refused for the size of their headers',
@@ -69,7 +69,6 @@ export const http10: Cause = replyCause({
     title: `A client of ${study.sample.downstreamLocal ?? 'this proxy'} speaks HTTP/1.0`,
     story: `the proxy answers 426 to every request of ${listed(clientsOf(study), 3) || 'that client'}; other clients are fine. nginx as a proxy does so by default.`,
     at: {
-      services: study.sample.cluster || study.sample.authority ? [study.place] : [],
       clients: clientsOf(study),
       pods: study.proxies,
     },

@@ -4,6 +4,7 @@ import type { Cause } from '../cause.js';
 import type { Confidence, Fault, Hypothesis, NextStep, Severity, Verdict } from '../hypothesis.js';
 import { claim, studies, type Study } from '../study.js';
 import type { Scene } from '../scene.js';
+import { distinct } from '../stats.js';
 
 /**
  * A cause that the deciding line itself names: its details or flag belong to one mechanism. What is left to say is who
@@ -45,6 +46,7 @@ export function replyCause({ matches, keyOf, tell, ...cause }: ReplyCause): Caus
             confidence: 'high',
             why: 'the proxy that made the reply names the reason itself',
             ...telling,
+            at: { services: placesOf(study), ...whoRefused(study), ...telling.at },
             evidence: [
               ...(telling.evidence ?? [
                 study.fact(
@@ -62,6 +64,24 @@ export function replyCause({ matches, keyOf, tell, ...cause }: ReplyCause): Caus
   };
 }
 
+/** A request that never got a cluster or a host name stands for what its proxy serves. */
+function placesOf(study: Study): readonly string[] {
+  const { sample, scene } = study;
+  if (sample.cluster || sample.authority) return [study.place];
+  const served = study.proxies
+    .flatMap((proxy) => scene.linesOfProxy(proxy))
+    .filter((row) => row.cluster?.service || row.direction === 'inbound');
+  const places = distinct(served, (row) => scene.placeOf(row));
+  return places.length === 1 ? places : [];
+}
+
+/** The proxies that made the reply, where they are few. */
+function whoRefused(study: Study): Fault {
+  const made = study.rows.every((row) => row.answeredBy === 'proxy');
+  return made && study.proxies.length <= MOST_PROXIES ? { pods: study.proxies } : {};
+}
+
+const MOST_PROXIES = 4;
 const LONGEST = 70;
 const shown = (details: string): string =>
   details.length > LONGEST ? `${details.slice(0, LONGEST)}…` : details;

@@ -352,7 +352,8 @@ function notInMesh(scene: Scene, study: Study): Hypothesis {
     .linesOfProxy(row.proxy)
     .filter((line) => line.direction === 'inbound' && line.start >= study.first && line.start <= study.last);
   const mesh = served.filter(fromMeshClient).length;
-  const place = served[0] ? scene.placeOf(served[0]) : study.place;
+  const anyServed = served[0] ?? scene.linesOfProxy(row.proxy).find((line) => line.direction === 'inbound');
+  const place = anyServed ? scene.placeOf(anyServed) : study.place;
   return claim(study, {
     cause: 'peer-not-in-mesh-plaintext',
     title: `${pod ?? peer} speaks plaintext to ${place}, which demands mutual TLS`,
