@@ -1,7 +1,7 @@
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
-import { namespaceOf, podCommand, proxyName } from '../kubectl.js';
+import { namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
 import type { Study } from '../study.js';
 import { distinct } from '../stats.js';
 import { isConnectFailure } from '../traits.js';
@@ -118,7 +118,7 @@ const waypoint: Cause = replyCause({
     next: [
       {
         purpose: 'see whether the waypoint is programmed',
-        command: `istioctl waypoint status ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)}` : '-A'}`,
+        command: `istioctl waypoint status ${namespaceFlag(study.place, '-A')}`,
       },
       {
         purpose: 'see what it knows',

@@ -3,7 +3,7 @@ import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { turnover } from '../hosts.js';
 import type { Hypothesis, Severity } from '../hypothesis.js';
-import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
+import { logsCommand, namespaceFlag, namespaceOf, podCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, median } from '../stats.js';
@@ -121,7 +121,7 @@ function appError(study: Study, atApp: boolean, hidden: boolean, narrower: boole
           }
         : {
             purpose: 'read what the app says of them',
-            command: `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : ''}logs deploy/${study.place.split('.')[0]} --all-containers --since=1h | grep ${shellWord(study.sample.requestId ?? '')}`,
+            command: `kubectl ${namespaceFlag(study.place)}logs deploy/${shellWord(study.place.split('.')[0]!)} --all-containers --since=1h | grep ${shellWord(study.sample.requestId ?? '')}`,
           },
     ],
     fix: ['In the app; roll back if a release came then.'],
@@ -205,7 +205,7 @@ function oneBadHost(scene: Scene, study: Study, atApp: boolean, hidden: boolean)
     ],
     fix: fresh
       ? [
-          `Roll back: kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : ''}rollout undo deploy/${study.place.split('.')[0]}`,
+          `Roll back: kubectl ${namespaceFlag(study.place)}rollout undo deploy/${shellWord(study.place.split('.')[0]!)}`,
         ]
       : ['Keep its log, then delete the pod; a readiness probe that covers what fails; outlier detection.'],
   });
@@ -253,7 +253,7 @@ function vantage(study: Study, printed: readonly Row[]): Hypothesis {
         purpose: 'get the log that decides',
         command: pods[0]
           ? logsCommand(namespaceOf(study.place), pods[0], study.first)
-          : `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : ''}logs deploy/${study.place.split('.')[0]} -c istio-proxy --since=1h | grep ${shellWord(study.sample.requestId ?? '')}`,
+          : `kubectl ${namespaceFlag(study.place)}logs deploy/${shellWord(study.place.split('.')[0]!)} -c istio-proxy --since=1h | grep ${shellWord(study.sample.requestId ?? '')}`,
       },
     ],
     fix: ['None yet: read that log first.'],
@@ -281,7 +281,7 @@ function dependency(scene: Scene, study: Study): Hypothesis {
     next: [
       {
         purpose: 'see what its pods call',
-        command: `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : ''}logs ${study.proxies[0]} -c istio-proxy --since=1h | grep 'outbound|'`,
+        command: `kubectl ${namespaceFlag(study.place)}logs ${shellWord(study.proxies[0]!)} -c istio-proxy --since=1h | grep 'outbound|'`,
       },
     ],
     fix: ['What it depends on.'],
@@ -363,7 +363,7 @@ function external(study: Study): Hypothesis {
     next: [
       {
         purpose: 'ask it directly',
-        command: `kubectl run ask --rm -it --restart=Never --image=curlimages/curl -- curl -sv https://${study.place}${study.sample.path ?? '/'}`,
+        command: `kubectl run ask --rm -it --restart=Never --image=curlimages/curl -- curl -sv ${shellWord(`https://${study.place}${study.sample.path ?? '/'}`)}`,
       },
     ],
     fix: ['At the third party; a fallback or cache meanwhile.'],
@@ -411,7 +411,7 @@ const masked = perScene((scene: Scene): Hypothesis[] => {
             ? { purpose: 'read why', command: logsCommand(namespaceOf(place), pods[0], study.first) }
             : {
                 purpose: 'see the retry policy',
-                command: `istioctl proxy-config route ${group[0]!.root.proxy} -o json | grep -n -A8 retryPolicy`,
+                command: `istioctl proxy-config route ${shellWord(group[0]!.root.proxy)} -o json | grep -n -A8 retryPolicy`,
               },
         ],
         fix: ['Mend or replace the pod before a second one fails; retry only what may run twice.'],

@@ -10,7 +10,7 @@ import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, median, most } from '../stats.js';
 import { claim, Study, studies } from '../study.js';
 import { isCut, resetReason } from '../traits.js';
-import { clock, listed, ofWords, span } from '../words.js';
+import { clock, listed, ofWords, shellWord, span } from '../words.js';
 
 /** Ends this close together are one event: a process that dies takes all its connections in one go. */
 const TOGETHER_MS = 60;
@@ -336,7 +336,7 @@ export const gatewayReset: Cause = {
           next: [
             {
               purpose: 'see whether the backend has a sidecar',
-              command: `kubectl get pods -A -o wide --field-selector status.podIP=${study.hosts[0]}`,
+              command: `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(study.hosts[0]!)}`,
             },
           ],
           fix: ['idleTimeout in a DestinationRule below the backend’s, or retries on reset.'],

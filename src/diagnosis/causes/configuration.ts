@@ -1,7 +1,7 @@
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { namespaceOf, proxyName } from '../kubectl.js';
+import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy } from '../stats.js';
 import { claim, Study, top } from '../study.js';
@@ -141,7 +141,7 @@ export const subsetUndefined: Cause = replyCause({
       next: [
         {
           purpose: 'find the destination that does not exist (IST0101)',
-          command: `istioctl analyze ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)}` : '-A'}`,
+          command: `istioctl analyze ${namespaceFlag(study.place, '-A')}`,
         },
         {
           purpose: 'see the clusters that the proxy has',

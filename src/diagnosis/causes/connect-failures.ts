@@ -4,7 +4,7 @@ import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { hostLives, turnover } from '../hosts.js';
 import type { Confidence, Hypothesis } from '../hypothesis.js';
-import { namespaceOf, podCommand, proxyName } from '../kubectl.js';
+import { namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
@@ -25,7 +25,6 @@ const isRefused = (row: Row): boolean => {
   const error = connectErrorOf(row);
   return error === 'refused' || error === 'no-route' || error === 'reset';
 };
-const inNamespace = (place: string): string => (namespaceOf(place) ? `-n ${namespaceOf(place)} ` : '');
 const findPod = (place: string, ip: string): string =>
   `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(ip)}${namespaceOf(place) ? ` # service ${place}` : ''}`;
 
@@ -124,7 +123,7 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
       next: [
         {
           purpose: 'see whether a pod ended then',
-          command: `kubectl get events ${inNamespace(study.place)}--sort-by=.lastTimestamp`,
+          command: `kubectl get events ${namespaceFlag(study.place)}--sort-by=.lastTimestamp`,
         },
         {
           purpose: 'see whether the address is still somebody’s',
@@ -188,7 +187,7 @@ function rolloutClaim(
     next: [
       {
         purpose: 'see the rollout of that time',
-        command: `kubectl ${inNamespace(study.place)}get rs,pods -o wide --sort-by=.metadata.creationTimestamp`,
+        command: `kubectl ${namespaceFlag(study.place)}get rs,pods -o wide --sort-by=.metadata.creationTimestamp`,
       },
     ],
     fix: [
@@ -304,11 +303,11 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
       next: [
         {
           purpose: 'see whether it is STALE or missing',
-          command: `istioctl proxy-status | grep ${callers[0]}`,
+          command: `istioctl proxy-status | grep ${shellWord(callers[0]!)}`,
         },
         {
           purpose: 'compare its endpoints with the cluster’s',
-          command: `istioctl proxy-config endpoint ${proxyName(null, callers[0]!)} | grep ${lasting[0]!.ip}`,
+          command: `istioctl proxy-config endpoint ${proxyName(null, callers[0]!)} | grep ${shellWord(lasting[0]!.ip)}`,
         },
       ],
       fix: [
@@ -465,7 +464,7 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
       { purpose: 'look for a policy that selects either side', command: 'kubectl get networkpolicy -A' },
       {
         purpose: 'try the connection from the caller',
-        command: `kubectl debug -it ${study.proxies[0]} --image=nicolaka/netshoot -- nc -vz -w 3 ${study.sample.upstreamHost?.replace(/:(\d+)$/, ' $1') ?? place}`,
+        command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- nc -vz -w 3 ${study.sample.upstreamHost?.replace(/:(\d+)$/, ' $1') ?? place}`,
       },
     ],
     fix: [
@@ -489,7 +488,7 @@ function egressBlocked(study: Study, place: string): Hypothesis {
     next: [
       {
         purpose: 'try it from a debug pod',
-        command: `kubectl run egress-test --rm -it --restart=Never --image=curlimages/curl -- curl -sv --connect-timeout 5 https://${study.sample.serverName ?? study.hosts[0]}`,
+        command: `kubectl run egress-test --rm -it --restart=Never --image=curlimages/curl -- curl -sv --connect-timeout 5 ${shellWord(`https://${study.sample.serverName ?? study.hosts[0]}`)}`,
       },
     ],
     fix: ['Open the way in the firewall, NAT or egress policy.'],
@@ -570,7 +569,7 @@ const portExhaustion: Cause = {
         next: [
           {
             purpose: 'count its sockets',
-            command: `kubectl debug -it ${study.proxies[0]} --image=nicolaka/netshoot -- ss -s`,
+            command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ss -s`,
           },
         ],
         fix: ['Keep connections alive and pool them; more pods or source addresses; raise the port range.'],

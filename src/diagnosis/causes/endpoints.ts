@@ -2,7 +2,7 @@ import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { logsCommand, namespaceOf, proxyName } from '../kubectl.js';
+import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, least } from '../stats.js';
@@ -161,7 +161,7 @@ function subset(study: Study): Hypothesis | null {
     next: [
       {
         purpose: 'compare the subset’s labels with those of the pods (IST0173)',
-        command: `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : '-A '}get pods --show-labels`,
+        command: `kubectl ${namespaceFlag(study.place, '-A ')}get pods --show-labels`,
       },
       {
         purpose: 'find the subset',
@@ -208,11 +208,11 @@ function none(scene: Scene, study: Study): Hypothesis {
     next: [
       {
         purpose: 'see its endpoints',
-        command: `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : '-A '}get endpointslices -l kubernetes.io/service-name=${shellWord(study.place.split('.')[0] ?? study.place)}`,
+        command: `kubectl ${namespaceFlag(study.place, '-A ')}get endpointslices -l kubernetes.io/service-name=${shellWord(study.place.split('.')[0] ?? study.place)}`,
       },
       {
         purpose: 'see replicas and readiness',
-        command: `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : '-A '}get deploy,pods`,
+        command: `kubectl ${namespaceFlag(study.place, '-A ')}get deploy,pods`,
       },
     ],
     fix: [

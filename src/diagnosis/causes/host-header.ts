@@ -3,7 +3,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { claim } from '../study.js';
 import { distinct } from '../stats.js';
 import { bareAuthority } from '../traits.js';
-import { listed } from '../words.js';
+import { listed, shellWord } from '../words.js';
 import { routeMisses, type RouteMiss } from './route-misses.js';
 
 /** The host is known by its bare name, and missed with a port or a trailing dot. */
@@ -38,7 +38,7 @@ function spelling({ study, authority, routed }: RouteMiss): Hypothesis | null {
     next: [
       {
         purpose: 'see the names that the proxy matches',
-        command: `istioctl proxy-config route ${study.proxies[0]} -o json | grep -n -A4 domains`,
+        command: `istioctl proxy-config route ${shellWord(study.proxies[0]!)} -o json | grep -n -A4 domains`,
       },
     ],
     fix: [

@@ -199,7 +199,7 @@ export const extAuthzInvalid: Cause = replyCause({
     next: [
       {
         purpose: 'count invalid answers',
-        command: `kubectl exec ${study.proxies[0]} -c istio-proxy -- pilot-agent request GET 'stats?filter=ext_authz'`,
+        command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'stats?filter=ext_authz'`,
       },
     ],
     fix: ['Correct the headers that the authorizer adds (names, values), or its mutation rules.'],
@@ -403,7 +403,7 @@ export const dropOverload: Cause = replyCause({
     next: [
       {
         purpose: 'see the order',
-        command: `kubectl exec ${study.proxies[0]} -c istio-proxy -- pilot-agent request GET 'config_dump?include_eds' | grep -n -A6 drop_overload`,
+        command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'config_dump?include_eds' | grep -n -A6 drop_overload`,
       },
     ],
     fix: ['Lift the drop in the control plane; bring the backends back.'],

@@ -1,9 +1,9 @@
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
-import { namespaceOf, proxyName } from '../kubectl.js';
+import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { distinct } from '../stats.js';
 import { top, type Study } from '../study.js';
-import { listed, plural } from '../words.js';
+import { listed, plural, shellWord } from '../words.js';
 import { resetReason } from '../traits.js';
 import { replyCause } from './reply-cause.js';
 
@@ -76,7 +76,7 @@ export const http10: Cause = replyCause({
     next: [
       {
         purpose: 'see which pod has that address',
-        command: `kubectl get pods -A -o wide | grep -w ${study.sample.peer ?? ''}`,
+        command: `kubectl get pods -A -o wide | grep -w ${shellWord(study.sample.peer ?? '')}`,
       },
     ],
     fix: ['Set proxy_http_version 1.1 and clear Connection in that client; or PILOT_HTTP10=1.'],
@@ -289,7 +289,10 @@ export const proxyOverload: Cause = replyCause({
     story: 'it refuses them at once, whatever their destination; the app behind it is not asked.',
     at: { pods: study.proxies },
     next: [
-      { purpose: 'see what it uses', command: `kubectl top pod -A --containers | grep ${study.proxies[0]}` },
+      {
+        purpose: 'see what it uses',
+        command: `kubectl top pod -A --containers | grep ${shellWord(study.proxies[0]!)}`,
+      },
     ],
     fix: ['Raise the proxy’s memory and CPU limits; give it less configuration (Sidecar).'],
   }),
@@ -308,7 +311,12 @@ export const healthCheckFilter: Cause = replyCause({
     title: `The health check of proxy ${study.proxies[0]} fails`,
     story: `only ${top(study.rows, (row) => row.path)} is concerned; other requests go on. A load balancer that asks will take the proxy out.`,
     at: { services: [], pods: study.proxies },
-    next: [{ purpose: 'see whether it drains', command: `kubectl get pods -A | grep ${study.proxies[0]}` }],
+    next: [
+      {
+        purpose: 'see whether it drains',
+        command: `kubectl get pods -A | grep ${shellWord(study.proxies[0]!)}`,
+      },
+    ],
     fix: [
       'Nothing during a drain; else /healthcheck/ok on the admin port, or restore the cluster it depends on.',
     ],
@@ -337,7 +345,7 @@ export const upstreamProtocolError: Cause = replyCause({
       next: [
         {
           purpose: 'see the raw response',
-          command: `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : ''}debug -it ${study.scene.podOf(study.hosts[0] ?? '') ?? study.proxies[0]} --image=nicolaka/netshoot -- curl -sv http://localhost:${study.sample.cluster?.port ?? 80}${study.sample.path ?? '/'}`,
+          command: `kubectl ${namespaceFlag(study.place)}debug -it ${study.scene.podOf(study.hosts[0] ?? '') ?? study.proxies[0]} --image=nicolaka/netshoot -- curl -sv ${shellWord(`http://localhost:${study.sample.cluster?.port ?? 80}${study.sample.path ?? '/'}`)}`,
         },
       ],
       fix: [
@@ -363,7 +371,7 @@ export const upstreamStreamReset: Cause = replyCause({
       next: [
         {
           purpose: 'count resets',
-          command: `kubectl exec ${study.proxies[0]} -c istio-proxy -- pilot-agent request GET 'stats?filter=http2.*reset|upstream_rq_rx_reset'`,
+          command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'stats?filter=http2.*reset|upstream_rq_rx_reset'`,
         },
       ],
       fix: [
@@ -389,7 +397,7 @@ export const localStreamReset: Cause = replyCause({
     next: [
       {
         purpose: 'see what rises with it',
-        command: `kubectl exec ${study.proxies[0]} -c istio-proxy -- pilot-agent request GET 'stats?filter=tx_reset|protocol_error'`,
+        command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'stats?filter=tx_reset|protocol_error'`,
       },
     ],
     fix: ['Let the server read the whole request before it answers; look for a filter that interferes.'],

@@ -1,7 +1,7 @@
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { logsCommand, namespaceOf, proxyName } from '../kubectl.js';
+import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, median, quantile } from '../stats.js';
@@ -89,7 +89,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
           purpose: 'read what the app was doing',
           command: pod
             ? logsCommand(namespaceOf(study.place), pod, study.first)
-            : `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : ''}top pod`,
+            : `kubectl ${namespaceFlag(study.place)}top pod`,
         },
         { purpose: 'see the timeout', command: routeCommand(study, 'timeout') },
       ],
@@ -166,7 +166,7 @@ function neverLeft(study: Study): Hypothesis[] {
       next: [
         {
           purpose: 'measure the path',
-          command: `kubectl debug -it ${study.proxies[0]} --image=nicolaka/netshoot -- ping -M do -c 3 -s 1472 ${study.hosts[0] ?? ''}`,
+          command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ping -M do -c 3 -s 1472 ${shellWord(study.hosts[0] ?? '')}`,
         },
       ],
       fix: ['One MTU on all nodes and overlays; let ICMP fragmentation-needed pass; clamp the MSS.'],
@@ -221,7 +221,7 @@ function bySize(study: Study): Hypothesis | null {
     next: [
       {
         purpose: 'measure the path',
-        command: `kubectl debug -it ${study.proxies[0]} --image=nicolaka/netshoot -- ping -M do -c 3 -s 1472 ${study.hosts[0] ?? ''}`,
+        command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ping -M do -c 3 -s 1472 ${shellWord(study.hosts[0] ?? '')}`,
       },
     ],
     fix: ['One MTU on all nodes and overlays; let ICMP fragmentation-needed pass; clamp the MSS.'],

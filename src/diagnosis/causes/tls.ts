@@ -2,7 +2,7 @@ import type { Row } from '../../aggregate/rows.js';
 import { parseMeshServerName } from '../../record/upstream-cluster.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { namespaceOf, proxyName } from '../kubectl.js';
+import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
@@ -130,7 +130,7 @@ export const sanMismatch: Cause = replyCause({
       next: [
         {
           purpose: 'compare with the service account of its pods',
-          command: `kubectl ${namespaceOf(study.place) ? `-n ${namespaceOf(study.place)} ` : '-A '}get pods -o custom-columns=NAME:.metadata.name,IP:.status.podIP,SA:.spec.serviceAccountName`,
+          command: `kubectl ${namespaceFlag(study.place, '-A ')}get pods -o custom-columns=NAME:.metadata.name,IP:.status.podIP,SA:.spec.serviceAccountName`,
         },
       ],
       fix: ['Align the service account with subjectAltNames, or add trust-domain aliases.'],
@@ -189,7 +189,7 @@ export const externalTls: Cause = replyCause({
     next: [
       {
         purpose: 'look at the certificate that it really has',
-        command: `openssl s_client -connect ${study.place}:${study.sample.cluster?.port ?? 443} -servername ${study.place} </dev/null | openssl x509 -noout -dates -issuer -ext subjectAltName`,
+        command: `openssl s_client -connect ${shellWord(`${study.place}:${study.sample.cluster?.port ?? 443}`)} -servername ${shellWord(study.place)} </dev/null | openssl x509 -noout -dates -issuer -ext subjectAltName`,
       },
     ],
     fix: [
@@ -414,7 +414,7 @@ function probe(study: Study): Hypothesis | null {
     next: [
       {
         purpose: 'look for Unhealthy events and the probe’s port',
-        command: `kubectl ${namespaceOf(place) ? `-n ${namespaceOf(place)} ` : ''}describe pod ${study.proxies[0]}`,
+        command: `kubectl ${namespaceFlag(place)}describe pod ${shellWord(study.proxies[0]!)}`,
       },
     ],
     fix: [

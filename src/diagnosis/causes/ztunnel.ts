@@ -3,7 +3,7 @@ import type { Cause } from '../cause.js';
 import type { Fact, Fault } from '../hypothesis.js';
 import { distinct } from '../stats.js';
 import type { Study } from '../study.js';
-import { listed, plural, span } from '../words.js';
+import { listed, plural, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
 
 /*
@@ -90,7 +90,7 @@ const backend: Cause = replyCause({
     next: [
       {
         purpose: 'see whether it restarts',
-        command: `kubectl get pods -A | grep ${targets(study)[0] ?? study.place}`,
+        command: `kubectl get pods -A | grep ${shellWord(targets(study)[0] ?? study.place)}`,
       },
     ],
     fix: ['Let the app listen on the declared port; a readiness probe for it.'],
