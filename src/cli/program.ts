@@ -35,7 +35,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     .addHelpText('after', INPUT + EXAMPLES)
     .enablePositionalOptions()
     .exitOverride();
-  const common = ['maxLine', 'quiet', 'verbose', 'logFile'] as const;
+  const common = ['format', 'envelope', 'maxLine', 'quiet', 'verbose', 'logFile'] as const;
   const run =
     (handler: (args: readonly string[], options: Options) => Promise<void>) =>
     (args: readonly string[], values: Record<string, unknown>): Promise<void> =>
@@ -60,8 +60,8 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
       .command('parse')
       .description('typed records, one JSON object per line')
       .argument('[files...]', 'files, directories, globs, or - for stdin'),
-    ['all', ...common],
-    ['jsonl'],
+    ['all', 'describe', ...common],
+    ['jsonl', 'table'],
   ).action(run(handlers.parse));
   addFlags(
     program
