@@ -64,7 +64,7 @@ export function readJson(line: Line, into: RecordCursor, formats: readonly JsonF
   }
   for (const format of formats) {
     if (!format.accepts(object)) continue;
-    if (!isShallow(object, JSON_DEPTH)) {
+    if (!isShallow(object)) {
       return malformed(
         line,
         jsonFault(line)?.at ?? line.start,
@@ -96,7 +96,7 @@ function beginsObject({ bytes, start, end }: Line): boolean {
 }
 
 /** Bounded in depth, so that it never exhausts the stack itself. */
-function isShallow(value: Json, depth: number): boolean {
+export function isShallow(value: Json, depth = JSON_DEPTH): boolean {
   if (typeof value !== 'object' || value === null) return true;
   if (depth === 0) return false;
   for (const inner of Object.values(value)) if (!isShallow(inner as Json, depth - 1)) return false;

@@ -1,12 +1,24 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEFAULT_MAX_LINE } from '../record/line.js';
+import { ENVELOPE_KEYS } from '../framing/envelopes.js';
 
 /*
  * Every flag once: its spelling, what it takes, its default and its help. Commands name the flags that they understand;
  * a flag that nothing uses does not exist.
  */
 
-export type FlagName = 'output' | 'all' | 'maxLine' | 'failOn' | 'color' | 'quiet' | 'verbose' | 'logFile';
+export type FlagName =
+  | 'output'
+  | 'all'
+  | 'format'
+  | 'describe'
+  | 'envelope'
+  | 'maxLine'
+  | 'failOn'
+  | 'color'
+  | 'quiet'
+  | 'verbose'
+  | 'logFile';
 
 function positiveInteger(text: string): number {
   const value = Number(text);
@@ -17,6 +29,17 @@ function positiveInteger(text: string): number {
 
 const FLAGS: Readonly<Record<Exclude<FlagName, 'output'>, () => Option>> = {
   all: () => new Option('--all', 'also print the lines that are no records, with their kind'),
+  format: () =>
+    new Option(
+      '--format <string>',
+      "the lines' Envoy format string or JSON template, as in accessLogFormat; others are still read",
+    ),
+  describe: () =>
+    new Option('--describe', 'print the fields of the format that was given or detected, not the records'),
+  envelope: () =>
+    new Option('--envelope <keys>', 'keys under which a log shipper keeps the line; comma between').default(
+      ENVELOPE_KEYS.join(','),
+    ),
   maxLine: () =>
     new Option('--max-line <bytes>', 'cut longer lines and count them as malformed')
       .default(DEFAULT_MAX_LINE, '1 MiB')

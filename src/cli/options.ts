@@ -4,6 +4,11 @@ import { usageError } from '../errors.js';
 export interface Options {
   readonly output: string;
   readonly all: boolean;
+  /** An Envoy format string or JSON template. */
+  readonly format: string | undefined;
+  readonly describe: boolean;
+  /** Keys of log shippers under which a line may stand. */
+  readonly envelopeKeys: readonly string[];
   readonly maxLine: number;
   readonly failOn: readonly FailCondition[];
   readonly color: 'auto' | 'always' | 'never';
@@ -69,6 +74,12 @@ export function optionsOf(values: Readonly<Record<string, unknown>>): Options {
   return {
     output: String(values['output']),
     all: values['all'] === true,
+    format: typeof values['format'] === 'string' ? values['format'] : undefined,
+    describe: values['describe'] === true,
+    envelopeKeys: String(values['envelope'] ?? '')
+      .split(',')
+      .map((key) => key.trim())
+      .filter(Boolean),
     maxLine: Number(values['maxLine']),
     failOn: typeof values['failOn'] === 'string' ? parseFailOn(values['failOn']) : [],
     color: values['color'] === 'always' || values['color'] === 'never' ? values['color'] : 'auto',

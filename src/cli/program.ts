@@ -36,7 +36,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     .helpCommand('help [command]', 'the same as --help of that command')
     .enablePositionalOptions()
     .exitOverride();
-  const common = ['maxLine', 'quiet', 'verbose', 'logFile'] as const;
+  const common = ['format', 'envelope', 'maxLine', 'quiet', 'verbose', 'logFile'] as const;
   const run =
     (handler: (args: readonly string[], options: Options) => Promise<void>) =>
     (args: readonly string[], values: Record<string, unknown>): Promise<void> =>
@@ -61,8 +61,8 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
       .command('parse')
       .description('typed records, one JSON object per line')
       .argument('[files...]', 'files, directories, globs, or - for stdin'),
-    ['all', ...common],
-    ['jsonl'],
+    ['all', 'describe', ...common],
+    ['jsonl', 'table'],
   ).action(run(handlers.parse));
   addFlags(
     program

@@ -27,7 +27,15 @@ export function reportFailed(failed: readonly MeshtailError[], environment: Envi
   return failed.length > 0 ? ExitStatus.world : ExitStatus.ok;
 }
 
-/** How the options say that lines are to be read. */
-export function readingOf(options: Options, environment: Environment): Reading {
-  return { maxLine: options.maxLine, log: environment.log };
+/** How the options say that lines are to be read. What a given format leaves in doubt is told. @throws usage error */
+export async function readingOf(options: Options, environment: Environment): Promise<Reading> {
+  const { maxLine, envelopeKeys } = options;
+  const reading = { maxLine, envelopeKeys, log: environment.log };
+  if (options.format === undefined) return reading;
+  // Loaded only where a format is given.
+  const { compileFormat } = await import('../../parsers/compile.js');
+  const format = compileFormat(options.format);
+  for (const note of format.notes) environment.warn(`--format, ${note}`);
+  environment.log.info({ fields: format.fields.map(({ text }) => text) }, 'format given');
+  return { ...reading, format };
 }

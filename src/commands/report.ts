@@ -16,7 +16,7 @@ export async function report(
 ): Promise<number> {
   const { sources, failed: missing } = await inputsOf(args, environment);
   environment.log.debug({ inputs: sources.map(({ name }) => name) }, 'reading');
-  const { observation, failed: broken } = await observe(sources, readingOf(options, environment));
+  const { observation, failed: broken } = await observe(sources, await readingOf(options, environment));
   const failed = [...missing, ...broken];
   const worldStatus = reportFailed(failed, environment);
   if (sources.length === 0) return worldStatus;
