@@ -7,7 +7,7 @@ import { scoreOf, totalsOf } from './score/compare.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'samples/incidents');
-const stored = join(folder, 'score.json');
+const stored = join(root, 'samples/score.json');
 const only = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 
 const names = readdirSync(folder)

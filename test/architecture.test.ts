@@ -34,7 +34,10 @@ const OPEN_TO_ALL: ReadonlySet<string> = new Set(['errors', 'paths', 'logger']);
 const ONLY_FILE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   check: { diagnosis: ['src/diagnosis/finding.ts', 'src/diagnosis/hypothesis.ts'] },
   source: { record: ['src/record/origin.ts'] },
-  framing: { record: ['src/record/line.ts', 'src/record/origin.ts'] },
+  // What wraps a line may be JSON and carry a time of its own.
+  framing: {
+    record: ['src/record/line.ts', 'src/record/origin.ts', 'src/record/json.ts', 'src/record/time.ts'],
+  },
   logger: { cli: ['src/cli/options.ts'] },
 };
 /** Packages that only one layer may know; Node's own modules that a pure layer must not touch. */

@@ -20,3 +20,6 @@ export function textOf(line: Line): string {
 
 /** Longer lines are cut unless told otherwise, in bytes. */
 export const DEFAULT_MAX_LINE = 1 << 20;
+
+/** Keys under which log shippers keep the line: Fluent Bit and Docker; Vector and Logstash; Google Cloud; Loki; OpenTelemetry. */
+export const ENVELOPE_KEYS: readonly string[] = ['log', 'message', 'textPayload', 'line', 'body'];

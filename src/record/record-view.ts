@@ -1,11 +1,5 @@
-import {
-  FIELDS,
-  NUMERIC_FIELDS,
-  SLOT,
-  type AccessRecord,
-  type FieldName,
-  type Json,
-} from './access-record.js';
+import { FIELDS, NUMERIC_FIELDS, SLOT, type AccessRecord, type FieldName } from './access-record.js';
+import type { Json } from './json.js';
 import { boundedCache } from './bounded-cache.js';
 import type { Line } from './line.js';
 import { printedOrigin, type Origin } from './origin.js';
