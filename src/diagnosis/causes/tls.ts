@@ -315,7 +315,7 @@ const directPods: Cause = {
 
 /** Connections without a filter chain, by who called and what name they asked for. */
 const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(({ decider }) => isRejectedConnection(decider));
+  const cases = scene.cases.filter(({ decider }) => isRejectedConnection(decider) && decider.peer !== null);
   const found: Hypothesis[] = [];
   for (const [, group] of groupBy(
     cases,
