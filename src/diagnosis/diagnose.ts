@@ -2,12 +2,14 @@ import { groupKeyText } from '../aggregate/groups.js';
 import type { Case } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
+import { timeShape, type TimeShape } from '../aggregate/time-shape.js';
 import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, least, most } from './stats.js';
+import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
 import { listed } from './words.js';
 
@@ -25,6 +27,8 @@ export interface Incident {
   /** Requests at the outermost proxy that logged them. */
   readonly failures: number;
   readonly requests: number;
+  /** How its failures lie in time, against what else was sent to the same places. */
+  readonly timeShape: TimeShape;
   /** By caller: whose requests failed, of how many. Most failures first. */
   readonly callers: readonly Caller[];
   /** No failure in the last part of the input, while traffic goes on. */
@@ -56,6 +60,8 @@ export interface Dismissed {
 }
 
 export interface Diagnosis {
+  /** What single lines tell of the proxies' versions. */
+  readonly versions: readonly VersionHint[];
   readonly incidents: readonly Incident[];
   readonly dismissed: readonly Dismissed[];
 }
@@ -81,7 +87,11 @@ export function diagnose(observation: ObservationSnapshot, causes: readonly Caus
     if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
     else incidents.push(incident);
   }
-  return { incidents: incidents.toSorted(byWeight), dismissed: dismissed.filter(({ count }) => count > 0) };
+  return {
+    versions: versionHints(scene.rows),
+    incidents: incidents.toSorted(byWeight),
+    dismissed: dismissed.filter(({ count }) => count > 0),
+  };
 }
 
 interface Chosen {
@@ -258,6 +268,12 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     ),
     beganBeforeInput: onset - scene.first < BEGINNING * (scene.last - scene.first),
     last: most(failing.map((row) => row.start)),
+    timeShape: timeShape(
+      cases.map(({ root }) => root.start),
+      [...destinations].map((row) => row.start),
+      scene.first,
+      scene.last,
+    ),
     callers: callersOf(scene, seen, destinations),
     isOver: isOver(scene, failing, destinations),
     failures: seen.length,

@@ -1,6 +1,7 @@
 import type { Case } from '../aggregate/joins.js';
 import type { Row } from '../aggregate/rows.js';
 import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict } from './hypothesis.js';
+import { PARTITIONS } from './partitions.js';
 import type { Scene } from './scene.js';
 import { byFrequency, distinct, groupBy, least, median, most } from './stats.js';
 import { clock, listed, ofWords, percent } from './words.js';
@@ -191,6 +192,21 @@ export class Study {
     ];
   }
 
+  /** The partitions that set the failing apart, in the order of `PARTITIONS`; those that say the same are told once. */
+  contrasts(most = 2, told: readonly string[] = []): Fact[] {
+    const facts: Fact[] = [];
+    const seen = new Set<string>();
+    for (const [name, valueOf] of PARTITIONS) {
+      if (facts.length >= 2 * most || told.includes(name)) continue;
+      const pair = this.contrast(name, valueOf);
+      const key = pair.map(({ count, of }) => `${count}/${of}`).join();
+      if (pair.length === 0 || seen.has(key)) continue;
+      seen.add(key);
+      facts.push(...pair);
+    }
+    return facts;
+  }
+
   /** `12 of 340 requests to orders.shop (3.5%) between 16:02:13.204 and 16:04:01.000`. */
   extent(): string {
     const { rows, during } = this;
@@ -239,9 +255,15 @@ export function claim(
       ...at,
     },
     cases: cases ?? study.cases,
-    evidence: [...evidence, ...study.surroundings()].filter(({ of }) => of > 0),
+    evidence: [...evidence, ...unsaid(study, evidence), ...study.surroundings()].filter(({ of }) => of > 0),
     against,
   };
+}
+
+/** What sets the failing apart and the cause did not say itself. */
+function unsaid(study: Study, evidence: readonly Fact[]): Fact[] {
+  if (evidence.some(({ text }) => text.startsWith('with any other '))) return [];
+  return study.contrasts(1);
 }
 
 /** Studies of the cases whose deciding line matches, one per place and port (or as `keyOf` says). */

@@ -101,8 +101,18 @@ function sinceText(incident: ReportIncident): string {
   // Where failures align at their end, the change lies later than the start of the unluckiest request.
   const broke =
     from !== undefined && to !== undefined && to - onset > 500 ? ` (the first one ended ${clock(to)})` : '';
-  return `${before}${clock(onset)}${broke}, last one begun ${clock(last)}${incident.over ? '' : ', not over at the end of the logs'}`;
+  const shape = SHAPES[incident.time_shape];
+  return `${before}${clock(onset)}${broke}, last one begun ${clock(last)}${shape ? `, ${shape}` : ''}${incident.over ? '' : ', not over at the end of the logs'}`;
 }
+
+/** How failures lie in time, as a reader would say it. */
+const SHAPES: Readonly<Record<string, string>> = {
+  always: 'all the time',
+  step: 'from one moment on',
+  ramp: 'growing',
+  periodic: 'at equal intervals',
+  scattered: 'now and then',
+};
 
 function whereText(incident: ReportIncident): string {
   const {
@@ -207,7 +217,13 @@ function readLines({ coverage }: Report): string[] {
   const folder = commonFolder(inputs.map(({ path }) => path));
   if (folder !== '') result.push(...labelled('', `in ${folder}`));
   for (const input of inputs.slice(0, SHOWN_INPUTS)) {
-    const kind = [input.format, input.role === 'unknown' ? '' : input.role].filter(Boolean).join(' ');
+    const kind = [
+      input.format,
+      input.role === 'unknown' ? '' : input.role,
+      input.envoy ? `Envoy ${input.envoy}` : '',
+    ]
+      .filter(Boolean)
+      .join(' ');
     result.push(
       ...labelled('', `${input.path.slice(folder.length)}: ${kind}, ${ofWords(input.records, input.lines)}`),
     );
