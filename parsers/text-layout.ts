@@ -70,9 +70,18 @@ export function textFormat(definition: { name: string; layout: string; reference
     middle,
     tail,
     shape,
-    parse: (line, into) => new TextReader([format]).parse(line, into),
+    parse: (line, into) => parseAs(name, line, into),
   };
+  LAYOUTS.push(format);
   return format;
+}
+
+/** All that were made: which one a line has can only be told among all. */
+const LAYOUTS: TextFormat[] = [];
+
+function parseAs(name: string, line: Line, into: RecordCursor): ParseResult {
+  const result = new TextReader(LAYOUTS).parse(line, into);
+  return result === 'record' && into.format !== name ? 'foreign' : result;
 }
 
 function itemsOf(layout: string): readonly Item[] {

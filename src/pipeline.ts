@@ -44,18 +44,22 @@ export async function parseSource(
   // Most lines have no wrapper: one origin serves them all.
   const plain: { -readonly [K in keyof Origin]: Origin[K] } = { ...source.origin, line: 0 };
   const met = new Set<string>();
+  let last = '';
+  let changes = -1;
   const onLine: OnUnwrapped = (framed, names, line) => {
     plain.line = line;
     const origin = names ? originWithin(source.origin, names, line) : plain;
     const result = framed.overlong
       ? malformed(framed.line, framed.line.end, `a line of at most ${maxLine} bytes (--max-line)`)
       : parser.parse(framed.line, record);
-    if (result === 'record' && !met.has(record.format)) {
-      met.add(record.format);
-      log?.info(
-        { input, line, format: record.format, sign: parser.signOf(record.format) },
-        'format detected',
-      );
+    if (result === 'record' && record.format !== last) {
+      last = record.format;
+      changes++;
+      // A mixed stream changes with every line: each format is told of once.
+      if (!met.has(last)) {
+        met.add(last);
+        log?.info({ input, line, format: last, sign: parser.signOf(last) }, 'format detected');
+      }
     }
     onParsed({ input, framed, result, record, origin });
   };
@@ -70,6 +74,7 @@ export async function parseSource(
     await frame(paced(source.open(), pause), (framed) => unwrapper.push(framed), maxLine);
   } finally {
     unwrapper.end();
+    log?.info({ input, formats: [...met], changes: Math.max(0, changes) }, 'read to its end');
   }
 }
 

@@ -13,7 +13,8 @@ export interface Handlers {
 }
 
 const INPUT = `
-Inputs: files, directories, globs, or - for stdin. A directory means the *.log files in it, gzip or not.
+Inputs: files, directories, globs, or - for stdin; plain, gzip, zstd, or a tar of logs such as a bug-report.
+A directory means the *.log files in it, rotated ones too.
 `;
 
 const EXAMPLES = `

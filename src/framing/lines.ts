@@ -89,8 +89,12 @@ export async function scanLines(
   maxLine = DEFAULT_MAX_LINE,
 ): Promise<void> {
   const scanner = new LineScanner(onLine, maxLine);
-  for await (const chunk of chunks) scanner.push(chunk);
-  scanner.end();
+  try {
+    for await (const chunk of chunks) scanner.push(chunk);
+  } finally {
+    // A source that breaks off leaves a line that was cut: counted like any other.
+    scanner.end();
+  }
 }
 
 /**
@@ -120,16 +124,19 @@ export async function splitLines(
     if (last) emit(last, false);
     last = Buffer.from(text, 'latin1');
   });
-  for await (const chunk of chunks) {
-    if (!splitter.write(limit.apply(chunk).toString('latin1'))) await once(splitter, 'drain');
-    if (last && limit.endsInNewline) {
-      emit(last, false);
-      last = undefined;
+  try {
+    for await (const chunk of chunks) {
+      if (!splitter.write(limit.apply(chunk).toString('latin1'))) await once(splitter, 'drain');
+      if (last && limit.endsInNewline) {
+        emit(last, false);
+        last = undefined;
+      }
     }
+  } finally {
+    splitter.end();
+    await finished(splitter);
+    if (last) emit(last, !limit.endsInNewline);
   }
-  splitter.end();
-  await finished(splitter);
-  if (last) emit(last, !limit.endsInNewline);
 }
 
 /** Shortens over-long lines in passing chunks to two bytes over the limit, and remembers which lines those were. */

@@ -59,6 +59,8 @@ export class Unwrapper {
   #bytes: Buffer = Buffer.alloc(0);
   #start = 0;
   #end = 0;
+  /** Before trimming: a blank at the seam of two pieces belongs to the line. */
+  #rawEnd = 0;
   #names: Names | undefined;
   #json: unknown;
 
@@ -80,6 +82,7 @@ export class Unwrapper {
     this.#bytes = bytes;
     this.#start = start;
     this.#end = end;
+    this.#rawEnd = end;
     this.#names = undefined;
     this.#json = undefined;
     if (escaped) this.#load(ansiFree(bytes, start, end), 'ANSI colour');
@@ -101,6 +104,7 @@ export class Unwrapper {
     this.#bytes = bytes;
     this.#start = 0;
     this.#end = bytes.length;
+    this.#rawEnd = bytes.length;
     if (kind) this.#meet(kind);
   }
 
@@ -146,7 +150,6 @@ export class Unwrapper {
   /** False where nothing is to be emitted: a piece was put by, or several lines were emitted. */
   #peel(framed: Framed): boolean {
     for (let depth = 0; depth < DEPTH; depth++) {
-      const rawEnd = this.#end;
       this.#trim();
       const first = this.#start < this.#end ? this.#bytes[this.#start]! : SPACE;
       if (first === BRACE) {
@@ -156,7 +159,7 @@ export class Unwrapper {
       } else if (first === BRACKET) {
         if (!this.#kubectlPrefix()) return true;
       } else if (first >= 48 && first <= 57 && this.#timeEnd() > 0) {
-        const next = this.#afterTime(rawEnd);
+        const next = this.#afterTime();
         if (next !== 'peeled') return next === 'line';
       } else if (!this.#names1123() && !this.#composeName()) return true;
     }
@@ -215,8 +218,9 @@ export class Unwrapper {
   }
 
   /** A time in front: of CRI, where a stream and a tag follow, else of `--timestamps`. `held`: put by as a piece. */
-  #afterTime(rawEnd: number): Peeled {
+  #afterTime(): Peeled {
     const bytes = this.#bytes;
+    const rawEnd = this.#rawEnd;
     const timeEnd = this.#timeEnd();
     const time = bytes.toString('latin1', this.#start, timeEnd);
     const head = bytes.toString('latin1', timeEnd + 1, Math.min(rawEnd, timeEnd + 33));

@@ -1,38 +1,31 @@
 import { createReadStream } from 'node:fs';
-import { createGunzip } from 'node:zlib';
-import { pipeline } from 'node:stream';
 import { MeshtailError } from '../errors.js';
 import { originOfFile } from '../record/origin.js';
+import { unpacked } from './decompress.js';
 import type { Source } from './source.js';
 
 const CHUNK = 256 * 1024;
 
-/** A log file, plain or gzip (told by its first bytes, not by its name). */
+/** A log file, plain, gzip or zstd (told by its first bytes, not by its name). */
 export function fileSource(path: string): Source {
   return { name: path, origin: originOfFile(path), kind: 'file', open: () => readFile(path) };
 }
 
+/** A file's bytes as they lie on disk. */
+export function rawFile(path: string): AsyncIterable<Buffer> {
+  return createReadStream(path, { highWaterMark: CHUNK }) as AsyncIterable<Buffer>;
+}
+
 async function* readFile(path: string): AsyncIterable<Buffer> {
   try {
-    const compressed = await isGzip(path);
-    const raw = createReadStream(path, { highWaterMark: CHUNK });
-    // Errors reach the reader through the last stream of the pipeline.
-    const stream = compressed ? pipeline(raw, createGunzip({ chunkSize: CHUNK }), () => {}) : raw;
-    for await (const chunk of stream) yield chunk as Buffer;
+    yield* unpacked(rawFile(path));
   } catch (error) {
     throw readError(path, error as NodeJS.ErrnoException);
   }
 }
 
-async function isGzip(path: string): Promise<boolean> {
-  for await (const chunk of createReadStream(path, { start: 0, end: 1 })) {
-    const head = chunk as Buffer;
-    return head[0] === 0x1f && head[1] === 0x8b;
-  }
-  return false;
-}
-
 export function readError(path: string, error: NodeJS.ErrnoException): MeshtailError {
+  if (error instanceof MeshtailError) return error;
   const cause = { cause: error };
   switch (error.code) {
     case 'ENOENT':
@@ -54,6 +47,22 @@ export function readError(path: string, error: NodeJS.ErrnoException): MeshtailE
     case 'Z_DATA_ERROR':
       return new MeshtailError('gzip-damaged', `${path}: the gzip stream is damaged (${error.message})`, {
         hint: 'what could be unpacked was read; fetch the file again for the rest',
+        ...cause,
+      });
+    case 'ZSTD_TRUNCATED':
+      return new MeshtailError('zstd-truncated', `${path}: the zstd stream ends early`, {
+        hint: 'what could be unpacked was read; fetch the file again for the rest',
+        ...cause,
+      });
+    case 'ZSTD_DAMAGED':
+      return new MeshtailError('zstd-damaged', `${path}: the zstd stream is damaged (${error.message})`, {
+        hint: 'what could be unpacked was read; fetch the file again for the rest',
+        ...cause,
+      });
+    case 'TAR_TRUNCATED':
+    case 'TAR_DAMAGED':
+      return new MeshtailError('archive-damaged', `${path}: ${error.message}`, {
+        hint: 'what stands before was read; fetch the archive again for the rest',
         ...cause,
       });
     default:

@@ -1,13 +1,13 @@
 import { readdirSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { MeshtailError, usageError } from '../errors.js';
+import { archiveSources } from './archive.js';
 import { fileSource } from './file.js';
+import { inTimeOrder, isLogInFolder } from './rotation.js';
 import type { Source } from './source.js';
 
 /** Names that end like a log are files even where nothing of that name exists. */
 const LOG_NAME = /\.(?:log|json|jsonl|txt|gz|zst|tgz|tar)$/i;
-/** In a directory: logs, and what the kubelet's rotation makes of them (`0.log.20260101-120000`, `.gz`). */
-const LOG_IN_FOLDER = /\.log(?:\.(?:gz|zst)|\.\d{8}-\d{6}(?:\.gz)?)?$/;
 const GLOB = /[*?[\]{}!]/;
 /** `kind/name` as kubectl takes it: one slash, a known kind in front. */
 const KINDS =
@@ -36,7 +36,8 @@ export interface Resolved {
 }
 
 /**
- * Files, directories and globs to sources, each file once, in the order of the arguments and by name within one.
+ * Files, directories, globs and archives to sources, each file once, in the order of the arguments and by name within one;
+ * files of one rotated set in the order in which they were written.
  * @throws MeshtailError (usage) where an argument names no file but a workload.
  */
 export async function resolveFiles(args: readonly string[], stdin: () => Source): Promise<Resolved> {
@@ -45,25 +46,29 @@ export async function resolveFiles(args: readonly string[], stdin: () => Source)
   const paths = new Set<string>();
   const sources: Source[] = [];
   const failed: MeshtailError[] = [];
-  const add = (path: string): void => {
-    if (paths.has(path)) return;
-    paths.add(path);
-    sources.push(fileSource(path));
-  };
   for (const argument of args) {
-    if (argument === '-') {
-      if (!paths.has('-')) sources.push(stdin());
-      paths.add('-');
-      continue;
-    }
     try {
-      for (const path of await expand(argument)) add(path);
+      for (const path of argument === '-' ? [argument] : await expand(argument)) paths.add(path);
+    } catch (error) {
+      if (!(error instanceof MeshtailError)) throw error;
+      failed.push(error);
+    }
+  }
+  for (const path of inTimeOrder([...paths])) {
+    try {
+      if (path === '-') sources.push(stdin());
+      else sources.push(...((await archivesIn(path)) ?? [fileSource(path)]));
     } catch (error) {
       if (!(error instanceof MeshtailError)) throw error;
       failed.push(error);
     }
   }
   return { sources, failed };
+}
+
+/** Only a regular file is looked into before it is read: a pipe can be read once. */
+async function archivesIn(path: string): Promise<readonly Source[] | undefined> {
+  return tryStat(path)?.isFile() ? archiveSources(path) : undefined;
 }
 
 function targetError(targets: readonly string[], mixed: boolean): MeshtailError {
@@ -102,7 +107,7 @@ function inFolder(folder: string): readonly string[] {
     throw new MeshtailError('folder-unreadable', `${folder}: ${(error as Error).message}`, { cause: error });
   }
   const logs = entries
-    .filter((entry) => !entry.isDirectory() && LOG_IN_FOLDER.test(entry.name))
+    .filter((entry) => !entry.isDirectory() && isLogInFolder(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .toSorted();
   if (logs.length === 0) {

@@ -1,7 +1,9 @@
-import { basename } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FORMATS } from '../../parsers/index.js';
 import { printedLine } from '../../src/commands/parse.js';
+import { packageRoot } from '../../src/paths.js';
 import { parseSource } from '../../src/pipeline.js';
 import { fileSource } from '../../src/source/file.js';
 import { samples, type Sample } from '../samples.js';
@@ -32,6 +34,14 @@ describe('samples are the specification', () => {
       expect(actual.map((object, i) => stated(object, sample.expected[i]))).toEqual(sample.expected);
     },
   );
+});
+
+it('states of each sample where it comes from', () => {
+  const sources = readFileSync(join(packageRoot, 'samples', 'SOURCES.md'), 'utf8');
+  for (const { format, name } of samples()) {
+    const section = sources.split(`\n## ${format}\n`)[1]?.split('\n## ')[0] ?? '';
+    expect(section, `${format}/${name}`).toContain(`| \`${name}\` |`);
+  }
 });
 
 describe('formats', () => {

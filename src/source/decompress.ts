@@ -1,0 +1,157 @@
+import zlib from 'node:zlib';
+
+/*
+ * Compressed input, told by its first bytes. Unpacking is driven by hand, slice by slice: what was unpacked before a file
+ * ends early is handed on before the error is, and a bomb cannot unpack more at once than one slice holds.
+ */
+
+/** Bytes of gzip that are unpacked at once: at most about a thousand times as many come out. */
+const GZIP_SLICE = 32 * 1024;
+/** zstd packs 128 KiB of one byte into 4 bytes. */
+const ZSTD_SLICE = 1024;
+const GZIP_OUT = 256 * 1024;
+
+export type Packing = 'gzip' | 'zstd' | 'none';
+
+/** How many of the first bytes tell the packing. */
+const MAGIC_LENGTH = 4;
+
+export function packingOf(head: Buffer): Packing {
+  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
+  return head.length >= MAGIC_LENGTH && head.readUInt32LE(0) === 0xfd2fb528 ? 'zstd' : 'none';
+}
+
+/** The bytes that were packed; others pass as they are. Concatenated gzip members and zstd frames are read one after the other. */
+export async function* unpacked(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const { head, all } = await peek(chunks, MAGIC_LENGTH);
+  switch (packingOf(head)) {
+    case 'gzip':
+      yield* through(all, zlib.createGunzip({ chunkSize: GZIP_OUT }), GZIP_SLICE);
+      break;
+    case 'zstd':
+      yield* zstd(all);
+      break;
+    default:
+      yield* all;
+  }
+}
+
+/** The first bytes of a stream, and all of it. */
+export async function peek(
+  chunks: AsyncIterable<Buffer>,
+  length: number,
+): Promise<{
+  readonly head: Buffer;
+  readonly all: AsyncIterable<Buffer>;
+  /** For whoever wants no more of it. */
+  readonly close: () => Promise<void>;
+}> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const first: Buffer[] = [];
+  let held = 0;
+  while (held < length) {
+    const next = await iterator.next();
+    if (next.done) break;
+    first.push(next.value);
+    held += next.value.length;
+  }
+  async function* all(): AsyncIterable<Buffer> {
+    try {
+      yield* first;
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return {
+    head: Buffer.concat(first).subarray(0, length),
+    all: all(),
+    close: async () => {
+      await iterator.return?.();
+    },
+  };
+}
+
+interface Unpacker extends NodeJS.EventEmitter {
+  write(chunk: Buffer, done: (error?: Error | null) => void): boolean;
+  end(done: () => void): unknown;
+  destroy(): unknown;
+}
+
+/** Through one of zlib's streams: while one slice is unpacked, what came out of the one before is handed on. */
+async function* through(
+  chunks: AsyncIterable<Buffer>,
+  stream: Unpacker,
+  slice: number,
+): AsyncIterable<Buffer> {
+  let out: Buffer[] = [];
+  const failure: { error?: Error } = {};
+  stream.on('data', (chunk: Buffer) => out.push(chunk));
+  const ended = new Promise<void>((resolve) => {
+    stream.on('error', (error: Error) => {
+      failure.error ??= error;
+      resolve();
+    });
+    stream.on('end', resolve);
+  });
+  const take = (): Buffer[] => {
+    const taken = out;
+    out = [];
+    return taken;
+  };
+  try {
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.length && !failure.error; at += slice) {
+        const ready = take();
+        // The last write of a stream that fails never calls back: its end does.
+        const written = new Promise<void>((resolve) => {
+          stream.write(chunk.subarray(at, at + slice), () => resolve());
+        });
+        yield* ready;
+        await Promise.race([written, ended]);
+      }
+      if (failure.error) break;
+    }
+    if (!failure.error) {
+      stream.end(() => {});
+      await ended;
+    }
+    yield* take();
+    if (failure.error) throw failure.error;
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function* zstd(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const own = (zlib as { createZstdDecompress?: () => Unpacker }).createZstdDecompress;
+  if (own) return yield* through(chunks, own(), ZSTD_SLICE);
+  const { Decompress } = await import('fzstd');
+  let out: Buffer[] = [];
+  const stream = new Decompress((chunk) => {
+    out.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  });
+  const push = (chunk: Uint8Array, final: boolean): Error | undefined => {
+    try {
+      stream.push(chunk, final);
+      return undefined;
+    } catch (error) {
+      return Object.assign(new Error((error as Error).message), {
+        code: /EOF/.test((error as Error).message) ? 'ZSTD_TRUNCATED' : 'ZSTD_DAMAGED',
+      });
+    }
+  };
+  let failed: Error | undefined;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length && !failed; at += ZSTD_SLICE) {
+      failed = push(chunk.subarray(at, at + ZSTD_SLICE), false);
+      yield* out;
+      out = [];
+    }
+    if (failed) throw failed;
+  }
+  // Only an empty last piece makes it say that the file ended early.
+  failed = push(new Uint8Array(0), true);
+  yield* out;
+  if (failed) throw failed;
+}
