@@ -1,5 +1,5 @@
 // Writes anew what the program says of every bundled incident. Run it after a change that is meant, and read the diff.
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { reportOn } from './score/compare.mjs';
@@ -11,3 +11,14 @@ for (const name of readdirSync('samples/incidents')) {
   const { report } = await reportOn(folder);
   writeFileSync(join(folder, 'report.txt'), reportText(report));
 }
+
+// Three of them in full, for people who want to know what a report looks like.
+const shown = ['checkout-app-crash', 'ticketing-client-cert-refused', 'ledger-network-blocked'];
+const pages = shown.map((name) => {
+  const text = readFileSync(join('samples/incidents', name, 'report.txt'), 'utf8');
+  return `## \`meshtail report samples/incidents/${name}\`\n\n\`\`\`text\n${text}\`\`\`\n`;
+});
+writeFileSync(
+  'docs/reports.md',
+  `# Three reports\n\nWhat meshtail says of three recordings of a real Envoy with a known fault each; \`npm run samples\` writes this page.\nWhat was really wrong stands in the \`truth.json\` beside each log.\n\n${pages.join('\n')}`,
+);

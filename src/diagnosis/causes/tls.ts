@@ -523,9 +523,14 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
         .filter((row) => row.direction === 'outbound' && called.has(scene.placeOf(row))),
     );
     const failing = new Set(study.rows.map((row) => row.upstreamLocal));
-    const reusedGood = scene
-      .linesOfProxy(proxy)
-      .filter((row) => failing.has(row.upstreamLocal) && !row.failure).length;
+    // A port may be taken again later; what counts is whether this connection had worked before it broke.
+    const good = groupBy(
+      scene.linesOfProxy(proxy).filter((row) => !row.failure && failing.has(row.upstreamLocal)),
+      (row) => row.upstreamLocal,
+    );
+    const reusedGood = study.rows.filter((row) =>
+      good.get(row.upstreamLocal ?? '')?.some((earlier) => earlier.end <= row.start),
+    ).length;
     const fresh = failing.size >= study.rows.length * 0.9;
     if (cases.length < 5 || !fresh || reusedGood > cases.length * 0.1 || study.shareDuring < 0.5) return [];
     const logged = study.rows.filter((row) => row.upstreamIp && scene.podOf(row.upstreamIp) !== null).length;
