@@ -117,6 +117,12 @@ describe('nested wrappers', () => {
     ]);
   });
 
+  it('ends the oldest of too many streams in pieces', () => {
+    const pieces = Array.from({ length: 1025 }, (_, i) => `[pod/p-${i}/c] ${T} stdout P x${i}`);
+    expect(peeled(pieces)[0]).toEqual(['x0', { pod: 'p-0', container: 'c', stream: 'stdout', time: T }, 1]);
+    expect(peeled(pieces)).toHaveLength(1025);
+  });
+
   it('names each wrapper once', () => {
     const met: unknown[] = [];
     peeled([`${T} stdout F a`, `${T} stdout F b`, `${T} c`], {
