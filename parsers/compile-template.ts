@@ -1,5 +1,6 @@
 import { usageError } from '../src/errors.js';
-import { NUMERIC_FIELDS, SLOT, type Json } from '../src/record/access-record.js';
+import { NUMERIC_FIELDS, SLOT } from '../src/record/access-record.js';
+import type { Json } from '../src/record/json.js';
 import { textOf, type Line } from '../src/record/line.js';
 import type { RecordCursor } from '../src/record/record-view.js';
 import { CUSTOM, extraKey, notesOn, startTimeReader, type CompiledFormat } from './compile.js';

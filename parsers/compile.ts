@@ -1,5 +1,6 @@
 import { usageError } from '../src/errors.js';
-import { SLOT, type Json } from '../src/record/access-record.js';
+import { SLOT } from '../src/record/access-record.js';
+import type { Json } from '../src/record/json.js';
 import type { Line } from '../src/record/line.js';
 import type { RecordCursor } from '../src/record/record-view.js';
 import { compileTemplate } from './compile-template.js';

@@ -1,4 +1,4 @@
-import type { Json } from '../src/record/access-record.js';
+import type { Json } from '../src/record/json.js';
 import { jsonFormat, type JsonObject } from './json-layout.js';
 
 /** Any object that holds a response code or flags under a key of the record or another name of one. */

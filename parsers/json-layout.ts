@@ -1,4 +1,5 @@
-import { NUMERIC_FIELDS, SLOT, type FieldName, type Json } from '../src/record/access-record.js';
+import { NUMERIC_FIELDS, SLOT, type FieldName } from '../src/record/access-record.js';
+import type { Json } from '../src/record/json.js';
 import { textOf, type Line } from '../src/record/line.js';
 import type { RecordCursor } from '../src/record/record-view.js';
 import { malformed, type Format, type ParseResult } from './format.js';

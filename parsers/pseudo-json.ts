@@ -1,4 +1,4 @@
-import type { Json } from '../src/record/access-record.js';
+import type { Json } from '../src/record/json.js';
 import { textOf, type Line } from '../src/record/line.js';
 import type { JsonObject } from './json-layout.js';
 

@@ -1,4 +1,5 @@
-import { SLOT, type Json } from '../src/record/access-record.js';
+import { SLOT } from '../src/record/access-record.js';
+import type { Json } from '../src/record/json.js';
 import type { Line } from '../src/record/line.js';
 import type { RecordCursor } from '../src/record/record-view.js';
 import { malformed, type Format, type Malformed, type ParseResult } from './format.js';

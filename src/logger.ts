@@ -17,10 +17,7 @@ export async function loggerFor(options: Pick<Options, 'verbose' | 'logFile'>): 
   try {
     // Synchronous: diagnostics must not be lost when the program ends early.
     const destination = pino.destination({ dest: options.logFile ?? 2, sync: true, mkdir: true });
-    const logger = pino(
-      { level: options.verbose ? 'debug' : 'info', base: { pid: process.pid } },
-      destination,
-    );
+    const logger = pino({ level: options.verbose ? 'debug' : 'info', base: null }, destination);
     return {
       debug: (facts, message) => logger.debug(facts, message),
       info: (facts, message) => logger.info(facts, message),

@@ -1,8 +1,8 @@
+import { ENVELOPE_KEYS } from './record/line.js';
 import { isAccessObject, LineParser } from '../parsers/index.js';
 import { malformed, type Format, type ParseResult } from '../parsers/format.js';
 import { Observation } from './aggregate/observation.js';
 import { MeshtailError } from './errors.js';
-import { ENVELOPE_KEYS } from './framing/envelopes.js';
 import { scanLines, splitLines, type Framed } from './framing/lines.js';
 import { Unwrapper, type OnUnwrapped } from './framing/wrappers.js';
 import type { Logger } from './logger.js';

@@ -43,10 +43,14 @@ export function judge(record: RecordView): Outcome {
   const flags = record.responseFlags();
   const code = record.responseCode();
   const details = record.text('response_code_details');
+  // ztunnel logs no code and no flags: a sentence in its `error` pair is the failure.
+  const broken = record.ztunnelPair('error');
+  if (broken !== null)
+    return { failure: true, answeredBy: 'proxy', app4xx: false, http: false, tunnel: false };
   const http = isHttp(record, code);
   const answeredBy = whoAnswered(record, flags, details, code);
   const tunnel =
-    record.text('method') === 'CONNECT' || TUNNEL_CLUSTERS.has(record.text('upstream_cluster') ?? '');
+    record.text('method') === 'CONNECT' || TUNNEL_CLUSTERS.has(record.upstreamCluster()?.name ?? '');
   return {
     failure: isFailure(record, http, code, flags, details, answeredBy),
     answeredBy,

@@ -326,6 +326,8 @@ export function groupKeyText(key: GroupKey): string {
 
 /** The cluster tells the direction; without one, what only one side of a hop can log. */
 export function directionOf(record: RecordView): Direction {
+  const side = record.ztunnelPair('direction');
+  if (side === 'inbound' || side === 'outbound') return side;
   const cluster = record.upstreamCluster();
   if (cluster && cluster.direction !== 'unknown') return cluster.direction;
   // 127.0.0.6 is the address from which a sidecar calls its own app.

@@ -78,7 +78,9 @@ export function join(rows: readonly Row[]): Joins {
   }
   const cases = [...failingByRoot].map(([root, failing]): Case => {
     const top = root.failure ? root : failing.toSorted((a, b) => a.end - b.end).at(-1)!;
-    return { root, decider: decider(top, children), rows: failing, masked: !root.failure };
+    // An outer 4xx passes a refusal on: the app's own as far as its line tells, and no success.
+    const masked = !root.failure && (root.code ?? 0) < 400;
+    return { root, decider: decider(top, children), rows: failing, masked };
   });
   const roots = rows.filter((row) => !row.tunnel && !parents.has(row));
   return { cases, roots, parent: (line) => parents.get(line), children, rootOf };
@@ -114,6 +116,7 @@ function isParent(outer: Row, inner: Row): boolean {
     if (outer.direction === 'inbound' || outer.proxy === inner.proxy) return false;
     return sameConnection(outer, inner) || sameHost(outer, inner) || sameService(outer, inner);
   }
+  if (inner.direction === 'unknown' && outer.direction === 'unknown') return encloses(outer, inner);
   // What a pod calls while it serves: its own proxy wrote both lines.
   return outer.direction === 'inbound' && outer.proxy === inner.proxy && inner.direction !== 'unknown';
 }
@@ -121,6 +124,23 @@ function isParent(outer: Row, inner: Row): boolean {
 function overlaps(outer: Row, inner: Row): boolean {
   return inner.start >= outer.start - SLACK_MS && inner.start <= outer.end + SLACK_MS;
 }
+
+/**
+ * Layouts without clusters and addresses tell neither side: two proxies that name the same host for one request are the
+ * two ends of a hop, and the line that encloses the other in time is the caller's.
+ */
+function encloses(outer: Row, inner: Row): boolean {
+  return (
+    outer.proxy !== inner.proxy &&
+    sameUpstream(outer, inner) &&
+    outer.start <= inner.start &&
+    outer.end >= inner.end - 1 &&
+    (outer.duration > inner.duration || (outer.duration === inner.duration && outer.proxy < inner.proxy))
+  );
+}
+
+const sameUpstream = (a: Row, b: Row): boolean =>
+  a.upstreamHost !== null && a.upstreamHost === b.upstreamHost;
 
 function sameConnection(outer: Row, inner: Row): boolean {
   return outer.upstreamLocal !== null && outer.upstreamLocal === inner.downstreamRemote;

@@ -39,6 +39,11 @@ const TEXT_COLUMNS = [
   'route',
   'direction',
   'requestId',
+  'error',
+  'service',
+  'sourceWorkload',
+  'targetWorkload',
+  'sourceIdentity',
 ] as const;
 type TextColumn = (typeof TEXT_COLUMNS)[number];
 
@@ -271,6 +276,25 @@ export class Row {
   get requestId(): string | null {
     return this.#text('requestId');
   }
+  /** ztunnel: the sentence that says what failed. */
+  get error(): string | null {
+    return this.#text('error');
+  }
+  /** ztunnel: the host of the service that was meant. */
+  get service(): string | null {
+    return this.#text('service');
+  }
+  /** ztunnel: the pods at both ends. */
+  get sourceWorkload(): string | null {
+    return this.#text('sourceWorkload');
+  }
+  get targetWorkload(): string | null {
+    return this.#text('targetWorkload');
+  }
+  /** ztunnel: the caller's SPIFFE identity. */
+  get sourceIdentity(): string | null {
+    return this.#text('sourceIdentity');
+  }
   get answeredBy(): AnsweredBy {
     return ANSWERERS[this.#number('bits') & 3]!;
   }
@@ -420,11 +444,19 @@ export class Rows implements Aggregate<RowsSnapshot> {
     text('transportFailure', record.text('upstream_transport_failure_reason'));
     text('userAgent', record.text('user_agent'));
     text('authority', record.text('authority'));
-    text('upstreamHost', record.text('upstream_host'));
+    text(
+      'upstreamHost',
+      record.text('upstream_host') ?? record.ztunnelPair('dst.hbone_addr') ?? record.ztunnelPair('dst.addr'),
+    );
+    text('error', record.ztunnelPair('error'));
+    text('service', record.ztunnelPair('dst.service'));
+    text('sourceWorkload', record.ztunnelPair('src.workload'));
+    text('targetWorkload', record.ztunnelPair('dst.workload'));
+    text('sourceIdentity', record.ztunnelPair('src.identity'));
     text('cluster', record.upstreamCluster()?.name ?? null);
     text('upstreamLocal', record.text('upstream_local_address'));
     text('downstreamLocal', record.text('downstream_local_address'));
-    text('downstreamRemote', record.text('downstream_remote_address'));
+    text('downstreamRemote', record.text('downstream_remote_address') ?? record.ztunnelPair('src.addr'));
     text('serverName', record.text('requested_server_name'));
     text('route', record.text('route_name'));
     text('direction', directionOf(record));

@@ -1,6 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { ENVELOPE_KEYS } from '../framing/envelopes.js';
-import { DEFAULT_MAX_LINE } from '../framing/lines.js';
+import { DEFAULT_MAX_LINE, ENVELOPE_KEYS } from '../record/line.js';
 
 /*
  * Every flag once: its spelling, what it takes, its default and its help. Commands name the flags that they understand;

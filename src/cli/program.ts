@@ -34,6 +34,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     .argument('[files...]', 'files, directories, globs, or - for stdin: same as report')
     .showHelpAfterError('(meshtail --help shows what there is)')
     .addHelpText('after', INPUT + EXAMPLES)
+    .helpCommand('help [command]', 'the same as --help of that command')
     .enablePositionalOptions()
     .exitOverride();
   const common = ['format', 'envelope', 'maxLine', 'quiet', 'verbose', 'logFile'] as const;

@@ -1,13 +1,17 @@
 import { groupKeyText } from '../aggregate/groups.js';
 import type { Case } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
+import type { Row } from '../aggregate/rows.js';
+import { timeShape, type TimeShape } from '../aggregate/time-shape.js';
 import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { sceneOf, type Scene } from './scene.js';
-import { least, most } from './stats.js';
+import { byFrequency, least, most } from './stats.js';
+import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
+import { listed } from './words.js';
 
 /** What somebody should act on: failed requests with one cause, and what else they could be. */
 export interface Incident {
@@ -23,8 +27,20 @@ export interface Incident {
   /** Requests at the outermost proxy that logged them. */
   readonly failures: number;
   readonly requests: number;
+  /** How its failures lie in time, against what else was sent to the same places. */
+  readonly timeShape: TimeShape;
+  /** By caller: whose requests failed, of how many. Most failures first. */
+  readonly callers: readonly Caller[];
+  /** No failure in the last part of the input, while traffic goes on. */
+  readonly isOver: boolean;
   /** Ids of the failure groups that its lines belong to. */
   readonly groups: readonly string[];
+}
+
+export interface Caller {
+  readonly value: string;
+  readonly failures: number;
+  readonly requests: number;
 }
 
 export interface Alternative {
@@ -44,6 +60,8 @@ export interface Dismissed {
 }
 
 export interface Diagnosis {
+  /** What single lines tell of the proxies' versions. */
+  readonly versions: readonly VersionHint[];
   readonly incidents: readonly Incident[];
   readonly dismissed: readonly Dismissed[];
 }
@@ -55,36 +73,156 @@ const SEVERITY: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'inf
 export function diagnose(observation: ObservationSnapshot, causes: readonly Cause[] = CAUSES): Diagnosis {
   const scene = sceneOf(observation);
   const hypotheses = causes.flatMap((cause) => cause.judge(scene)).filter(({ cases }) => cases.length > 0);
+  const chosen = joinAlike(choose(hypotheses));
+  const claimed = new Set(chosen.flatMap(({ hypothesis }) => hypothesis.cases));
+  for (const symptom of scene.symptoms) {
+    const left = symptom.cases.filter((one) => !claimed.has(one));
+    if (left.length > 0)
+      chosen.push({ hypothesis: unexplained(scene, { ...symptom, cases: left }), others: [] });
+  }
+  const incidents: Incident[] = [];
+  const dismissed = appRefusals(scene);
+  for (const { hypothesis, others } of chosen) {
+    const incident = incidentOf(scene, hypothesis, others);
+    if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
+    else incidents.push(incident);
+  }
+  return {
+    versions: versionHints(scene.rows),
+    incidents: incidents.toSorted(byWeight),
+    dismissed: dismissed.filter(({ count }) => count > 0),
+  };
+}
+
+interface Chosen {
+  readonly hypothesis: Hypothesis;
+  readonly others: Hypothesis[];
+}
+
+/** The surest story first; what it explains is not told twice. A story that lost most of its cases is an alternative. */
+function choose(hypotheses: readonly Hypothesis[]): Chosen[] {
   const claimed = new Set<Case>();
-  const chosen: { hypothesis: Hypothesis; others: Hypothesis[] }[] = [];
-  // The surest story first; what it explains is not told twice.
+  const chosen: Chosen[] = [];
   for (const hypothesis of hypotheses.toSorted(bySureness)) {
     const free = hypothesis.cases.filter((one) => !claimed.has(one));
-    if (free.length * 2 < hypothesis.cases.length) {
+    if (free.length * 2 <= hypothesis.cases.length) {
       rivalOf(chosen, hypothesis)?.others.push(hypothesis);
       continue;
     }
     for (const one of free) claimed.add(one);
     chosen.push({ hypothesis: { ...hypothesis, cases: free }, others: [] });
   }
-  for (const symptom of scene.symptoms) {
-    const left = symptom.cases.filter((one) => !claimed.has(one));
-    if (left.length > 0)
-      chosen.push({ hypothesis: unexplained(scene, { ...symptom, cases: left }), others: [] });
-  }
-  const incidents = chosen
-    .map(({ hypothesis, others }) => incidentOf(scene, hypothesis, others))
-    .toSorted(byWeight);
-  return { incidents, dismissed: [] };
+  return chosen;
 }
 
+/** One mechanism at work in one set of proxies or callers is one incident, however many services it meets. */
+function joinAlike(chosen: readonly Chosen[]): Chosen[] {
+  const joined = new Map<string, Chosen>();
+  for (const one of chosen) {
+    const { cause, at, harmless } = one.hypothesis;
+    const who = [...(at.pods ?? []), '|', ...(at.clients ?? [])].toSorted();
+    const key = who.length === 1 || harmless ? `${joined.size}` : [cause, ...who].join('\n');
+    const first = joined.get(key);
+    joined.set(key, first ? together(first, one) : one);
+  }
+  return [...joined.values()];
+}
+
+function together(first: Chosen, second: Chosen): Chosen {
+  const a = first.hypothesis;
+  const b = second.hypothesis;
+  const union = (x: readonly string[] = [], y: readonly string[] = []): readonly string[] => [
+    ...new Set([...x, ...y]),
+  ];
+  const more = (b.at.services ?? []).filter((service) => !a.at.services?.includes(service));
+  return {
+    hypothesis: {
+      ...a,
+      summary: more.length > 0 ? `${a.summary} The same holds for ${listed(more)}: ${b.summary}` : a.summary,
+      at: {
+        ...a.at,
+        services: union(a.at.services, b.at.services),
+        upstreamClusters: union(a.at.upstreamClusters, b.at.upstreamClusters),
+        endpoints: union(a.at.endpoints, b.at.endpoints),
+      },
+      cases: [...a.cases, ...b.cases],
+      evidence: [...a.evidence, ...b.evidence],
+      against: [...a.against, ...b.against],
+    },
+    others: [...first.others, ...second.others],
+  };
+}
+
+/**
+ * Confidence first. Of two equally sure stories the one that explains more, and of two that explain the same the one
+ * that is a cause: a modifier or amplifier only says how a failure travelled.
+ */
 function bySureness(a: Hypothesis, b: Hypothesis): number {
   return (
     CONFIDENCE.indexOf(a.confidence) - CONFIDENCE.indexOf(b.confidence) ||
     b.cases.length - a.cases.length ||
+    Number(isRider(a)) - Number(isRider(b)) ||
     (a.cause < b.cause ? -1 : 1)
   );
 }
+
+const isRider = ({ cause }: Hypothesis): boolean => {
+  const kind = catalogue().get(cause)?.kind;
+  return kind === 'modifier' || kind === 'amplifier' || kind === 'vantage';
+};
+
+/** One or two failures among many requests, with no sure story: nothing to page anybody for. */
+function isStray({ hypothesis, failures, requests }: Incident): boolean {
+  const masked = hypothesis.cases.length - failures;
+  return (
+    hypothesis.cases.length <= 2 &&
+    masked === 0 &&
+    requests >= 50 &&
+    hypothesis.confidence !== 'high' &&
+    hypothesis.confidence !== 'certain'
+  );
+}
+
+function dismissal({ hypothesis, failures, requests }: Incident): Dismissed {
+  const lines = new Set(hypothesis.cases.flatMap(({ rows }) => rows)).size;
+  return {
+    cause: hypothesis.cause,
+    title: hypothesis.title,
+    count: lines,
+    failures: lines,
+    why: hypothesis.harmless
+      ? hypothesis.why
+      : `${failures} of ${requests} requests, too few to tell a cause`,
+  };
+}
+
+/** The app's own 4xx: no failures, but looked at. */
+function appRefusals(scene: Scene): Dismissed[] {
+  // A refusal that a proxy further down made is no answer of the app.
+  const explained = new Set(scene.cases.map(({ root }) => root));
+  const rows = scene.rows.filter(
+    (row) => row.app4xx && !row.tunnel && !explained.has(scene.joins.rootOf(row)),
+  );
+  const auth = rows.filter((row) => row.code === 401 || row.code === 403);
+  const others = rows.filter((row) => row.code !== 401 && row.code !== 403);
+  const told = (cause: string, title: string, some: readonly Row[]): Dismissed => ({
+    cause,
+    title,
+    count: some.length,
+    failures: 0,
+    why: `the app answered them itself, and the proxies passed it on: ${topPaths(some)}`,
+  });
+  return [
+    told('app-404-benign', 'the app’s own 404 and other 4xx', others),
+    told('app-auth-rejection', 'the app’s own 401 and 403', auth),
+  ];
+}
+
+const topPaths = (rows: readonly Row[]): string =>
+  byFrequency(rows, (row) => row.pathTemplate)
+    .slice(0, 3)
+    .map(([path, count]) => `${path} ${count}`)
+    .join(', ');
 
 function byWeight(a: Incident, b: Incident): number {
   return (
@@ -112,7 +250,9 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
   const failing = cases.flatMap(({ rows }) => rows);
   const onset = least(failing.map((row) => row.start));
   const seen = cases.filter(({ masked }) => !masked);
-  const destinations = new Set(cases.flatMap(({ root }) => scene.requestsLike(root)));
+  // Cases of one destination share one list.
+  const lists = new Set(cases.map(({ root }) => scene.requestsLike(root)));
+  const destinations = new Set([...lists].flat());
   const severity = hypothesis.severity ?? entry?.severity ?? 'medium';
   const groups = new Set(failing.map((row) => row.groupKey));
   return {
@@ -128,11 +268,39 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     ),
     beganBeforeInput: onset - scene.first < BEGINNING * (scene.last - scene.first),
     last: most(failing.map((row) => row.start)),
+    timeShape: timeShape(
+      cases.map(({ root }) => root.start),
+      [...destinations].map((row) => row.start),
+      scene.first,
+      scene.last,
+    ),
+    callers: callersOf(scene, seen, destinations),
+    isOver: isOver(scene, failing, destinations),
     failures: seen.length,
     requests: destinations.size,
     groups: scene.groups.filter((group) => groups.has(groupKeyText(group))).map(({ id }) => id),
   };
 }
+
+/** Who called: the pod that logged the outermost line, or the address that line names. */
+function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<Row>): Caller[] {
+  const callerOf = (row: Row): string | null =>
+    row.direction === 'inbound' ? row.peer && (scene.podOf(row.peer) ?? row.peer) : row.proxy;
+  const failures = new Map(byFrequency(cases, ({ root }) => callerOf(root)));
+  return byFrequency(requests, callerOf)
+    .map(([value, count]) => ({ value, failures: failures.get(value) ?? 0, requests: count }))
+    .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
+}
+
+/** Enough good requests to the same destination after the last failure. */
+function isOver(scene: Scene, failing: readonly Row[], requests: ReadonlySet<Row>): boolean {
+  const last = most(failing.map((row) => row.end));
+  let good = 0;
+  for (const row of requests) if (row.start > last && !row.failure) good++;
+  return good >= GOOD_AFTER && last < scene.last;
+}
+
+const GOOD_AFTER = 5;
 
 /** Failures within this first part of the input may have begun before it. */
 const BEGINNING = 0.02;

@@ -52,4 +52,6 @@ export interface Hypothesis {
   /** Cheapest first. */
   readonly next: readonly NextStep[];
   readonly fix: readonly string[];
+  /** Examined and found harmless: dismissed, not an incident. */
+  readonly harmless?: boolean;
 }

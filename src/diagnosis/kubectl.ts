@@ -2,8 +2,13 @@ import { instant, shellWord } from './words.js';
 
 /** The namespace in `name.namespace`; `null` for any other host. */
 export function namespaceOf(service: string): string | null {
-  const labels = service.split('.');
-  return labels.length === 2 && labels[1] ? labels[1] : null;
+  return /^[a-z0-9-]+\.([a-z0-9-]+)$/.exec(service)?.[1] ?? null;
+}
+
+/** `-n shop `, with its blank; where the service names no namespace, `otherwise`. */
+export function namespaceFlag(service: string, otherwise = ''): string {
+  const namespace = namespaceOf(service);
+  return namespace === null ? otherwise : `-n ${namespace} `;
 }
 
 /** `-n shop`, or a look-up of the namespace of a pod that no line names. */

@@ -4,7 +4,7 @@ import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
 import { hostOf } from '../record/address.js';
-import { parseMeshServerName } from '../record/upstream-cluster.js';
+import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
 
 /** Failed requests that look alike at the line that decided them: one place, one reply, one mechanism's worth of details. */
 export interface Symptom {
@@ -34,6 +34,12 @@ export interface Scene {
   placeOf(row: Row): string;
   /** All lines of the same direction and place as a symptom's deciders: what its failures are counted against. */
   population(symptom: Symptom): readonly Row[];
+  /** All lines of the same direction and place as a line. */
+  linesOf(row: Row): readonly Row[];
+  /** All that callers sent to a place, as their own lines show it. */
+  callersLines(place: string): readonly Row[];
+  /** All lines of one proxy's log, by start time. */
+  linesOfProxy(proxy: string): readonly Row[];
   /** All outermost lines to the same destination as a case's. */
   requestsLike(row: Row): readonly Row[];
   /** The pod that owns an address, where its own log shows it. */
@@ -49,7 +55,11 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
   const joins = join(rows);
   const places = new Places(rows);
   const populations = new Map<string, Row[]>();
+  const byProxy = new Map<string, Row[]>();
+  const callers = new Map<string, Row[]>();
   for (const row of rows) {
+    push(byProxy, row.proxy, row);
+    if (row.direction === 'outbound' && !row.tunnel) push(callers, places.of(row), row);
     if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
   }
   const requests = new Map<string, Row[]>();
@@ -65,6 +75,7 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     return { key, place: places.of(sample), sample, cases };
   });
   const owners = ownersOf(rows);
+  const linesOf = (row: Row): readonly Row[] => populations.get(populationKey(row, places.of(row))) ?? [];
   return {
     rows,
     complete,
@@ -76,7 +87,10 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),
     joins,
     placeOf: (row) => places.of(row),
-    population: ({ sample, place }) => populations.get(populationKey(sample, place)) ?? [],
+    population: ({ sample }) => linesOf(sample),
+    linesOf,
+    callersLines: (place) => callers.get(place) ?? [],
+    linesOfProxy: (proxy) => byProxy.get(proxy) ?? [],
     requestsLike: (row) => requests.get(destinationKey(row, places.of(row))) ?? [],
     podOf: (ip) => owners.pods.get(ip) ?? null,
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
@@ -120,7 +134,19 @@ class Places {
     for (const [authority, counts] of authorities) this.#byAuthority.set(authority, heaviest(counts));
   }
 
+  readonly #known = new Map<Row, string>();
+
   of(row: Row): string {
+    let place = this.#known.get(row);
+    if (place === undefined) {
+      place = this.#find(row);
+      this.#known.set(row, place);
+    }
+    return place;
+  }
+
+  #find(row: Row): string {
+    if (row.service) return serviceOfHost(row.service);
     if (row.direction === 'inbound') {
       return this.#served.get(portKey(row)) ?? (row.authority ? bareHost(row.authority) : row.proxy);
     }

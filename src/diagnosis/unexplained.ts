@@ -1,6 +1,7 @@
 import type { Row } from '../aggregate/rows.js';
 import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Scene, Symptom } from './scene.js';
+import { PARTITIONS } from './partitions.js';
 import { byFrequency, distinct } from './stats.js';
 import { ofWords, percent } from './words.js';
 
@@ -62,16 +63,6 @@ export function severityByShare(failures: number, of: number): 'high' | 'medium'
   const share = of === 0 ? 1 : failures / of;
   return share >= 0.2 ? 'high' : share >= 0.02 ? 'medium' : 'low';
 }
-
-const PARTITIONS: readonly (readonly [string, (row: Row) => string | null])[] = [
-  ['upstream host', (row) => row.upstreamHost],
-  ['pod', (row) => row.pod],
-  ['downstream peer', (row) => row.peer],
-  ['path', (row) => row.pathTemplate],
-  ['method', (row) => row.method],
-  ['route', (row) => row.route],
-  ['user agent', (row) => row.userAgent],
-];
 
 /** For each partition in which one value fails far more than its peers: that value, and the rest beside it. */
 function contrasts(failing: readonly Row[], all: readonly Row[]): Fact[] {

@@ -1,4 +1,4 @@
-import type { Json } from '../record/access-record.js';
+import type { Json } from '../record/json.js';
 import type { Names } from '../record/origin.js';
 
 /*
@@ -14,9 +14,6 @@ export interface EnvelopeOptions {
   /** Whether an object is an access line itself, so that a `message` in it is only one of its keys. */
   readonly isAccess: (object: JsonObject) => boolean;
 }
-
-/** Fluent Bit and Docker; Vector and Logstash; Google Cloud Logging; Loki; OpenTelemetry. */
-export const ENVELOPE_KEYS: readonly string[] = ['log', 'message', 'textPayload', 'line', 'body'];
 
 /** One line, and what its envelope says of it. */
 export interface Envelope {

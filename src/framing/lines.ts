@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import split2 from 'split2';
-import type { Line } from '../record/line.js';
+import { DEFAULT_MAX_LINE, type Line } from '../record/line.js';
 
 /** What framing knows of a line beside its bytes. */
 export interface Framed {
@@ -14,8 +14,6 @@ export interface Framed {
 
 /** Called for each line, in order; the line's bytes are valid only during the call. */
 export type OnLine = (framed: Framed) => void;
-
-export const DEFAULT_MAX_LINE = 1 << 20;
 
 const LF = 10;
 const CR = 13;

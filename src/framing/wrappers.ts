@@ -1,4 +1,4 @@
-import type { Json } from '../record/access-record.js';
+import type { Json } from '../record/json.js';
 import { isPodName, type Names } from '../record/origin.js';
 import { parseTime } from '../record/time.js';
 import { ansiFree } from './ansi.js';

@@ -13,7 +13,7 @@ export function reportText(report: Report): string {
   else {
     lines.push(headline(report), '');
     if (incidents.length === 0) lines.push(...quiet(report));
-    for (const incident of incidents) lines.push(...incidentLines(incident, report), '');
+    for (const incident of incidents) lines.push(...incidentLines(incident), '');
     lines.push(...groupLines(report));
     lines.push(...dismissedLines(report));
   }
@@ -22,7 +22,8 @@ export function reportText(report: Report): string {
 }
 
 function headline({ coverage, incidents }: Report): string {
-  const count = incidents.length === 0 ? 'No incident' : plural(incidents.length, 'incident');
+  const over = incidents.every((incident) => incident.over) ? ', over' : '';
+  const count = incidents.length === 0 ? 'No incident' : plural(incidents.length, 'incident') + over;
   const logs = plural(coverage.inputs.filter(({ records }) => records > 0).length, 'log');
   if (coverage.first === null || coverage.last === null) return `${count}.  ${logs}`;
   const from = Date.parse(coverage.first);
@@ -44,7 +45,7 @@ function quiet({ totals }: Report): string[] {
   ];
 }
 
-function incidentLines(incident: ReportIncident, { coverage }: Report): string[] {
+function incidentLines(incident: ReportIncident): string[] {
   const severity = incident.severity.toUpperCase();
   const [titleFirst = '', ...titleRest] = wrap(
     incident.title,
@@ -57,7 +58,7 @@ function incidentLines(incident: ReportIncident, { coverage }: Report): string[]
     lines.push(...labelled(label, text));
   };
   say('fails', failsText(incident));
-  say('since', sinceText(incident, coverage.last));
+  say('since', sinceText(incident));
   const where = whereText(incident);
   if (where) say('where', where);
   say('what', incident.summary);
@@ -71,29 +72,47 @@ function incidentLines(incident: ReportIncident, { coverage }: Report): string[]
   }
   incident.fix.forEach((fix, i) => say(i === 0 ? 'fix' : '', fix));
   if (incident.alternatives.length > 0) {
-    say('else', incident.alternatives.map(({ cause, confidence }) => `${cause} (${confidence})`).join(', '));
+    say('or else', incident.alternatives.map(({ cause, why }) => `${cause}: ${why}`).join('; '));
   }
   return lines;
 }
 
 function failsText(incident: ReportIncident): string {
   if (incident.failures === 0) return 'for users nothing: retries hide it';
-  if (!('share' in incident))
+  if (!('share' in incident)) {
     return `${plural(incident.failures, 'request')}; the input holds failures only, so no share is known`;
-  return `${ofWords(incident.failures, incident.requests)} requests (${percent(incident.failures, incident.requests)})`;
+  }
+  const all = `${ofWords(incident.failures, incident.requests)} requests (${percent(incident.failures, incident.requests)})`;
+  const callers = incident.callers
+    .slice(0, SHOWN_CALLERS)
+    .map(({ value, failures, requests }) => `${value} ${ofWords(failures, requests)}`);
+  if (incident.callers.length < 2) return all;
+  const more = incident.callers.length - callers.length;
+  return `${all}; ${callers.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-function sinceText(incident: ReportIncident, end: string | null): string {
+const SHOWN_CALLERS = 3;
+
+function sinceText(incident: ReportIncident): string {
   const onset = Date.parse(incident.onset ?? '');
   const last = Date.parse(incident.last ?? '');
   const before = incident.began_before_input ? 'the beginning of the logs, perhaps before: ' : '';
-  const running =
-    end !== null && Date.parse(end) - last < ONGOING_MS ? ', still going at the end of the logs' : '';
-  return `${before}${clock(onset)}, last one begun ${clock(last)}${running}`;
+  const [from, to] = incident.onset_range.map((at) => Date.parse(at ?? ''));
+  // Where failures align at their end, the change lies later than the start of the unluckiest request.
+  const broke =
+    from !== undefined && to !== undefined && to - onset > 500 ? ` (the first one ended ${clock(to)})` : '';
+  const shape = SHAPES[incident.time_shape];
+  return `${before}${clock(onset)}${broke}, last one begun ${clock(last)}${shape ? `, ${shape}` : ''}${incident.over ? '' : ', not over at the end of the logs'}`;
 }
 
-/** Failures this close to the end of the input are not known to be over. */
-const ONGOING_MS = 3_000;
+/** How failures lie in time, as a reader would say it. */
+const SHAPES: Readonly<Record<string, string>> = {
+  always: 'all the time',
+  step: 'from one moment on',
+  ramp: 'growing',
+  periodic: 'at equal intervals',
+  scattered: 'now and then',
+};
 
 function whereText(incident: ReportIncident): string {
   const {
@@ -188,25 +207,45 @@ function nothingRead({ coverage }: Report): string[] {
 }
 
 function readLines({ coverage }: Report): string[] {
-  const { lines, records, foreign, malformed, overlong, unterminated } = coverage;
+  const { lines, records, foreign, malformed, overlong, unterminated, inputs } = coverage;
   const notes = [
     `${plural(lines, 'line')}: ${thousands(records)} read, ${thousands(malformed)} not understood, ${thousands(foreign)} not access lines`,
     overlong > 0 ? `${thousands(overlong)} over-long` : '',
     unterminated > 0 ? `${thousands(unterminated)} unterminated` : '',
   ].filter(Boolean);
   const result = labelled('', notes.join('; ')).map((line, i) => (i === 0 ? `read${line.slice(4)}` : line));
-  for (const input of coverage.inputs) {
+  const folder = commonFolder(inputs.map(({ path }) => path));
+  if (folder !== '') result.push(...labelled('', `in ${folder}`));
+  for (const input of inputs.slice(0, SHOWN_INPUTS)) {
+    const kind = [
+      input.format,
+      input.role === 'unknown' ? '' : input.role,
+      input.envoy ? `Envoy ${input.envoy}` : '',
+    ]
+      .filter(Boolean)
+      .join(' ');
     result.push(
-      ...labelled(
-        '',
-        `${input.path}  ${input.format}, ${input.role}, ${ofWords(input.records, input.lines)} lines`,
-      ),
+      ...labelled('', `${input.path.slice(folder.length)}: ${kind}, ${ofWords(input.records, input.lines)}`),
     );
   }
+  if (inputs.length > SHOWN_INPUTS) result.push(...labelled('', `and ${inputs.length - SHOWN_INPUTS} more`));
   for (const example of coverage.malformed_examples.slice(0, 3)) {
     const at = `${example.origin.file ?? example.origin.pod ?? '-'}:${example.origin.line}:${example.at}`;
     result.push(...labelled('', `${at} expected ${example.expected}, found ${example.found}`));
   }
   for (const gap of coverage.gaps) result.push(...labelled('', `not read: ${gap.reason}`));
   return result;
+}
+
+const SHOWN_INPUTS = 20;
+
+/** The folder that all paths share, with its slash; empty where there is none. */
+function commonFolder(paths: readonly string[]): string {
+  const [first = '', ...rest] = paths;
+  if (rest.length === 0) return '';
+  let folder = first.slice(0, first.lastIndexOf('/') + 1);
+  while (folder !== '' && !rest.every((path) => path.startsWith(folder))) {
+    folder = folder.slice(0, folder.slice(0, -1).lastIndexOf('/') + 1);
+  }
+  return folder;
 }

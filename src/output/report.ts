@@ -3,6 +3,7 @@ import { DIMENSIONS, type GroupSnapshot } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
 import type { Fact, Fault } from '../diagnosis/hypothesis.js';
+import type { VersionHint } from '../diagnosis/proxy-version.js';
 import { examplesOf, type Example } from './examples.js';
 
 /*
@@ -27,7 +28,7 @@ export function reportOf(
   return {
     schema: REPORT_SCHEMA,
     version,
-    coverage: coverageOf(coverage, errorsOnly, failed),
+    coverage: coverageOf(coverage, errorsOnly, failed, diagnosis.versions),
     totals: {
       requests: traffic.requests,
       failures: traffic.failures,
@@ -54,7 +55,9 @@ function coverageOf(
   coverage: CoverageSnapshot,
   errorsOnly: boolean,
   failed: readonly { origin: string; reason: string }[],
+  versions: readonly VersionHint[],
 ) {
+  const envoyOf = new Map(versions.map(({ proxy, envoy }) => [proxy, envoy]));
   return {
     inputs: coverage.inputs.map(({ name, pod, format, role, roleReason, lines, records }) => ({
       path: name,
@@ -62,6 +65,7 @@ function coverageOf(
       format,
       role,
       role_reason: roleReason,
+      envoy: envoyOf.get(pod ?? name) ?? null,
       lines,
       records,
     })),
@@ -94,6 +98,9 @@ function incidentOf(incident: Incident, id: number, errorsOnly: boolean) {
     onset_range: incident.onsetRange.map(time),
     began_before_input: incident.beganBeforeInput,
     last: time(incident.last),
+    over: incident.isOver,
+    time_shape: incident.timeShape,
+    callers: incident.callers.slice(0, MOST_CALLERS),
     failures: incident.failures,
     requests: incident.requests,
     ...(!errorsOnly && { share: share(incident.failures, incident.requests) }),
@@ -107,6 +114,9 @@ function incidentOf(incident: Incident, id: number, errorsOnly: boolean) {
     examples: examplesOf(incident) as readonly Example[],
   };
 }
+
+/** Callers that an incident lists. */
+const MOST_CALLERS = 10;
 
 const factOf = ({ text, count, of }: Fact): Fact => ({ text, count, of });
 

@@ -1,3 +1,4 @@
+import type { Json } from './json.js';
 import type { Origin } from './origin.js';
 
 /** The keys of a typed record: Istio's own JSON access-log keys, whatever the input's format. Order of the output. */
@@ -45,8 +46,6 @@ export const NUMERIC_FIELDS: ReadonlySet<FieldName> = new Set<NumericField>([
   'duration',
   'upstream_service_time',
 ]);
-
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /**
  * One access line, typed, as `parse` prints it. `null`: Envoy logged `-`; `""`: an empty value; absent: the layout

@@ -17,3 +17,9 @@ export function lineOf(text: string): Line {
 export function textOf(line: Line): string {
   return line.bytes.toString('utf8', line.start, line.end);
 }
+
+/** Longer lines are cut unless told otherwise, in bytes. */
+export const DEFAULT_MAX_LINE = 1 << 20;
+
+/** Keys under which log shippers keep the line: Fluent Bit and Docker; Vector and Logstash; Google Cloud; Loki; OpenTelemetry. */
+export const ENVELOPE_KEYS: readonly string[] = ['log', 'message', 'textPayload', 'line', 'body'];

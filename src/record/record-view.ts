@@ -1,11 +1,5 @@
-import {
-  FIELDS,
-  NUMERIC_FIELDS,
-  SLOT,
-  type AccessRecord,
-  type FieldName,
-  type Json,
-} from './access-record.js';
+import { FIELDS, NUMERIC_FIELDS, SLOT, type AccessRecord, type FieldName } from './access-record.js';
+import type { Json } from './json.js';
 import { boundedCache } from './bounded-cache.js';
 import type { Line } from './line.js';
 import { printedOrigin, type Origin } from './origin.js';
@@ -35,6 +29,8 @@ export interface RecordView {
   /** Body bytes to downstream. %BYTES_SENT% */
   bytesSent(): number | null;
   upstreamCluster(): UpstreamCluster | null;
+  /** One pair of a ztunnel line, as text; `null` for any other line and where the pair is missing. */
+  ztunnelPair(key: string): string | null;
   /** Any field's text. */
   text(field: FieldName): string | null | undefined;
   /** A plain, readonly, serialisable record. */
@@ -139,6 +135,11 @@ export class RecordCursor implements RecordView {
     const end = this.#ends[slot]!;
     if (end - start === 1 && this.#bytes[start] === DASH) return null;
     return this.#bytes.toString('utf8', start, end);
+  }
+
+  ztunnelPair(key: string): string | null {
+    const value = this.#ztunnel?.[key];
+    return value === undefined || value === null ? null : String(value);
   }
 
   copy(origin?: Origin): AccessRecord {

@@ -59,7 +59,8 @@ export function parseUpstreamCluster(logged: string): UpstreamCluster {
   }
   const sni = parseMeshServerName(name);
   if (sni) return { ...sni, name, direction: 'outbound', kind: 'sni' };
-  const special = SPECIAL[name];
+  // A log may hold a cluster named `constructor`.
+  const special = Object.hasOwn(SPECIAL, name) ? SPECIAL[name] : undefined;
   const none = { port: null, subset: null, host: null, service: null };
   if (special) return { name, direction: special, kind: 'special', ...none };
   return { name, direction: 'unknown', kind: 'other', ...none };

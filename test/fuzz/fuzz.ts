@@ -1,9 +1,8 @@
 import { parseArgs } from 'node:util';
 import { compileFormat } from '../../parsers/compile.js';
 import { isAccessObject, LineParser } from '../../parsers/index.js';
-import { ENVELOPE_KEYS } from '../../src/framing/envelopes.js';
+import { ENVELOPE_KEYS, lineOf } from '../../src/record/line.js';
 import { Unwrapper } from '../../src/framing/wrappers.js';
-import { lineOf } from '../../src/record/line.js';
 import { RecordCursor } from '../../src/record/record-view.js';
 import { mutated, randomOf, sampleLines } from '../lines.js';
 import { render } from '../round-trip.js';

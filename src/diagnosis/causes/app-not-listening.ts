@@ -10,7 +10,8 @@ import { clock, listed, plural, span } from '../words.js';
 
 /** A refused connect on the server side: the sidecar lives, its app's port is closed. */
 function isRefusedByApp(row: Row): boolean {
-  if (row.direction !== 'inbound' || !row.has('UF')) return false;
+  if (row.direction !== 'inbound' || !row.has('UF') || row.cluster?.kind === 'inbound-vip') return false;
+  if (row.cluster?.name.startsWith('InboundPassthrough')) return false;
   const error = connectErrorOf(row);
   // Old proxies and layouts without details give no reason: a failed connect to the own pod in no time is a refusal.
   return error === 'refused' || (error === null && row.transportFailure === null && row.duration < 100);

@@ -4,18 +4,14 @@ import type { Cause } from '../cause.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, proxyName } from '../kubectl.js';
 import type { Scene } from '../scene.js';
-import { byFrequency, distinct, groupBy, least, most } from '../stats.js';
+import { byFrequency, distinct, least, most } from '../stats.js';
+import { isRouteMiss, isScannerRequest, routeMisses } from './route-misses.js';
 import { clock, listed, plural, shellWord, thousands } from '../words.js';
 
-/** No route matched: told by the flag, and by the details where the layout has them. */
-export function isRouteMiss(row: Row): boolean {
-  return row.http && row.has('NR') && row.cluster === null && row.details !== 'filter_chain_not_found';
-}
-
 function judge(scene: Scene): Hypothesis[] {
-  const misses = scene.cases.filter(({ decider }) => isRouteMiss(decider));
-  return [...groupBy(misses, ({ decider }) => decider.authority)].flatMap(([authority, cases]) => {
-    const found = hypothesis(scene, authority, cases);
+  return routeMisses(scene).flatMap(({ study, authority }) => {
+    const cases = study.cases.filter(({ decider }) => !isScannerRequest(decider));
+    const found = cases.length > 0 ? hypothesis(scene, authority, cases) : null;
     return found ? [found] : [];
   });
 }
@@ -25,6 +21,8 @@ const shape = (row: Row): string => `${row.method ?? '-'} ${row.pathTemplate ?? 
 
 function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hypothesis | null {
   const misses = cases.map(({ decider }) => decider);
+  const preflights = misses.filter((row) => row.method === 'OPTIONS').length;
+  if (preflights === misses.length) return null;
   const proxies = new Set(misses.map((row) => row.proxy));
   const place = scene.placeOf(misses[0]!);
   const first = least(misses.map((row) => row.start));

@@ -1,0 +1,364 @@
+import type { Case } from '../../aggregate/joins.js';
+import type { Row } from '../../aggregate/rows.js';
+import type { Cause } from '../cause.js';
+import { connectErrorOf } from '../connect-error.js';
+import { reuses } from '../connections.js';
+import type { Hypothesis } from '../hypothesis.js';
+import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
+import type { Scene } from '../scene.js';
+import { distinct, groupBy, least, median, most } from '../stats.js';
+import { claim, Study, studies } from '../study.js';
+import { isCut, resetReason } from '../traits.js';
+import { clock, listed, ofWords, shellWord, span } from '../words.js';
+
+/** Ends this close together are one event: a process that dies takes all its connections in one go. */
+const TOGETHER_MS = 60;
+
+const brokenByApp = (row: Row): boolean =>
+  row.direction === 'inbound' &&
+  (isCut(row) ||
+    (row.code === 200 &&
+      (row.has('UPE') || row.has('UC')) &&
+      (resetReason(row) !== null || !row.hasDetails)));
+
+/** The largest set of rows whose ends lie within a moment. */
+function togetherEnding(rows: readonly Row[]): readonly Row[] {
+  const sorted = rows.toSorted((a, b) => a.end - b.end);
+  let best: readonly Row[] = [];
+  for (let i = 0, from = 0; i < sorted.length; i++) {
+    while (sorted[i]!.end - sorted[from]!.end > TOGETHER_MS) from++;
+    if (i - from + 1 > best.length) best = sorted.slice(from, i + 1);
+  }
+  return best;
+}
+
+export const appCrash: Cause = {
+  id: 'app-crash-oom',
+  reference: 'https://github.com/istio/istio/issues/24196',
+  mechanism: 'The app’s process dies with requests in flight, and refuses until it is back.',
+  signs: [
+    'several UC of different age on one pod that end in the same instant',
+    'then its port refuses (UF, Connection refused) for the time of a restart',
+    'bodies cut in the middle: 200 UPE',
+  ],
+  against: ['equal durations: the app’s own timeout', 'one after another on pods that leave: a rollout'],
+  judge(scene: Scene): Hypothesis[] {
+    const broken = scene.cases.filter(({ decider }) => brokenByApp(decider));
+    return [
+      ...groupBy(broken, ({ decider }) => `${decider.proxy}\n${decider.cluster?.port ?? ''}`).values(),
+    ].flatMap((cases) => {
+      const found = crash(scene, cases);
+      return found ? [found] : [];
+    });
+  },
+};
+
+function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
+  const together = togetherEnding(cut.map(({ decider }) => decider));
+  if (together.length === 0) return null;
+  const proxy = together[0]!.proxy;
+  const moment = least(together.map((row) => row.end));
+  const refused = scene.cases.filter(
+    ({ decider }) =>
+      decider.proxy === proxy &&
+      decider.direction === 'inbound' &&
+      decider.has('UF') &&
+      connectErrorOf(decider) !== 'tls' &&
+      decider.cluster?.port === together[0]!.cluster?.port,
+  );
+  const then = refused.filter(({ decider }) => decider.end >= moment - 200);
+  const ages = together.map((row) => row.duration);
+  const spread = most(ages) - least(ages);
+  // Without a refusal, several broken requests of different age must tell it alone.
+  if (together.length < 2 || (then.length === 0 && (together.length < 3 || spread < 30))) return null;
+  const members = new Set(together);
+  const near = cut.filter(({ decider }) => members.has(decider) || Math.abs(decider.end - moment) < 3_000);
+  const study = new Study(scene, [...near, ...then]);
+  const place = study.place;
+  const pods = distinct(study.population, (row) => row.proxy);
+  const last = most(study.rows.map((row) => row.end));
+  const ofPod = study.population.filter((row) => row.proxy === proxy);
+  const inFlight = ofPod.filter((row) => row.start <= moment && row.end >= moment);
+  const answeredAfter = ofPod.filter((row) => row.start > last && row.answeredBy === 'peer');
+  const duringOutage = ofPod.filter((row) => row.start >= moment && row.start <= last);
+  const peers = study.population.filter((row) => row.proxy !== proxy);
+  const peersFailing = peers.filter(
+    (row) => row.failure && row.start >= moment - 500 && row.start <= last,
+  ).length;
+  const others = peers.filter((row) => row.start >= moment && row.start <= last);
+  const everyPod = scene.cases.some(
+    ({ decider }) =>
+      decider.proxy !== proxy &&
+      decider.direction === 'inbound' &&
+      decider.has('UF') &&
+      scene.placeOf(decider) === place &&
+      Math.abs(decider.start - moment) < 3_000,
+  );
+  return claim(study, {
+    cause: 'app-crash-oom',
+    title: `${pods.length > 1 ? `One of ${pods.length} pods` : 'The pod'} of ${place} lost its app${answeredAfter.length > 0 ? ` for ${span(last - moment)}` : ''}`,
+    story:
+      `${together.length} requests in flight on ${proxy} broke in the same instant (${clock(moment)}), aged ${span(least(ages))} to ${span(most(ages))}` +
+      (then.length > 0 ? `; its port then refused the next ${then.length}` : '') +
+      (answeredAfter.length > 0
+        ? `, and ${answeredAfter.length} were answered after ${clock(last)}. `
+        : '. ') +
+      `The sidecar lived through it: it wrote all of these lines. Why the process went (memory, crash, liveness) logs of a proxy cannot tell.`,
+    at: {
+      services: [place],
+      pods: [proxy],
+      endpoints: scene.addressesOf(proxy).length > 0 ? scene.addressesOf(proxy).slice(0, 1) : study.hosts,
+      clients: [],
+    },
+    evidence: [
+      {
+        text: `requests in flight on the pod at ${clock(moment)} that broke within ${TOGETHER_MS} ms`,
+        count: together.length,
+        of: Math.max(inFlight.length, together.length),
+      },
+      {
+        text: 'requests begun there from then to the last failure that its own port refused',
+        count: then.length,
+        of: duringOutage.length,
+      },
+      {
+        text: 'requests that the same pod answered afterwards',
+        count: answeredAfter.length,
+        of: ofPod.filter((row) => row.start > last).length,
+      },
+      { text: 'requests that the other pods failed in that time', count: peersFailing, of: others.length },
+    ],
+    against: everyPod
+      ? [
+          {
+            text: 'its peers began to refuse in the same moment, which one process dying does not explain',
+            count: peersFailing,
+            of: others.length,
+          },
+        ]
+      : [],
+    confidence: everyPod ? 'possible' : then.length > 0 ? 'high' : 'likely',
+    why:
+      then.length > 0
+        ? 'both halves stand on one pod: requests in flight end together, then the port refuses'
+        : 'requests of different age end together, but no refusal follows',
+    next: [
+      {
+        purpose: `see whether a container terminated about ${clock(moment).slice(0, 8)}, and with what reason`,
+        command: podCommand(namespaceOf(place), 'describe pod', proxy),
+      },
+      { purpose: 'read what the process said last', command: logsCommand(namespaceOf(place), proxy, moment) },
+    ],
+    fix: [
+      'What its last state names: OOMKilled, raise the limit or find the leak; Error, read its previous log; killed by liveness, look at the probe.',
+      'Take a dead pod out sooner: readiness, outlier detection.',
+    ],
+  });
+}
+
+/** A cut after at least this long is no race. */
+const LONG_MS = 900;
+
+export const appOwnTimeout: Cause = {
+  id: 'app-closes-at-own-timeout',
+  reference: 'https://github.com/istio/istio/issues/51619',
+  mechanism: 'The app’s server cuts the connection at its own request timeout, without an answer.',
+  signs: ['UC on the server side with durations that cluster at one large value'],
+  against: ['504 UT: the proxy’s timeout', 'equal ends: the process died'],
+  judge: (scene) =>
+    studies(
+      scene,
+      (row) => isCut(row) && row.duration >= LONG_MS && !row.upstreamHost?.startsWith('envoy://'),
+    ).flatMap((study) => {
+      const durations = study.rows.map((row) => row.duration);
+      const wall = median(durations)!;
+      const at = durations.filter((ms) => Math.abs(ms - wall) <= Math.max(60, wall * 0.02)).length;
+      const together = togetherEnding(study.rows).length;
+      if (at < 3 || at < durations.length * 0.7 || together > Math.max(2, study.rows.length * 0.5)) return [];
+      const longer = study.population.filter((row) => !row.failure && row.duration > wall + 100).length;
+      const paths = distinct(study.rows, (row) => row.pathTemplate);
+      return [
+        claim(study, {
+          cause: 'app-closes-at-own-timeout',
+          title: `${study.place} cuts requests at its own limit of ${span(wall)}`,
+          story: `the app closes the connection without an answer after ${span(wall)} (${ofWords(at, study.rows.length)} within 2%), on ${listed(paths, 2)}; no proxy’s timer fired (that would be 504 UT).`,
+          at: { endpoints: study.hosts.length <= 3 ? study.hosts : [] },
+          evidence: [
+            { text: `cut at ${span(wall)}, give or take 2%`, count: at, of: study.rows.length },
+            {
+              text: 'requests that took longer and were answered',
+              count: longer,
+              of: study.population.length,
+            },
+          ],
+          against:
+            longer > 0
+              ? [
+                  {
+                    text: 'requests that took longer and were answered',
+                    count: longer,
+                    of: study.population.length,
+                  },
+                ]
+              : [],
+          confidence: longer === 0 && at >= 5 ? 'high' : 'likely',
+          why: 'the durations are one value, and nothing lives longer',
+          next: [
+            {
+              purpose: `look for a worker or request timeout of ${span(wall)}`,
+              command: logsCommand(
+                namespaceOf(study.place),
+                study.inbound ? study.proxies[0]! : (serverOf(scene, study) ?? study.proxies[0]!),
+                study.first,
+              ),
+            },
+          ],
+          fix: [
+            'Raise or remove that timeout, or make the work asynchronous; set a shorter route timeout, so that callers get an answer.',
+            'No retries for what may not run twice.',
+          ],
+        }),
+      ];
+    }),
+};
+
+const serverOf = (scene: Scene, study: Study): string | null =>
+  study.hosts.map((ip) => scene.podOf(ip)).find((pod) => pod !== null) ?? null;
+
+const throughTunnel = (row: Row): boolean => row.upstreamHost?.startsWith('envoy://') === true;
+
+/** The tunnel of ambient mode hides the transport error; duration and regularity give it away. */
+const tunnelStudies = perScene((scene: Scene): Hypothesis[] => {
+  return studies(scene, (row) => isCut(row) && throughTunnel(row)).map((study) => {
+    const slow = study.rows.filter((row) => row.duration > 5_000).length;
+    const legs = scene.rows.filter(
+      (row) =>
+        row.tunnel && row.failure && row.start >= study.first - 100 && row.start <= study.last + 30_000,
+    );
+    const hosts =
+      study.concentration((row) => row.upstreamHost)?.bad.map(({ value }) => value) ?? study.hosts;
+    const perHost = study.by((row) => row.upstreamHost, study.during).filter(({ failures }) => failures > 0);
+    const always = perHost.every(({ failures, requests }) => failures >= requests * 0.9);
+    const isBlocked =
+      slow >= study.rows.length / 2 ||
+      (always && study.rows.length >= 5) ||
+      legs.length >= study.rows.length / 2;
+    const endpoints = distinct(study.rows, (row) => row.upstreamIp);
+    return claim(study, {
+      cause: isBlocked ? 'hbone-connect-blocked' : 'hbone-pool-race',
+      title: isBlocked
+        ? `The tunnel (port 15008) to pods of ${study.place} cannot be made`
+        : `Tunnels to pods of ${study.place} break while they are reused`,
+      story: isBlocked
+        ? `the proxy reaches ${listed(hosts)} through an HBONE tunnel, and the tunnel’s own connect fails${slow > 0 ? ` after ${span(median(study.rows.map((row) => row.duration))!)}` : ''}: UC here does not mean that the app closed anything. ${legs.length > 0 ? `${legs.length} tunnel lines say so.` : ''}`
+        : 'single requests broke at once on a tunnel that had carried others: it was closed as it was reused.',
+      at: { services: [study.place], endpoints },
+      evidence: [
+        study.fact('requests whose tunnel broke', study.rows, study.during),
+        { text: 'of these that waited for more than 5 s', count: slow, of: study.rows.length },
+        { text: 'failed tunnel legs logged in that time', count: legs.length, of: legs.length },
+      ],
+      confidence: isBlocked ? 'high' : 'likely',
+      why: isBlocked
+        ? 'every attempt to these pods fails, or waits for the connect timeout, behind an internal listener'
+        : 'short, sporadic and on reuse',
+      next: [
+        {
+          purpose: isBlocked ? 'look for policies that do not allow 15008' : 'look for restarts',
+          command: isBlocked
+            ? 'kubectl get networkpolicy -A -o yaml | grep -n -B4 -A12 port'
+            : 'kubectl -n istio-system get pods -l app=ztunnel -o wide',
+        },
+      ],
+      fix: [
+        isBlocked
+          ? 'Allow TCP 15008 from mesh sources.'
+          : 'Retries on reset at the gateway or waypoint; upgrade.',
+      ],
+    });
+  });
+});
+
+const tunnel = (id: string, reference: string, mechanism: string, signs: readonly string[]): Cause => ({
+  id,
+  reference,
+  mechanism,
+  signs,
+  against: [],
+  judge: (scene) => tunnelStudies(scene).filter(({ cause }) => cause === id),
+});
+
+export const gatewayReset: Cause = {
+  id: 'gateway-upstream-not-meshed-reset',
+  reference: 'https://github.com/istio/istio/issues/45802',
+  mechanism:
+    'A gateway talks directly to a backend without a sidecar, which closes idle connections as they are reused.',
+  signs: [
+    'UC on the gateway’s outbound line, 0 to 3 ms, 95 bytes, no inbound line',
+    'the backend’s other requests show no sidecar of its own',
+  ],
+  against: ['the backend has a sidecar: then the race is one hop further'],
+  judge: (scene) =>
+    studies(
+      scene,
+      (row) =>
+        row.direction === 'outbound' &&
+        isCut(row) &&
+        row.duration <= 15 &&
+        row.upstreamLocal !== null &&
+        !throughTunnel(row),
+    ).flatMap((study) => {
+      const meshed = study.hosts.some((ip) => scene.podOf(ip) !== null);
+      const isGateway = study.proxies.every(
+        (proxy) =>
+          scene.coverage.inputs.find((input) => input.pod === proxy || input.name === proxy)?.role ===
+          'gateway',
+      );
+      const connections = reuses(study.population);
+      const reused = study.rows.filter((row) => (connections.get(row)?.idleMs ?? null) !== null).length;
+      if (meshed || !isGateway || reused < study.rows.length / 2 || study.shareDuring > 0.2) return [];
+      return [
+        claim(study, {
+          cause: 'gateway-upstream-not-meshed-reset',
+          title: `${study.place} closes idle connections while the gateway reuses them`,
+          story:
+            'the gateway’s own connections break at once on reuse, and no sidecar of the backend logged them.',
+          evidence: [
+            {
+              text: 'failures on a connection that had been used before',
+              count: reused,
+              of: study.rows.length,
+            },
+          ],
+          confidence: 'possible',
+          why: 'whether the backend has no sidecar, or its log is only missing, the lines do not tell',
+          next: [
+            {
+              purpose: 'see whether the backend has a sidecar',
+              command: `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(study.hosts[0]!)}`,
+            },
+          ],
+          fix: ['idleTimeout in a DestinationRule below the backend’s, or retries on reset.'],
+        }),
+      ];
+    }),
+};
+
+export const BROKEN_CAUSES: readonly Cause[] = [
+  appCrash,
+  appOwnTimeout,
+  gatewayReset,
+  tunnel(
+    'hbone-connect-blocked',
+    'https://github.com/istio/istio/issues/59584',
+    'The tunnel port 15008 of the destination is blocked or not served.',
+    ['503 UC with host envoy://connect_originate/…, after about 10 s, or at once every time'],
+  ),
+  tunnel(
+    'hbone-pool-race',
+    'https://github.com/istio/ztunnel/issues/1662',
+    'A pooled tunnel was closed as it was reused.',
+    ['503 UC with host envoy://connect_originate/…, 0 to a few ms, sporadic'],
+  ),
+];

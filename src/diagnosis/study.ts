@@ -1,0 +1,288 @@
+import type { Case } from '../aggregate/joins.js';
+import type { Row } from '../aggregate/rows.js';
+import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict } from './hypothesis.js';
+import { PARTITIONS } from './partitions.js';
+import type { Scene } from './scene.js';
+import { byFrequency, distinct, groupBy, least, median, most } from './stats.js';
+import { clock, listed, ofWords, percent } from './words.js';
+
+/** One side of a comparison: how many of these requests failed in the way that is studied. */
+export interface Contrast {
+  readonly value: string;
+  readonly failures: number;
+  readonly requests: number;
+}
+
+/**
+ * Failed requests that share a mechanism and a place, set against everything else that went there: the counted facts
+ * that most causes argue with.
+ */
+export class Study {
+  /** The lines that decided. */
+  readonly rows: readonly Row[];
+  readonly sample: Row;
+  /** The service; without a cluster the authority; TCP: the address dialled. */
+  readonly place: string;
+  /** All lines of that place and direction, failing or not. */
+  readonly population: readonly Row[];
+  /** First and last start of a failure. */
+  readonly first: number;
+  readonly last: number;
+  readonly #failing: ReadonlySet<Row>;
+  #proxies: readonly string[] | undefined;
+  #before: readonly Row[] | undefined;
+  #during: readonly Row[] | undefined;
+  #after: readonly Row[] | undefined;
+
+  constructor(
+    readonly scene: Scene,
+    readonly cases: readonly Case[],
+    population?: readonly Row[],
+  ) {
+    this.rows = cases.map(({ decider }) => decider);
+    this.#failing = new Set(this.rows);
+    this.sample = this.rows[0]!;
+    this.place = scene.placeOf(this.sample);
+    this.population = population ?? scene.linesOf(this.sample);
+    this.first = least(this.rows.map((row) => row.start));
+    this.last = most(this.rows.map((row) => row.start));
+  }
+
+  get inbound(): boolean {
+    return this.sample.direction === 'inbound';
+  }
+  /** Whose log shows it. */
+  get proxies(): readonly string[] {
+    return (this.#proxies ??= distinct(this.rows, (row) => row.proxy));
+  }
+  get hosts(): readonly string[] {
+    return distinct(this.rows, (row) => row.upstreamIp);
+  }
+  get clusters(): readonly string[] {
+    return distinct(this.rows, (row) => row.cluster?.name ?? null);
+  }
+  /** Lines of the population begun before the first failure ended, from it to the last, and after the last began. */
+  get before(): readonly Row[] {
+    const end = least(this.rows.map((row) => row.end));
+    return (this.#before ??= this.population.filter(
+      (row) => row.end < Math.max(this.first, Math.min(end, this.first + 1)),
+    ));
+  }
+  get during(): readonly Row[] {
+    return (this.#during ??= this.population.filter(
+      (row) => row.start >= this.first && row.start <= this.last,
+    ));
+  }
+  get after(): readonly Row[] {
+    return (this.#after ??= this.population.filter((row) => row.start > this.last));
+  }
+  /** Of the lines from the first failure to the last, the share that failed so. */
+  get shareDuring(): number {
+    return this.during.length === 0 ? 1 : this.rows.length / this.during.length;
+  }
+  get isConstant(): boolean {
+    return this.shareDuring >= 0.98;
+  }
+  /** Traffic went well before the first failure, and how much of it. */
+  get healthyBefore(): number {
+    return this.before.filter((row) => !row.failure).length;
+  }
+  /** Healthy traffic after the last failure: it is over. */
+  get isOver(): boolean {
+    return this.after.filter((row) => !row.failure).length >= 5;
+  }
+  get spanMs(): number {
+    return this.last - this.first;
+  }
+  has(row: Row): boolean {
+    return this.#failing.has(row);
+  }
+
+  /** Failures and attempts by value, most failures first; only lines in which the value exists. */
+  by(valueOf: (row: Row) => string | null, within: readonly Row[] = this.population): readonly Contrast[] {
+    return [...groupBy(within, valueOf)]
+      .map(([value, rows]) => ({
+        value,
+        failures: rows.filter((row) => this.has(row)).length,
+        requests: rows.length,
+      }))
+      .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
+  }
+
+  /**
+   * The few values that hold (nearly) all failures while others, with enough attempts in the same time, hold (nearly)
+   * none. `null` where failures are spread.
+   */
+  concentration(
+    valueOf: (row: Row) => string | null,
+  ): { bad: readonly Contrast[]; good: readonly Contrast[] } | null {
+    const values = this.by(valueOf, this.during);
+    const bad = values.filter(({ failures }) => failures > 0);
+    const good = values.filter(({ failures }) => failures === 0);
+    const goodRequests = good.reduce((sum, { requests }) => sum + requests, 0);
+    const badRequests = bad.reduce((sum, { requests }) => sum + requests, 0);
+    const badShare = bad.reduce((sum, { failures }) => sum + failures, 0) / Math.max(1, badRequests);
+    if (bad.length === 0 || goodRequests === 0) return null;
+    // As many healthy attempts as would have shown three failures at the same rate.
+    return goodRequests * badShare >= 3 ? { bad, good } : null;
+  }
+
+  /** The outermost callers that saw it: pods where logged, else addresses. */
+  get callers(): readonly string[] {
+    return distinct(this.cases, ({ root }) =>
+      root.direction === 'inbound' ? root.peer && (this.scene.podOf(root.peer) ?? root.peer) : root.proxy,
+    );
+  }
+
+  /** All callers of the place, also those without a failure. */
+  get allCallers(): readonly string[] {
+    const lines = this.scene.requestsLike(this.cases[0]!.root);
+    return distinct(lines, (row) =>
+      row.direction === 'inbound' ? row.peer && (this.scene.podOf(row.peer) ?? row.peer) : row.proxy,
+    );
+  }
+
+  /** The callers, where they are some of several and the others are fine. */
+  get affectedCallers(): readonly string[] {
+    const callers = this.callers;
+    return callers.length < this.allCallers.length && callers.length <= 3 ? callers : [];
+  }
+
+  fact(text: string, rows: readonly Row[] = this.rows, of: readonly Row[] | number = this.population): Fact {
+    return { text, count: rows.length, of: typeof of === 'number' ? of : of.length };
+  }
+
+  /** How it was before, how it is elsewhere, how it went on: whatever of this the lines hold. */
+  surroundings(): Fact[] {
+    const facts: Fact[] = [];
+    const { before, after } = this;
+    if (before.length > 0) {
+      facts.push({
+        text: `requests to ${this.place} before ${clock(this.first)} that failed so`,
+        count: 0,
+        of: before.length,
+      });
+    }
+    if (after.length > 0) {
+      facts.push({ text: `requests after ${clock(this.last)} that failed so`, count: 0, of: after.length });
+    }
+    return facts;
+  }
+
+  /** The contrast in one dimension as two facts. */
+  contrast(name: string, valueOf: (row: Row) => string | null): Fact[] {
+    const found = this.concentration(valueOf);
+    if (!found) return [];
+    const sum = (values: readonly Contrast[], of: 'failures' | 'requests'): number =>
+      values.reduce((total, value) => total + value[of], 0);
+    return [
+      {
+        text: `with ${name} ${listed(found.bad.map(({ value }) => value))} in that time`,
+        count: sum(found.bad, 'failures'),
+        of: sum(found.bad, 'requests'),
+      },
+      {
+        text: `with any other ${name} (${listed(
+          found.good.map(({ value }) => value),
+          2,
+        )})`,
+        count: 0,
+        of: sum(found.good, 'requests'),
+      },
+    ];
+  }
+
+  /** The partitions that set the failing apart, in the order of `PARTITIONS`; those that say the same are told once. */
+  contrasts(most = 2, told: readonly string[] = []): Fact[] {
+    const facts: Fact[] = [];
+    const seen = new Set<string>();
+    for (const [name, valueOf] of PARTITIONS) {
+      if (facts.length >= 2 * most || told.includes(name)) continue;
+      const pair = this.contrast(name, valueOf);
+      const key = pair.map(({ count, of }) => `${count}/${of}`).join();
+      if (pair.length === 0 || seen.has(key)) continue;
+      seen.add(key);
+      facts.push(...pair);
+    }
+    return facts;
+  }
+
+  /** `12 of 340 requests to orders.shop (3.5%) between 16:02:13.204 and 16:04:01.000`. */
+  extent(): string {
+    const { rows, during } = this;
+    const when =
+      rows.length === 1 ? `at ${clock(this.first)}` : `between ${clock(this.first)} and ${clock(this.last)}`;
+    return `${ofWords(rows.length, Math.max(rows.length, during.length))} requests to ${this.place} ${when} (${percent(rows.length, Math.max(rows.length, during.length))})`;
+  }
+
+  medianDuration(): number {
+    return median(this.rows.map((row) => row.duration)) ?? 0;
+  }
+}
+
+/** What a cause adds to a study to make a hypothesis of it; the rest has defaults. */
+export interface Claim {
+  readonly cause: string;
+  readonly title: string;
+  /** Sentences after the extent. */
+  readonly story: string;
+  readonly at?: Fault;
+  readonly evidence: readonly Fact[];
+  readonly against?: readonly Fact[];
+  readonly confidence: Confidence;
+  readonly why: string;
+  readonly next: readonly NextStep[];
+  readonly fix: readonly string[];
+  readonly severity?: Severity;
+  readonly verdict?: Verdict;
+  /** Where it explains more than the study's own cases. */
+  readonly cases?: readonly Case[];
+}
+
+/** A study and a claim about it, as a hypothesis. */
+export function claim(
+  study: Study,
+  { story, at = {}, against = [], evidence, cases, ...rest }: Claim,
+): Hypothesis {
+  const clients = study.affectedCallers;
+  return {
+    ...rest,
+    summary: `${study.extent()}: ${story}`,
+    at: {
+      services: [study.place],
+      upstreamClusters: study.clusters.slice(0, 3),
+      ...(clients.length > 0 && { clients }),
+      ...at,
+    },
+    cases: cases ?? study.cases,
+    evidence: [...evidence, ...unsaid(study, evidence), ...study.surroundings()].filter(({ of }) => of > 0),
+    against,
+  };
+}
+
+/** What sets the failing apart and the cause did not say itself. */
+function unsaid(study: Study, evidence: readonly Fact[]): Fact[] {
+  if (evidence.some(({ text }) => text.startsWith('with any other '))) return [];
+  return study.contrasts(1);
+}
+
+/** Studies of the cases whose deciding line matches, one per place and port (or as `keyOf` says). */
+export function studies(
+  scene: Scene,
+  matches: (row: Row, one: Case) => boolean,
+  keyOf: (row: Row) => string = (row) =>
+    `${row.direction}\n${scene.placeOf(row)}\n${row.cluster?.port ?? ''}`,
+): Study[] {
+  const found = scene.cases.filter((one) => matches(one.decider, one));
+  return [...groupBy(found, ({ decider }) => keyOf(decider)).values()].map(
+    (cases) => new Study(scene, cases),
+  );
+}
+
+/** Most frequent values, for a sentence. */
+export function top(rows: readonly Row[], valueOf: (row: Row) => string | null, count = 3): string {
+  return listed(
+    byFrequency(rows, valueOf).map(([value]) => value),
+    count,
+  );
+}

@@ -1,0 +1,63 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { line, run, scratch } from './run.js';
+
+/*
+ * What is slow to load is loaded by whom it is for alone. A module hook in the started program notes what it resolves;
+ * CommonJS packages are noted at their entry, which is always reached by an import of ours.
+ */
+
+const { file } = scratch();
+const log = file('a.log', `${line()}\n`);
+const notes = mkdtempSync(join(tmpdir(), 'meshtail-loads-'));
+afterAll(() => rmSync(notes, { recursive: true, force: true }));
+
+const hook = file(
+  'hook.mjs',
+  `import { appendFileSync } from 'node:fs';
+export async function resolve(specifier, context, next) {
+  appendFileSync(process.env.LOADED, specifier + '\\n');
+  return next(specifier, context);
+}`,
+);
+const register = file(
+  'register.mjs',
+  `import { register } from 'node:module';
+import { pathToFileURL } from 'node:url';
+register(pathToFileURL(${JSON.stringify(hook)}));`,
+);
+
+let runs = 0;
+/** The packages that a run loads. */
+async function loadedBy(args: readonly string[]): Promise<ReadonlySet<string>> {
+  const note = join(notes, `${++runs}`);
+  const { status } = await run(args, { env: { NODE_OPTIONS: `--import=${register}`, LOADED: note } });
+  expect(status).toBe(0);
+  const specifiers = readFileSync(note, 'utf8').trimEnd().split('\n');
+  return new Set(specifiers.filter((specifier) => !/^(?:[./]|node:|file:)/.test(specifier)));
+}
+
+const NEVER = ['@kubernetes/client-node', 'blessed'];
+const FOR_LATER = [...NEVER, 'pino', 'fast-glob'];
+const FOR_READING = ['split2', '@datadog/sketches-js'];
+
+describe('what is loaded', () => {
+  it('is seen by the hook', async () => {
+    expect(await loadedBy(['report', log])).toContain('commander');
+    expect(await loadedBy(['report', '--verbose', log])).toContain('pino');
+    expect(await loadedBy(['report', log.replace('a.log', '*.log')])).toContain('fast-glob');
+  });
+
+  it.each([
+    ['--version', ['--version'], [...FOR_LATER, ...FOR_READING]],
+    ['--help', ['--help'], [...FOR_LATER, ...FOR_READING]],
+    ['explain', ['explain', 'UF'], FOR_LATER],
+    ['report FILE', ['report', log], FOR_LATER],
+    ['parse FILE', ['parse', log], FOR_LATER],
+  ])('%s does without what is slow', async (_, args, without) => {
+    const loaded = await loadedBy(args);
+    expect(without.filter((name) => loaded.has(name))).toEqual([]);
+  });
+});

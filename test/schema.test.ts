@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020, type AnySchemaObject } from 'ajv/dist/2020.js';
+import { describe, expect, it } from 'vitest';
+import { DIMENSIONS } from '../src/aggregate/groups.js';
+import { packageRoot } from '../src/paths.js';
+import { line } from './e2e/run.js';
+import { incidents, logsOf, observed, reportJson, sampleLines, type LogFile } from './logs.js';
+
+const schema = JSON.parse(
+  readFileSync(join(packageRoot, 'schema', 'meshtail.report-1.schema.json'), 'utf8'),
+) as AnySchemaObject;
+const validate = new Ajv2020({
+  allErrors: true,
+  strict: true,
+  allowUnionTypes: true,
+  strictRequired: false,
+}).compile(schema);
+
+type Report = { [key: string]: unknown; coverage: object; groups: { top: object }[] };
+
+function reportOf(logs: readonly LogFile[]): Report {
+  return JSON.parse(reportJson(observed(logs))) as Report;
+}
+
+function problems(report: unknown): unknown {
+  validate(report);
+  return validate.errors?.slice(0, 5) ?? [];
+}
+
+const log = (text: string | Buffer): LogFile[] => [{ name: 'a.log', bytes: Buffer.from(text) }];
+const failing = line({ code: 503, flags: 'UF', details: 'x' });
+
+describe('every report keeps to the schema', () => {
+  it.each(incidents)('%s', (incident) => {
+    expect(problems(reportOf(logsOf(incident)))).toEqual([]);
+  });
+
+  it.each<[string, LogFile[]]>([
+    ['no input', []],
+    ['an empty input', log('')],
+    ['foreign lines', log('hello\n\nworld')],
+    ['bytes', log(Buffer.from([0, 255, 10, 13, 10, 27]))],
+    ['one failure', log(failing)],
+    ['only failures', log(`${failing}\n`.repeat(50))],
+    ['a code of none', log(line({ code: 0, flags: 'DC', details: '-' }))],
+    ['an unknown flag', log(line({ code: 503, flags: 'ZZ,YY', details: '' }))],
+    ['a malformed line', log(`${line()}\n${line().slice(0, 100)}`)],
+    ['a time that is none', log(line().replace('2026', '2O26'))],
+    [
+      'every sample line',
+      log(Buffer.concat(sampleLines().map((bytes) => Buffer.concat([bytes, Buffer.from('\n')])))),
+    ],
+  ])('%s', (_, logs) => {
+    expect(problems(reportOf(logs))).toEqual([]);
+  });
+});
+
+describe('the schema', () => {
+  it.each<[string, (report: Report) => void]>([
+    ['a key that it does not know', (report) => (report['new'] = 1)],
+    ['a missing key', (report) => delete report['totals']],
+    ['a count that is none', (report) => Object.assign(report.coverage, { lines: '3' })],
+    ['a share over 1', (report) => Object.assign(report.groups[0]!, { share: 1.5 })],
+    ['an unknown dimension', (report) => Object.assign(report.groups[0]!.top, { colour: [] })],
+    [
+      'a time of another zone',
+      (report) => Object.assign(report.coverage, { first: '2026-01-01T00:00:00+01:00' }),
+    ],
+  ])('refuses %s', (_, change) => {
+    const report = reportOf(log(failing));
+    expect(problems(report)).toEqual([]);
+    change(report);
+    expect(validate(report)).toBe(false);
+  });
+
+  it('has every dimension', () => {
+    const group = (schema['$defs'] as Record<string, AnySchemaObject>)['group']!;
+    const top = (group['properties'] as Record<string, AnySchemaObject>)['top']!;
+    expect(Object.keys(top['properties'] as object)).toEqual([...DIMENSIONS]);
+  });
+});
