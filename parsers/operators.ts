@@ -101,6 +101,6 @@ export function mayHoldBlanks(
 ): boolean {
   if (READS_REQUEST.has(name) || READS_RESPONSE.has(name)) return !TOKEN_HEADERS.has(headerOf(args ?? ''));
   if (!operator) return true;
-  if (operator.text === 'time') return args !== undefined && /[ nt]|%[cDxXr]/.test(args);
+  if (operator.text === 'time') return args !== undefined && /\s|%[ntcxXrekl]/.test(args);
   return operator.may_contain_space || args === 'ALLOW_WHITESPACES';
 }

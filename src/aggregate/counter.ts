@@ -1,13 +1,14 @@
 /**
- * Counts by value in bounded memory: exact until there are more than twice `limit` values, then the heaviest `limit`
- * stay and the rest goes to `others`. A value that comes back later is counted from then on.
+ * Counts by value in bounded memory: exact, and the same however an input is cut and merged, until there are more than
+ * twice `limit` values; then the heaviest `limit` stay and the rest goes to `others`. A value that comes back later is
+ * counted from then on, so that beyond the limit counts are lower bounds and depend on the order of the input.
  */
 export class Counter {
   readonly #limit: number;
   #counts = new Map<string, number>();
   others = 0;
 
-  constructor(limit = 256) {
+  constructor(limit = 2048) {
     this.#limit = limit;
   }
 

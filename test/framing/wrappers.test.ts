@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
+<<<<<<< HEAD
 import { Unwrapper, type UnwrapOptions } from '../../src/framing/wrappers.js';
 import { ENVELOPE_KEYS, textOf } from '../../src/record/line.js';
+=======
+import { ENVELOPE_KEYS, textOf } from '../../src/record/line.js';
+import { Unwrapper, type UnwrapOptions } from '../../src/framing/wrappers.js';
+>>>>>>> read
 
 /** What comes out of lines: text, names, and the physical line that each stands at. */
 function peeled(lines: readonly string[], options: Partial<UnwrapOptions> = {}): unknown[] {
@@ -114,6 +119,12 @@ describe('nested wrappers', () => {
     expect(peeled([...pieces, `${T} stdout F end`], { maxLine: 1000 })).toEqual([
       ['x'.repeat(1000), { stream: 'stdout', time: T, overlong: true }, 51],
     ]);
+  });
+
+  it('ends the oldest of too many streams in pieces', () => {
+    const pieces = Array.from({ length: 1025 }, (_, i) => `[pod/p-${i}/c] ${T} stdout P x${i}`);
+    expect(peeled(pieces)[0]).toEqual(['x0', { pod: 'p-0', container: 'c', stream: 'stdout', time: T }, 1]);
+    expect(peeled(pieces)).toHaveLength(1025);
   });
 
   it('names each wrapper once', () => {

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { compileFormat } from '../../parsers/compile.js';
 import { isAccessObject, LineParser } from '../../parsers/index.js';
-import { Unwrapper } from '../../src/framing/wrappers.js';
 import { ENVELOPE_KEYS, lineOf } from '../../src/record/line.js';
+import { Unwrapper } from '../../src/framing/wrappers.js';
 import { RecordCursor } from '../../src/record/record-view.js';
 import { mutated, randomOf, sampleLines } from '../lines.js';
 import { render } from '../round-trip.js';
