@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-<<<<<<< HEAD
-import { Unwrapper, type UnwrapOptions } from '../../src/framing/wrappers.js';
-import { ENVELOPE_KEYS, textOf } from '../../src/record/line.js';
-=======
 import { ENVELOPE_KEYS, textOf } from '../../src/record/line.js';
 import { Unwrapper, type UnwrapOptions } from '../../src/framing/wrappers.js';
->>>>>>> read
 
 /** What comes out of lines: text, names, and the physical line that each stands at. */
 function peeled(lines: readonly string[], options: Partial<UnwrapOptions> = {}): unknown[] {
