@@ -292,11 +292,12 @@ function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<R
     .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
 }
 
-/** Enough good requests to the same destination after the last failure. */
+/** Enough good requests of the same callers to the same destination after the last failure. */
 function isOver(scene: Scene, failing: readonly Row[], requests: ReadonlySet<Row>): boolean {
   const last = most(failing.map((row) => row.end));
+  const callers = new Set(failing.map((row) => scene.joins.rootOf(row).proxy));
   let good = 0;
-  for (const row of requests) if (row.start > last && !row.failure) good++;
+  for (const row of requests) if (row.start > last && !row.failure && callers.has(row.proxy)) good++;
   return good >= GOOD_AFTER && last < scene.last;
 }
 

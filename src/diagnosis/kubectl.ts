@@ -29,6 +29,19 @@ export function logsCommand(namespace: string | null, pod: string, sinceMs: numb
   return `kubectl ${inNamespace(namespace, pod)} logs ${shellWord(pod)} --all-containers --since-time=${since}`;
 }
 
+/** What a container that was restarted said last; of all containers that were. */
+export function previousLogsCommand(namespace: string | null, pod: string): string {
+  return `kubectl ${inNamespace(namespace, pod)} logs ${shellWord(pod)} --all-containers --previous --ignore-errors`;
+}
+
+/**
+ * A connect from the pod's own network that its sidecar does not capture: from the proxy's container, whose user is left
+ * out of the redirection. From any other container the sidecar itself would accept, whatever the network does.
+ */
+export function connectCommand(pod: string, address: string): string {
+  return `kubectl ${inNamespace(null, pod)} exec ${shellWord(pod)} -c istio-proxy -- curl -sv --max-time 5 ${shellWord(`telnet://${address}`)}`;
+}
+
 /** How istioctl names a proxy: `pod.namespace`, or the bare pod where no line tells the namespace. */
 export function proxyName(namespace: string | null, pod: string): string {
   return namespace ? `${shellWord(pod)}.${shellWord(namespace)}` : shellWord(pod);

@@ -148,25 +148,37 @@ export class Study {
     return callers.length < this.allCallers.length && callers.length <= 3 ? callers : [];
   }
 
+  /** The population as far as the affected callers sent it, where others are fine; else all of it. */
+  get #theirs(): readonly Row[] {
+    const callers = new Set(this.affectedCallers);
+    if (callers.size === 0) return this.population;
+    const own = this.population.filter((row) => {
+      const who =
+        row.direction === 'inbound' ? row.peer && (this.scene.podOf(row.peer) ?? row.peer) : row.proxy;
+      return who !== null && callers.has(who);
+    });
+    return own.length >= this.rows.length ? own : this.population;
+  }
+
   fact(text: string, rows: readonly Row[] = this.rows, of: readonly Row[] | number = this.population): Fact {
     return { text, count: rows.length, of: typeof of === 'number' ? of : of.length };
   }
 
-  /** How it was before, how it is elsewhere, how it went on: whatever of this the lines hold. */
+  /** How it was before and how it went on, for those who are concerned. */
   surroundings(): Fact[] {
-    const facts: Fact[] = [];
-    const { before, after } = this;
-    if (before.length > 0) {
-      facts.push({
-        text: `requests to ${this.place} before ${clock(this.first)} that failed so`,
+    const theirs = this.#theirs;
+    const whose = theirs === this.population ? '' : 'of these callers ';
+    const firstEnd = least(this.rows.map((row) => row.end));
+    const before = theirs.filter((row) => row.end < Math.max(this.first, Math.min(firstEnd, this.first + 1)));
+    const after = theirs.filter((row) => row.start > this.last);
+    return [
+      {
+        text: `requests ${whose}to ${this.place} before ${clock(this.first)} that failed this way`,
         count: 0,
         of: before.length,
-      });
-    }
-    if (after.length > 0) {
-      facts.push({ text: `requests after ${clock(this.last)} that failed so`, count: 0, of: after.length });
-    }
-    return facts;
+      },
+      { text: `requests ${whose}after ${clock(this.last)} that failed this way`, count: 0, of: after.length },
+    ];
   }
 
   /** The contrast in one dimension as two facts. */
@@ -209,10 +221,14 @@ export class Study {
 
   /** `12 of 340 requests to orders.shop (3.5%) between 16:02:13.204 and 16:04:01.000`. */
   extent(): string {
-    const { rows, during } = this;
+    const { rows } = this;
+    const theirs = this.#theirs;
+    const sent = theirs.filter((row) => row.start >= this.first && row.start <= this.last).length;
+    const of = Math.max(rows.length, sent);
+    const whose = theirs === this.population ? '' : ` of ${listed(this.affectedCallers)}`;
     const when =
       rows.length === 1 ? `at ${clock(this.first)}` : `between ${clock(this.first)} and ${clock(this.last)}`;
-    return `${ofWords(rows.length, Math.max(rows.length, during.length))} requests to ${this.place} ${when} (${percent(rows.length, Math.max(rows.length, during.length))})`;
+    return `${ofWords(rows.length, of)} requests${whose} to ${this.place} ${when} (${percent(rows.length, of)})`;
   }
 
   medianDuration(): number {

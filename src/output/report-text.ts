@@ -22,7 +22,7 @@ export function reportText(report: Report): string {
 }
 
 function headline({ coverage, incidents }: Report): string {
-  const over = incidents.every((incident) => incident.over) ? ', over' : '';
+  const over = incidents.every((incident) => incident.over) ? ', over' : ', not over';
   const count = incidents.length === 0 ? 'No incident' : plural(incidents.length, 'incident') + over;
   const logs = plural(coverage.inputs.filter(({ records }) => records > 0).length, 'log');
   if (coverage.first === null || coverage.last === null) return `${count}.  ${logs}`;
@@ -65,7 +65,7 @@ function incidentLines(incident: ReportIncident): string[] {
   incident.evidence.forEach((fact, i) => say(i === 0 ? 'evidence' : '', factText(fact)));
   if (incident.against.length === 0) say('against', 'nothing');
   incident.against.forEach((fact, i) => say(i === 0 ? 'against' : '', factText(fact)));
-  say(incident.confidence, `because ${incident.why}`);
+  say('why', `${incident.confidence}, because ${incident.why}`);
   for (const [i, step] of incident.next.entries()) {
     lines.push(labelledRaw(i === 0 ? 'confirm' : 'then', step.command));
     lines.push(...labelled('', `-> ${step.purpose}`));
@@ -143,11 +143,11 @@ const SHOWN_GROUPS = 12;
 function groupLines({ groups, totals, coverage }: Report): string[] {
   if (groups.length === 0) return [];
   const { by_answerer: by } = totals;
-  const lines = [
-    `lines       ${thousands(totals.failures)} of ${thousands(totals.requests)} failed; ${thousands(totals.app_4xx)} were the app's own 4xx. All were answered by`,
-    `            the peer ${thousands(by.peer)}, this proxy ${thousands(by.proxy)}, not told ${thousands(by.unknown)}`,
-    '',
-  ];
+  const text =
+    `${ofWords(totals.failures, totals.requests)} failed (a request that two proxies logged is two lines); ` +
+    `${thousands(totals.app_4xx)} more were the app's own 4xx. Answered by: peer ${thousands(by.peer)}, ` +
+    `this proxy ${thousands(by.proxy)}, unknown ${thousands(by.unknown)}`;
+  const lines = [...section('lines', text), ''];
   const rows = groups
     .slice(0, SHOWN_GROUPS)
     .map((group) => [
@@ -213,7 +213,7 @@ function readLines({ coverage }: Report): string[] {
     overlong > 0 ? `${thousands(overlong)} over-long` : '',
     unterminated > 0 ? `${thousands(unterminated)} unterminated` : '',
   ].filter(Boolean);
-  const result = labelled('', notes.join('; ')).map((line, i) => (i === 0 ? `read${line.slice(4)}` : line));
+  const result = section('read', notes.join('; '));
   const folder = commonFolder(inputs.map(({ path }) => path));
   if (folder !== '') result.push(...labelled('', `in ${folder}`));
   for (const input of inputs.slice(0, SHOWN_INPUTS)) {
@@ -235,6 +235,11 @@ function readLines({ coverage }: Report): string[] {
   }
   for (const gap of coverage.gaps) result.push(...labelled('', `not read: ${gap.reason}`));
   return result;
+}
+
+/** `read        text…`: a label at the very left, since it is of the whole report. */
+function section(label: string, text: string): string[] {
+  return labelled('', text).map((line, i) => (i === 0 ? label + line.slice(label.length) : line));
 }
 
 const SHOWN_INPUTS = 20;

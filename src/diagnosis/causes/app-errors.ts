@@ -181,7 +181,7 @@ function oneBadHost(scene: Scene, study: Study, atApp: boolean, hidden: boolean)
         of: sum(bad, 'requests'),
       },
       {
-        text: `requests to its peers in the same time that failed so`,
+        text: `requests to its peers in the same time that failed this way`,
         count: sum(good, 'failures'),
         of: sum(good, 'requests'),
       },

@@ -4,7 +4,7 @@ import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { reuses } from '../connections.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
+import { logsCommand, namespaceOf, podCommand, previousLogsCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, median, most } from '../stats.js';
@@ -148,7 +148,7 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
         purpose: `see whether a container terminated about ${clock(moment).slice(0, 8)}, and with what reason`,
         command: podCommand(namespaceOf(place), 'describe pod', proxy),
       },
-      { purpose: 'read what the process said last', command: logsCommand(namespaceOf(place), proxy, moment) },
+      { purpose: 'read what the process said last', command: previousLogsCommand(namespaceOf(place), proxy) },
     ],
     fix: [
       'What its last state names: OOMKilled, raise the limit or find the leak; Error, read its previous log; killed by liveness, look at the probe.',

@@ -4,7 +4,7 @@ import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { hostLives, turnover } from '../hosts.js';
 import type { Confidence, Hypothesis } from '../hypothesis.js';
-import { namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
+import { connectCommand, namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
@@ -176,7 +176,7 @@ function rolloutClaim(
     evidence: [
       { text: 'failures on addresses that leave', count: fromLeaving, of: study.rows.length },
       {
-        text: `requests to the new addresses ${listed(arrived)} that failed so`,
+        text: `requests to the new addresses ${listed(arrived)} that failed this way`,
         count: 0,
         of: study.population.filter((row) => arrived.includes(row.upstreamIp ?? '')).length,
       },
@@ -426,7 +426,7 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
     cause: 'connect-timeout-network-blocked',
     title: `Connections ${callers.length > 0 ? `from ${listed(callers)} ` : ''}to ${place} get no answer`,
     story:
-      `no connection is made (the address is known, no local one is taken), and after ${span(longest)} at most the proxy gives up; ${aligned} of ${study.rows.length} end in the same instant as another, as those do that wait for one attempt. ` +
+      `their connection was never made, and after ${span(longest)} at most the proxy gave up. ${aligned} of ${study.rows.length} failed together with another: all that wait for one connect fail with it. ` +
       (otherCallers.length > 0
         ? `Other callers of the same service reach it (${ofWords(otherGood, otherCallers.length)}). `
         : '') +
@@ -438,8 +438,8 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
     },
     cases: [...study.cases, ...noRoute],
     evidence: [
-      study.fact('connects that nobody answered', study.rows, study.during),
-      { text: 'of these, that ended within 20 ms of another', count: aligned, of: study.rows.length },
+      study.fact('requests and connections whose connect nobody answered', study.rows, study.during),
+      { text: 'of these, that failed within 20 ms of another', count: aligned, of: study.rows.length },
       {
         text: 'requests of other callers to it in the same time that went well',
         count: otherGood,
@@ -463,8 +463,9 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
     next: [
       { purpose: 'look for a policy that selects either side', command: 'kubectl get networkpolicy -A' },
       {
-        purpose: 'try the connection from the caller',
-        command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- nc -vz -w 3 ${study.sample.upstreamHost?.replace(/:(\d+)$/, ' $1') ?? place}`,
+        purpose:
+          'try the connection past the sidecar: a time-out means blocked, connected means it is open again',
+        command: connectCommand(study.proxies[0]!, study.sample.upstreamHost ?? place),
       },
     ],
     fix: [

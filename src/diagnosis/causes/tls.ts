@@ -549,9 +549,9 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
     return [
       claim(study, {
         cause: 'mesh-ca-mismatch',
-        title: `The servers refuse the client certificate of ${proxy}`,
+        title: `The servers seem to refuse the client certificate of ${proxy}`,
         story:
-          `its connections to ${listed(places)} are made and then closed within ${span(most(study.rows.map((row) => row.duration)))}, each on a port of its own that never carried a good answer, and no server logged the requests (${logged > 0 ? `${ofWords(logged, study.rows.length)} went to pods whose logs are here` : 'their logs are not here'}). ` +
+          `its connections to ${listed(places)} are made and then closed within ${span(most(study.rows.map((row) => row.duration)))}, each on a port of its own that never carried a good answer, and no server logged the requests (${logged > 0 ? `the logs of the pods that were asked are here, for ${ofWords(logged, study.rows.length)}` : 'their logs are not here'}). ` +
           (others.length > 0
             ? `Other callers of the same pods are fine (${ofWords(others.filter((row) => !row.failure).length, others.length)}). `
             : '') +
@@ -576,6 +576,15 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
           },
           { text: `servers concerned, all alike`, count: hosts, of: hosts },
         ],
+        against: study.isOver
+          ? [
+              {
+                text: 'good requests of the same caller afterwards: it ended by itself, which a certificate does only when it is replaced',
+                count: study.after.filter((row) => !row.failure).length,
+                of: study.after.length,
+              },
+            ]
+          : [],
         confidence: logged > 0 ? 'likely' : 'possible',
         why:
           logged > 0
@@ -583,8 +592,14 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
             : 'the servers’ logs are missing: plaintext to a STRICT server would look the same from here',
         next: [
           {
-            purpose: 'read issuer, VALID CERT and NOT AFTER of the caller’s certificate',
+            purpose:
+              'read VALID CERT, NOT BEFORE (replaced when it ended?) and NOT AFTER of the caller’s certificate',
             command: `istioctl proxy-config secret "$(kubectl get pods -A --no-headers | awk '$2=="${proxy.replaceAll(/[^A-Za-z0-9.-]/g, '')}"{print $2"."$1}')"`,
+          },
+          {
+            purpose:
+              'compare its root with a server’s: they differ, or look at expiry and at mode SIMPLE in destination rules',
+            command: `istioctl proxy-config rootca-compare ${proxyName(null, proxy)} ${proxyName(namespaceOf(places[0]!), study.hosts.map((ip) => scene.podOf(ip)).find((pod) => pod !== null) ?? 'POD')}`,
           },
         ],
         fix: [
