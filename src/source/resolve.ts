@@ -75,6 +75,13 @@ function targetError(targets: readonly string[], mixed: boolean): MeshtailError 
   const named = targets.map((target) => `'${target}'`).join(', ');
   if (mixed)
     return usageError(`files and targets do not mix: ${named}`, 'name files only; a bare file name needs ./');
+  const folder = targets.find((target) => tryStat(target)?.isDirectory());
+  if (folder !== undefined) {
+    return usageError(
+      `'${folder}' names a workload, not the folder of that name`,
+      `write ./${folder} for the folder`,
+    );
+  }
   return usageError(
     `${named}: not a file, and this version does not read from a cluster`,
     `save the log and name the file: kubectl logs ${targets[0]} -c istio-proxy > proxy.log && meshtail report proxy.log`,
