@@ -6,6 +6,7 @@ import type { Fact, Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, most } from '../stats.js';
+import { isCut } from '../traits.js';
 import { clock, listed, plural, span } from '../words.js';
 
 /** A refused connect on the server side: the sidecar lives, its app's port is closed. */
@@ -21,7 +22,39 @@ function judge(scene: Scene): Hypothesis[] {
   const refused = scene.cases.filter(({ decider }) => isRefusedByApp(decider));
   return [
     ...groupBy(refused, ({ decider }) => `${scene.placeOf(decider)}\n${decider.cluster?.port ?? ''}`),
-  ].map(([, cases]) => hypothesis(scene, cases));
+  ].map(([, cases]) => {
+    const found = hypothesis(scene, cases);
+    return { ...found, cases: [...found.cases, ...lastRequests(scene, cases)] };
+  });
+}
+
+/** How long before its port refuses an app may drop what it still held. */
+const CLOSING_MS = 1_500;
+
+/**
+ * A request that broke on the pod right before its port refused belongs to the same event. One for each pod: several
+ * that break together are a process that died, which is another story.
+ */
+function lastRequests(scene: Scene, refused: readonly Case[]): readonly Case[] {
+  const firstByPod = new Map(
+    [...groupBy(refused, ({ decider }) => decider.proxy)].map(([pod, cases]) => [
+      pod,
+      least(cases.map(({ decider }) => decider.start)),
+    ]),
+  );
+  const cut = scene.cases.filter(({ decider }) => {
+    const first = firstByPod.get(decider.proxy);
+    return (
+      first !== undefined &&
+      decider.direction === 'inbound' &&
+      isCut(decider) &&
+      decider.end >= first - CLOSING_MS &&
+      decider.end <= first + CLOSING_MS
+    );
+  });
+  return [...groupBy(cut, ({ decider }) => decider.proxy).values()].flatMap((cases) =>
+    cases.length === 1 ? cases : [],
+  );
 }
 
 function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
