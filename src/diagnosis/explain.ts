@@ -3,6 +3,7 @@ import { codeDetailTables, detailsClass, lookUpDetails } from '../record/respons
 import { responseFlags } from '../record/response-flags.js';
 import { catalogue } from './catalogue.js';
 import { CAUSES } from './causes/index.js';
+import { UNJUDGED, type Unjudged } from './unjudged.js';
 
 /** What the offline reference says of one word or line. */
 export type Explanation =
@@ -40,6 +41,8 @@ export type Explanation =
       readonly against: readonly string[];
       readonly lookalikes: readonly string[];
       readonly decidable: string;
+      /** Set where no rule names the cause. */
+      readonly unjudged: Unjudged | null;
       readonly reference: string | null;
     }
   | { readonly kind: 'line'; readonly record: AccessRecord; readonly parts: readonly Explanation[] }
@@ -118,6 +121,7 @@ function explainCause(word: string): Explanation | undefined {
     against: cause?.against ?? [],
     lookalikes: entry.lookalikes,
     decidable: entry.decidable,
+    unjudged: UNJUDGED.get(entry.id) ?? null,
     reference: cause?.reference ?? null,
   };
 }

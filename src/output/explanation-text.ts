@@ -41,8 +41,11 @@ function linesOf(found: Explanation): string[] {
         ...maybe('like it', found.lookalikes.join(', ')),
         ...maybe('decided', `by ${found.decidable.replaceAll('-', ' ')}`),
         ...maybe('source', found.reference),
-        ...(found.mechanism === null
-          ? labelled('note', 'known, but no rule of this version judges it yet')
+        ...(found.unjudged
+          ? [
+              ...labelled('not named', `no rule names it: ${found.unjudged.why}`),
+              ...labelled('look at', found.unjudged.decide),
+            ]
           : []),
       ];
     case 'line': {
