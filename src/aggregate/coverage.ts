@@ -1,9 +1,7 @@
-import { hostOf } from '../record/address.js';
 import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { Counter } from './counter.js';
-
-export type Role = 'sidecar' | 'gateway' | 'waypoint' | 'ztunnel' | 'unknown';
+import { RoleSigns, type Role } from './role.js';
 
 /** A line that looks like an access line but is none, with where and why. */
 export interface MalformedExample {
@@ -57,28 +55,12 @@ class Input {
   example: MalformedExample | undefined;
   binary = false;
   readonly formats = new Counter();
-  // What tells a proxy's role, counted.
-  inbound = 0;
-  waypoint = 0;
-  ownCalls = 0;
-  othersCalls = 0;
-  sniRouted = 0;
+  readonly signs = new RoleSigns();
 
   constructor(readonly stream: StreamOrigin) {}
 
   merge(other: Input): void {
-    for (const count of [
-      'lines',
-      'foreign',
-      'malformed',
-      'overlong',
-      'unterminated',
-      'inbound',
-      'waypoint',
-      'ownCalls',
-      'othersCalls',
-      'sniRouted',
-    ] as const) {
+    for (const count of ['lines', 'foreign', 'malformed', 'overlong', 'unterminated'] as const) {
       this[count] += other[count];
     }
     this.first = Math.min(this.first, other.first);
@@ -86,6 +68,7 @@ class Input {
     this.example ??= other.example;
     this.binary ||= other.binary;
     this.formats.merge(other.formats);
+    this.signs.merge(other.signs);
   }
 
   get records(): number {
@@ -108,18 +91,12 @@ export class Coverage {
     const start = record.startTime();
     if (start < input.first) input.first = start;
     if (start > input.last) input.last = start;
-    const cluster = record.upstreamCluster();
-    if (cluster?.kind === 'inbound' || cluster?.name.startsWith('InboundPassthrough')) input.inbound++;
-    else if (cluster?.kind === 'inbound-vip') input.waypoint++;
-    else if (cluster?.kind === 'sni') input.sniRouted++;
-    else if (cluster?.direction === 'outbound' || cluster?.direction === 'passthrough') {
-      const own = record.text('upstream_local_address');
-      const peer = record.text('downstream_remote_address');
-      if (own && peer) {
-        if (hostOf(own) === hostOf(peer)) input.ownCalls++;
-        else input.othersCalls++;
-      }
-    }
+    input.signs.add({
+      format: record.format,
+      cluster: record.upstreamCluster(),
+      upstreamLocal: record.text('upstream_local_address') ?? null,
+      downstreamRemote: record.text('downstream_remote_address') ?? null,
+    });
   }
 
   foreign(name: string, origin: Origin, overlong: boolean, unterminated: boolean, binary: boolean): void {
@@ -189,7 +166,7 @@ function snapshotOf(name: string, input: Input): InputSnapshot {
         .entries()
         .map(([format]) => format)
         .join(',') || 'none',
-    ...roleOf(input),
+    ...input.signs.told(),
     lines,
     records,
     foreign,
@@ -197,17 +174,4 @@ function snapshotOf(name: string, input: Input): InputSnapshot {
     first,
     last,
   };
-}
-
-/** Told by what the lines show, never by a name. */
-function roleOf(input: Input): { role: Role; roleReason: string } {
-  const is = (role: Role, roleReason: string): { role: Role; roleReason: string } => ({ role, roleReason });
-  if (input.inbound > 0) return is('sidecar', `${input.inbound} lines hand to an app of its own (inbound)`);
-  if (input.waypoint > 0) return is('waypoint', `${input.waypoint} lines serve a service (inbound-vip)`);
-  if (input.sniRouted > 0) return is('gateway', `${input.sniRouted} lines pass TLS through by server name`);
-  const calls = input.ownCalls + input.othersCalls;
-  if (calls === 0) return is('unknown', 'no line shows who called through it');
-  return input.ownCalls * 2 > calls
-    ? is('sidecar', `${input.ownCalls} of ${calls} calls come from its own pod`)
-    : is('gateway', `${input.othersCalls} of ${calls} calls come from elsewhere and go out`);
 }

@@ -2,6 +2,7 @@ import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import type { GroupSnapshot } from '../aggregate/groups.js';
 import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
+import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
 import { hostOf } from '../record/address.js';
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
@@ -42,6 +43,8 @@ export interface Scene {
   linesOfProxy(proxy: string): readonly Row[];
   /** All outermost lines to the same destination as a case's. */
   requestsLike(row: Row): readonly Row[];
+  /** What a proxy is, told by its own lines: an input may hold several. */
+  roleOf(proxy: string): Role;
   /** The pod that owns an address, where its own log shows it. */
   podOf(ip: string): string | null;
   /** The addresses that a proxy's own log shows to be its pod's. */
@@ -56,9 +59,13 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
   const places = new Places(rows);
   const populations = new Map<string, Row[]>();
   const byProxy = new Map<string, Row[]>();
+  const roles = new Map<string, RoleSigns>();
   const callers = new Map<string, Row[]>();
   for (const row of rows) {
     push(byProxy, row.proxy, row);
+    let signs = roles.get(row.proxy);
+    if (!signs) roles.set(row.proxy, (signs = new RoleSigns()));
+    signs.add(row);
     if (row.direction === 'outbound' && !row.tunnel) push(callers, places.of(row), row);
     if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
   }
@@ -92,6 +99,7 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     callersLines: (place) => callers.get(place) ?? [],
     linesOfProxy: (proxy) => byProxy.get(proxy) ?? [],
     requestsLike: (row) => requests.get(destinationKey(row, places.of(row))) ?? [],
+    roleOf: (proxy) => roles.get(proxy)?.told().role ?? 'unknown',
     podOf: (ip) => owners.pods.get(ip) ?? null,
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
   };

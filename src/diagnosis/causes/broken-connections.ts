@@ -310,11 +310,7 @@ export const gatewayReset: Cause = {
         !throughTunnel(row),
     ).flatMap((study) => {
       const meshed = study.hosts.some((ip) => scene.podOf(ip) !== null);
-      const isGateway = study.proxies.every(
-        (proxy) =>
-          scene.coverage.inputs.find((input) => input.pod === proxy || input.name === proxy)?.role ===
-          'gateway',
-      );
+      const isGateway = study.proxies.every((proxy) => scene.roleOf(proxy) === 'gateway');
       const connections = reuses(study.population);
       const reused = study.rows.filter((row) => (connections.get(row)?.idleMs ?? null) !== null).length;
       if (meshed || !isGateway || reused < study.rows.length / 2 || study.shareDuring > 0.2) return [];

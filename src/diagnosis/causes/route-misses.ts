@@ -46,9 +46,7 @@ export const routeMisses = perScene((scene: Scene): readonly RouteMiss[] =>
 
 /** A gateway: told by its lines; a proxy without any routed line is judged by where its callers come from. */
 function isEdge(scene: Scene, study: Study): boolean {
-  const roles = study.proxies.map(
-    (proxy) => scene.coverage.inputs.find(({ pod, name }) => pod === proxy || name === proxy)?.role,
-  );
+  const roles = study.proxies.map((proxy) => scene.roleOf(proxy));
   if (roles.includes('gateway')) return true;
   return roles.every((role) => role !== 'sidecar') && distinct(study.rows, (row) => row.peer).length > 3;
 }

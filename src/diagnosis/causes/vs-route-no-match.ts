@@ -55,8 +55,7 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
   const after = routed.filter((row) => row.start > last && failingShapes.has(shape(row)));
   const shapes = byFrequency(misses, shape);
   const clients = distinct(misses, (row) => row.proxy);
-  const gateway =
-    scene.coverage.inputs.find((input) => proxies.has(input.pod ?? input.name))?.role === 'gateway';
+  const gateway = [...proxies].some((proxy) => scene.roleOf(proxy) === 'gateway');
 
   const evidence: Fact[] = [
     {

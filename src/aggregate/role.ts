@@ -1,0 +1,58 @@
+import { hostOf } from '../record/address.js';
+import type { UpstreamCluster } from '../record/upstream-cluster.js';
+
+export type Role = 'sidecar' | 'gateway' | 'waypoint' | 'ztunnel' | 'unknown';
+
+/** What one line shows of the proxy that wrote it. */
+export interface Shown {
+  readonly format: string;
+  readonly cluster: UpstreamCluster | null;
+  readonly upstreamLocal: string | null;
+  readonly downstreamRemote: string | null;
+}
+
+/** What a proxy is, told by what its lines show, never by its name. */
+export class RoleSigns {
+  #inbound = 0;
+  #waypoint = 0;
+  #sniRouted = 0;
+  #ztunnel = 0;
+  /** Calls that come from the proxy's own pod, and from elsewhere. */
+  #ownCalls = 0;
+  #othersCalls = 0;
+
+  add({ format, cluster, upstreamLocal, downstreamRemote }: Shown): void {
+    if (format.startsWith('ztunnel')) this.#ztunnel++;
+    else if (cluster?.kind === 'inbound' || cluster?.name.startsWith('InboundPassthrough')) this.#inbound++;
+    else if (cluster?.kind === 'inbound-vip') this.#waypoint++;
+    else if (cluster?.kind === 'sni') this.#sniRouted++;
+    else if (cluster?.direction === 'outbound' || cluster?.direction === 'passthrough') {
+      if (upstreamLocal === null || downstreamRemote === null) return;
+      if (hostOf(upstreamLocal) === hostOf(downstreamRemote)) this.#ownCalls++;
+      else this.#othersCalls++;
+    }
+  }
+
+  merge(other: RoleSigns): void {
+    this.#inbound += other.#inbound;
+    this.#waypoint += other.#waypoint;
+    this.#sniRouted += other.#sniRouted;
+    this.#ztunnel += other.#ztunnel;
+    this.#ownCalls += other.#ownCalls;
+    this.#othersCalls += other.#othersCalls;
+  }
+
+  /** The role, and what it was told by. */
+  told(): { readonly role: Role; readonly roleReason: string } {
+    const is = (role: Role, roleReason: string): { role: Role; roleReason: string } => ({ role, roleReason });
+    if (this.#ztunnel > 0) return is('ztunnel', `${this.#ztunnel} lines have its format`);
+    if (this.#inbound > 0) return is('sidecar', `${this.#inbound} lines hand to an app of its own (inbound)`);
+    if (this.#waypoint > 0) return is('waypoint', `${this.#waypoint} lines serve a service (inbound-vip)`);
+    if (this.#sniRouted > 0) return is('gateway', `${this.#sniRouted} lines pass TLS through by server name`);
+    const calls = this.#ownCalls + this.#othersCalls;
+    if (calls === 0) return is('unknown', 'no line shows who called through it');
+    return this.#ownCalls * 2 > calls
+      ? is('sidecar', `${this.#ownCalls} of ${calls} calls come from its own pod`)
+      : is('gateway', `${this.#othersCalls} of ${calls} calls come from elsewhere and go out`);
+  }
+}
