@@ -49,7 +49,7 @@ function judgePart(scene: Scene, cases: readonly Case[]): Hypothesis[] {
   if (atApp && known) found.push(dependency(scene, study));
   const own = ownCalls(scene, study);
   if (own) found.push(own);
-  found.push(appError(study, atApp, hidden, found.length > 0));
+  found.push(appError(study, atApp, known, found.length > 0));
   return found;
 }
 
@@ -60,7 +60,7 @@ function populationOf(scene: Scene, cases: readonly Case[]): readonly Row[] {
   return scene.linesOf(row);
 }
 
-function appError(study: Study, atApp: boolean, hidden: boolean, narrower: boolean): Hypothesis {
+function appError(study: Study, atApp: boolean, printed: boolean, narrower: boolean): Hypothesis {
   const codes = byFrequency(study.rows, (row) => String(row.code)).map(([code]) => code);
   const pods = distinct(study.rows, (row) => (reachedApp(row) ? row.proxy : null));
   const paths = study.concentration((row) => row.pathTemplate);
@@ -104,15 +104,14 @@ function appError(study: Study, atApp: boolean, hidden: boolean, narrower: boole
       ...study.contrast('path', (row) => row.pathTemplate),
       ...study.contrast('upstream host', (row) => row.upstreamIp),
     ],
-    confidence: hidden ? 'possible' : atApp && !narrower ? 'high' : 'likely',
-    why:
-      narrower && !hidden
+    confidence: printed ? 'possible' : atApp && !narrower ? 'high' : 'likely',
+    why: printed
+      ? 'the size of the replies is that of a proxy’s own'
+      : narrower
         ? 'true as far as it goes; where the failures concentrate says more'
         : atApp
           ? 'the decision was taken behind the last proxy'
-          : hidden
-            ? 'the size of the replies is that of a proxy’s own'
-            : 'the size rules out a proxy’s own reply; the server’s log is not here',
+          : 'the size rules out a proxy’s own reply; the server’s log is not here',
     next: [
       pod
         ? {

@@ -10,8 +10,10 @@ import { claim, Study } from '../study.js';
 import { isExternal } from '../traits.js';
 import { clock, listed, ofWords, percent, plural, shellWord } from '../words.js';
 
+/** A waypoint's `inbound-vip|port|http|host` has its protocol where others have a subset, and is a story of its own. */
 const isNoHost = (row: Row): boolean =>
-  (row.has('UH') && row.cluster?.name !== 'BlackHoleCluster') || (row.has('DF') && row.http);
+  (row.has('UH') && row.cluster?.name !== 'BlackHoleCluster' && row.cluster?.kind !== 'inbound-vip') ||
+  (row.has('DF') && row.http);
 
 /** Failures of the hosts themselves, before nobody was left: what makes a proxy eject them. */
 const isHostFailure = (row: Row): boolean =>

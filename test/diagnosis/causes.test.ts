@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { CAUSES } from '../../src/diagnosis/causes/index.js';
+import { CASES } from './cases/index.js';
+import { behind } from './cases/replies.js';
+import { diagnosed, healthy } from './traffic.js';
+import { background, caller, service } from './cases/case.js';
+
+describe.each(CASES.map((one) => [one.cause, one] as const))(
+  '%s',
+  (cause, { incident, at, behind, dismissed, but }) => {
+    it.each(Object.entries(incident))('is named: %s', (_, lines) => {
+      const { incidents, dismissed: harmless } = diagnosed(...lines());
+      const [first] = incidents;
+      if (dismissed) {
+        expect(incidents.map(({ hypothesis }) => hypothesis.cause)).toEqual([]);
+        expect(harmless.map((one) => one.cause)).toContain(cause);
+        return;
+      }
+      expect(first?.hypothesis.cause).toBe(behind?.cause ?? cause);
+      for (const [dimension, values] of Object.entries(at)) {
+        const named = first?.hypothesis.at[dimension as keyof typeof at] ?? [];
+        expect(named, dimension).toEqual(expect.arrayContaining(values as string[]));
+      }
+      if (!behind) expect(first?.hypothesis.confidence).not.toBe('possible');
+      else if (behind.cause !== cause)
+        expect(first?.alternatives.map((other) => other.cause)).toContain(cause);
+      else expect(first?.hypothesis.confidence).toBe('possible');
+    });
+
+    it.each(but.map((one) => [one.differs, one] as const))(
+      'is not what this is: %s',
+      (_, { lines, named }) => {
+        const { incidents } = diagnosed(...lines());
+        expect(incidents[0]?.hypothesis.cause ?? null).toBe(named);
+        expect(incidents.map(({ hypothesis }) => hypothesis.cause)).not.toContain(cause);
+      },
+    );
+  },
+);
+
+describe('a failure that an app passes on', () => {
+  it('is named after what it depends on', () => {
+    const { incidents } = diagnosed(...behind(true));
+    expect(incidents.map(({ hypothesis }) => [hypothesis.cause, hypothesis.at.services?.[0]])).toEqual([
+      ['no-endpoints', 'stock.sales'],
+      ['dependency-failure-in-app', 'stock.sales'],
+    ]);
+  });
+});
+
+describe('the table', () => {
+  it('holds every cause that is judged, once', () => {
+    expect(CASES.map(({ cause }) => cause).toSorted()).toEqual(CAUSES.map(({ id }) => id).toSorted());
+  });
+
+  it('has good traffic that nothing is said of', () => {
+    const cart = service('cart', 'shop', 8080, '10.42.6.21', '10.42.7.33');
+    const lines = [
+      ...background([caller('web', '10.42.3.15')], cart),
+      ...healthy(caller('job', '10.42.3.16'), cart),
+    ];
+    expect(diagnosed(lines)).toEqual({ incidents: [], dismissed: [] });
+  });
+});
