@@ -82,7 +82,7 @@ export function diagnose(observation: ObservationSnapshot, causes: readonly Caus
   }
   const incidents: Incident[] = [];
   const dismissed = appRefusals(scene);
-  for (const { hypothesis, others } of chosen) {
+  for (const { hypothesis, others } of withoutOrphans(chosen)) {
     const incident = incidentOf(scene, hypothesis, others);
     if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
     else incidents.push(incident);
@@ -114,6 +114,36 @@ function choose(hypotheses: readonly Hypothesis[]): Chosen[] {
   }
   return chosen;
 }
+
+/**
+ * A line that is missing (lost, or not yet written) leaves its request decided one hop too early. Where most requests
+ * that look the same from outside were followed further, those that were not belong to their story.
+ */
+function withoutOrphans(chosen: readonly Chosen[]): readonly Chosen[] {
+  const kept = [...chosen];
+  for (const one of chosen) {
+    if (!one.hypothesis.cases.every(({ decider }) => decider.answeredBy === 'peer')) continue;
+    const outside = new Set(one.hypothesis.cases.map(({ root }) => root.groupKey));
+    const deeper = kept.filter(
+      (other) =>
+        other !== one &&
+        !other.hypothesis.harmless &&
+        followed(other, outside) >= one.hypothesis.cases.length,
+    );
+    const [story] = deeper.toSorted((a, b) => followed(b, outside) - followed(a, outside));
+    if (!story) continue;
+    kept.splice(kept.indexOf(one), 1);
+    kept[kept.indexOf(story)] = {
+      hypothesis: { ...story.hypothesis, cases: [...story.hypothesis.cases, ...one.hypothesis.cases] },
+      others: story.others,
+    };
+  }
+  return kept;
+}
+
+/** Requests of a story that look like these from outside and were followed to another line. */
+const followed = ({ hypothesis }: Chosen, outside: ReadonlySet<string>): number =>
+  hypothesis.cases.filter(({ root, decider }) => decider !== root && outside.has(root.groupKey)).length;
 
 /** One mechanism at work in one set of proxies or callers is one incident, however many services it meets. */
 function joinAlike(chosen: readonly Chosen[]): Chosen[] {
