@@ -59,6 +59,6 @@ describe('the table', () => {
       ...background([caller('web', '10.42.3.15')], cart),
       ...healthy(caller('job', '10.42.3.16'), cart),
     ];
-    expect(diagnosed(lines)).toEqual({ incidents: [], dismissed: [] });
+    expect(diagnosed(lines)).toMatchObject({ incidents: [], dismissed: [] });
   });
 });
