@@ -2,6 +2,7 @@ import { LineParser } from '../parsers/index.js';
 import { malformed, type ParseResult } from '../parsers/format.js';
 import { Observation } from './aggregate/observation.js';
 import { MeshtailError } from './errors.js';
+import type { Filter } from './filter/filter.js';
 import { scanLines, splitLines, type Framed, type OnLine } from './framing/lines.js';
 import type { Origin } from './record/origin.js';
 import { RecordCursor } from './record/record-view.js';
@@ -56,16 +57,22 @@ export interface Observed {
   readonly failed: readonly MeshtailError[];
 }
 
-/** Reads every source into one observation. A source that fails keeps what it gave before. */
-export async function observe(sources: readonly Source[], maxLine: number): Promise<Observed> {
+/** Reads every source into one observation. A source that fails keeps what it gave before. What a filter leaves out is read, not counted. */
+export async function observe(
+  sources: readonly Source[],
+  maxLine: number,
+  filter?: Filter,
+): Promise<Observed> {
   const observation = new Observation();
   const failed: MeshtailError[] = [];
   for (const source of sources) {
     observation.open(source.name, source.origin);
     try {
       await parseSource(source, maxLine, ({ input, framed, result, record, origin }) => {
-        if (result === 'record') observation.record(input, record, origin, framed);
-        else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
+        if (result === 'record') {
+          if (filter && !filter.matches(record, origin)) observation.leftOut(input, record, origin, framed);
+          else observation.record(input, record, origin, framed);
+        } else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
         else observation.malformed(input, result, origin, framed);
       });
     } catch (error) {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Options } from '../cli/options.js';
-import { ExitStatus, MeshtailError } from '../errors.js';
+import { ExitStatus, MeshtailError, usageError } from '../errors.js';
 import { parseSource, type Parsed } from '../pipeline.js';
 import type { Environment } from './environment.js';
 import { inputsOf, reportFailed } from './inputs.js';
@@ -14,6 +14,10 @@ export async function parse(
   options: Options,
   environment: Environment,
 ): Promise<number> {
+  const { filter } = options;
+  if (filter?.asksWho) {
+    throw usageError('who: is known only once failures are explained', 'use report, or leave it out');
+  }
   const { sources, failed: missing } = await inputsOf(args, environment);
   const failed = [...missing];
   let records = 0;
@@ -26,6 +30,7 @@ export async function parse(
   };
   const onParsed = (parsed: Parsed): void => {
     if (parsed.result === 'record') records++;
+    if (filter && !(parsed.result === 'record' && filter.matches(parsed.record, parsed.origin))) return;
     const printed = printedLine(parsed, options.all);
     if (printed === undefined) return;
     batch += `${printed}\n`;
