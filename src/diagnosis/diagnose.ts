@@ -112,7 +112,9 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
   const failing = cases.flatMap(({ rows }) => rows);
   const onset = least(failing.map((row) => row.start));
   const seen = cases.filter(({ masked }) => !masked);
-  const destinations = new Set(cases.flatMap(({ root }) => scene.requestsLike(root)));
+  // One list serves all cases of a destination: each is walked once, however many failed.
+  const lists = new Set(cases.map(({ root }) => scene.requestsLike(root)));
+  const requests = [...lists].reduce((sum, list) => sum + list.length, 0);
   const severity = hypothesis.severity ?? entry?.severity ?? 'medium';
   const groups = new Set(failing.map((row) => row.groupKey));
   return {
@@ -129,7 +131,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     beganBeforeInput: onset - scene.first < BEGINNING * (scene.last - scene.first),
     last: most(failing.map((row) => row.start)),
     failures: seen.length,
-    requests: destinations.size,
+    requests,
     groups: scene.groups.filter((group) => groups.has(groupKeyText(group))).map(({ id }) => id),
   };
 }
