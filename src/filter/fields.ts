@@ -2,6 +2,7 @@ import { judge } from '../aggregate/failure.js';
 import { FIELDS, type FieldName } from '../record/access-record.js';
 import { hostOf } from '../record/address.js';
 import type { RecordView } from '../record/record-view.js';
+import { nearestWord } from './nearest.js';
 
 /** What a filter may ask of a line beside its own fields. */
 export interface LineContext {
@@ -189,23 +190,4 @@ export function searchedTexts(record: RecordView, { pod }: LineContext): readonl
 }
 
 /** The known name most like a misspelt one; `undefined` where none is near. */
-export function nearestField(name: string): string | undefined {
-  const wanted = name.toLowerCase();
-  const [best] = [...BY_NAME.keys()]
-    .map((known) => ({ known, distance: distance(wanted, known) - (known[0] === wanted[0] ? 0.5 : 0) }))
-    .toSorted((a, b) => a.distance - b.distance || a.known.length - b.known.length);
-  return best && best.distance <= Math.max(1, Math.floor(wanted.length / 3)) ? best.known : undefined;
-}
-
-/** Edits from one word to the other. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
+export const nearestField = (name: string): string | undefined => nearestWord(name, [...BY_NAME.keys()]);
