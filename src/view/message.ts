@@ -14,6 +14,13 @@ export type Message =
   | { readonly kind: 'progress'; readonly reading: Reading }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly kind: 'found'; readonly at: number | null }
+  /** The recording is read: go to where the command line wants to begin. */
+  | {
+      readonly kind: 'begin';
+      readonly from: number | null;
+      readonly to: number | null;
+      readonly play: boolean;
+    }
   | { readonly kind: 'live'; readonly live: Live }
   | { readonly kind: 'notice'; readonly text: string; readonly tone: 'plain' | 'bad' | 'good' };
 

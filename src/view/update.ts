@@ -43,6 +43,8 @@ function react(state: State, message: Message): Updated {
       return only(
         message.at === null ? withNotice(state, 'no further failure that way') : seekTo(state, message.at),
       );
+    case 'begin':
+      return only(begun(state, message));
     case 'live':
       return only({ ...state, source: { ...state.source, live: message.live } });
     case 'notice':
@@ -56,6 +58,18 @@ function react(state: State, message: Message): Updated {
     default:
       return message satisfies never;
   }
+}
+
+function begun(state: State, { from, to, play }: Extract<Message, { kind: 'begin' }>): State {
+  const { snapshot, clock } = state;
+  if (!snapshot) return state;
+  const range: State['window']['range'] =
+    from === null && to === null ? null : [from ?? snapshot.first, to ?? snapshot.last];
+  const next: State = range ? { ...state, window: { last: null, range } } : state;
+  if (play) return { ...next, clock: { ...clock, now: from ?? snapshot.first, playing: true } };
+  // A pace that shows the whole in about a minute.
+  const pace = (snapshot.last - snapshot.first) / 60_000;
+  return { ...next, clock: { ...clock, speed: SPEEDS.find((speed) => speed >= Math.max(1, pace)) ?? 1000 } };
 }
 
 function ticked(state: State, elapsedMs: number): State {

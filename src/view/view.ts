@@ -162,10 +162,11 @@ function keysLine(state: State): Line {
   let left = state.columns - 2 - last.reduce((sum, { text }) => sum + widthOf(text), 0);
   for (const [key, text] of KEYS[pane.kind]) {
     const word = key === 'space' ? spaceWord(state) : text;
-    const size = widthOf(`[${key}]${word} `);
+    const sign = /[[\]]/.test(key) ? `${key} ` : `[${key.trim()}]`;
+    const size = widthOf(`${sign}${word} `);
     if (size > left) break;
     left -= size;
-    line.push(span(`[${key.trim()}]`, 'key'), span(`${word} `, 'dim'));
+    line.push(span(sign, 'key'), span(`${word} `, 'dim'));
   }
   return [...line, ...last];
 }

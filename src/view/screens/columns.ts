@@ -1,15 +1,29 @@
-import { clip, clipMiddle, fit } from '../cells.js';
+import { cellText, clip, clipMiddle, fit, widthOf } from '../cells.js';
 import { span, type Line, type StyleName } from '../frame.js';
 
 export interface Column<T> {
   readonly title: string;
-  /** Cells; `null`: what is left over. */
+  /** Cells at most; `null`: what is left over. */
   readonly width: number | null;
+  /** As narrow as its widest value allows. */
+  readonly snug?: boolean;
   readonly align?: 'left' | 'right';
   /** Names differ at their ends: cut them in the middle. */
   readonly middle?: boolean;
   readonly value: (item: T) => string;
   readonly style?: (item: T) => StyleName;
+}
+
+/** The same columns, the snug ones no wider than what they hold. */
+export function snugColumns<T>(columns: readonly Column<T>[], items: readonly T[]): Column<T>[] {
+  return columns.map((column) => {
+    if (!column.snug || column.width === null) return column;
+    const widest = Math.max(
+      column.title.length,
+      ...items.map((item) => widthOf(cellText(column.value(item)))),
+    );
+    return { ...column, width: Math.min(column.width, widest) };
+  });
 }
 
 /** A row of cells with one blank between; the column without a width takes the rest. */

@@ -1,7 +1,8 @@
 import { plural, thousands } from '../../diagnosis/words.js';
+import { cellText, clipMiddle, widthOf } from '../cells.js';
 import { lineWidth, span, spread, type Line, type Span } from '../frame.js';
 import { scopeWords } from '../selection.js';
-import { paneOf, type Pane, type State } from '../state.js';
+import { type Pane, type State } from '../state.js';
 import { clockSeconds, rateCell, shortName } from '../words.js';
 
 /** What is always on screen: the target, how much of it is seen and how late, and whatever stands still or is missing. */
@@ -80,11 +81,14 @@ export function windowWords(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
 }
 
-/** The way back, outermost first. */
+/** The way back, outermost first; where it is too long its beginning gives way. */
 export function breadcrumb(state: State): Line {
-  const words = ['home', ...state.panes.slice(1).flatMap((pane) => crumb(state, pane))];
+  const { panes } = state;
+  const words = ['home', ...panes.slice(1).flatMap((pane, i) => crumb(state, pane, i === panes.length - 2))];
   // A scope repeats what its parent said: only what is new is a step.
-  const steps = words.filter((word, i) => words.indexOf(word) === i);
+  let steps = words.filter((word, i) => words.indexOf(word) === i);
+  const width = (): number => steps.reduce((sum, step) => sum + widthOf(cellText(step)) + 3, 0);
+  while (steps.length > 2 && width() > state.columns) steps = ['…', ...steps.slice(steps[0] === '…' ? 2 : 1)];
   return [
     span(' '),
     ...steps.flatMap((step, i) => [
@@ -94,14 +98,14 @@ export function breadcrumb(state: State): Line {
   ];
 }
 
-function crumb(state: State, pane: Pane): readonly string[] {
+function crumb(state: State, pane: Pane, focused: boolean): readonly string[] {
   switch (pane.kind) {
     case 'home':
       return [];
     case 'explanation':
       return [pane.row.split('\n')[0]!, 'explanation'];
     case 'values':
-      return [...scopeWords(state.snapshot, pane.scope), `by ${pane.dimension}`];
+      return [...scopeWords(state.snapshot, pane.scope), ...(focused ? [`by ${pane.dimension}`] : [])];
     case 'lines':
       return [
         ...scopeWords(state.snapshot, pane.scope).map((word, i) => (i === 0 ? word : shortValue(word))),
@@ -124,7 +128,5 @@ function crumb(state: State, pane: Pane): readonly string[] {
 
 function shortValue(word: string): string {
   const at = word.indexOf(' ');
-  return `${word.slice(0, at)} ${shortName(word.slice(at + 1))}`;
+  return `${word.slice(0, at)} ${clipMiddle(shortName(word.slice(at + 1)), 24)}`;
 }
-
-export const isHome = (state: State): boolean => paneOf(state).kind === 'home';

@@ -4,7 +4,7 @@ import { selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
 import type { State } from '../state.js';
 import { clockSeconds, factWords, milliseconds, rateCell, shareCell, shortName } from '../words.js';
-import { cells, windowOf, type Column } from './columns.js';
+import { cells, snugColumns, windowOf, type Column } from './columns.js';
 import {
   commandLines,
   failsWords,
@@ -68,7 +68,7 @@ function failingLine(state: State, snapshot: Snapshot): Line {
 
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
   const { columns, homeCursor } = state;
-  const table = tableColumns(columns);
+  const table = snugColumns(tableColumns(columns), rows);
   const { from, to } = windowOf(rows.length, homeCursor, shown);
   const hidden = rows.length - (to - from);
   const head = cells(table, null, columns - 3);
@@ -100,22 +100,30 @@ function tableColumns(columns: number): Column<TableRow>[] {
     {
       title: 'WHO',
       width: 8,
+      snug: true,
       value: (row) => (row.explanation ? whoWords(row.who) : '-'),
       style: (row) => severityStyle(row.severity),
     },
-    { title: 'FLAG', width: wide ? 10 : 6, value: (row) => row.flag, style: () => 'strong' },
+    { title: 'FLAG', width: wide ? 10 : 6, snug: true, value: (row) => row.flag, style: () => 'strong' },
     { title: 'CODE', width: 4, align: 'right', value: (row) => row.code },
     {
       title: 'FAILED',
       width: wide ? 10 : 7,
+      snug: true,
       align: 'right',
       value: (row) => thousands(row.failures),
       style: () => 'strong',
     },
-    middle && { title: '/s', width: 6, align: 'right', value: (row) => rateCell(row.ratePerSecond) },
-    { title: '%', width: 5, align: 'right', value: (row) => shareCell(row.share) },
+    middle && {
+      title: '/s',
+      width: 6,
+      snug: true,
+      align: 'right',
+      value: (row) => rateCell(row.ratePerSecond),
+    },
+    { title: '%', width: 5, snug: true, align: 'right', value: (row) => shareCell(row.share) },
     { title: 'UPSTREAM', width: null, middle: true, value: (row) => row.upstream },
-    middle && { title: 'WHERE', width: wide ? 20 : 12, value: (row) => row.where },
+    middle && { title: 'WHERE', width: wide ? 20 : 12, snug: true, value: (row) => row.where },
     { title: 'SINCE', width: 8, value: (row) => clockSeconds(row.since) },
   ];
   return all.filter((column) => column !== false);
