@@ -82,8 +82,7 @@ function kept(narrowed: Narrowed, lists: ReadonlySet<readonly Row[]>): number {
 function upstreamOf({ moment }: Narrowed, row: Row): string {
   const place = moment.scene.placeOf(row);
   const port = row.cluster?.port;
-  const named = port !== null && port !== undefined && !place.includes(':') ? `${place}:${port}` : place;
-  return row.cluster === null && row.direction !== 'inbound' ? `${named} (no cluster)` : named;
+  return port !== null && port !== undefined && !place.includes(':') ? `${place}:${port}` : place;
 }
 
 /** Which of the pods or hosts that take part hold the failures. */

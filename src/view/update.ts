@@ -340,9 +340,9 @@ function sideways(state: State, by: 1 | -1): State {
 function paused(state: State): State {
   const { clock, snapshot, frozenAt } = state;
   if (!snapshot) return state;
-  if (!state.reading.done || state.source.live) {
-    return { ...state, frozenAt: frozenAt === null ? state.reading.lines : null };
-  }
+  // What went by meanwhile is asked for again.
+  if (frozenAt !== null) return { ...state, frozenAt: null, asked: '' };
+  if (!state.reading.done || state.source.live) return { ...state, frozenAt: state.reading.lines };
   if (clock.playing) return { ...state, clock: { ...clock, playing: false } };
   if (clock.now === null) return { ...state, clock: { ...clock, now: snapshot.first, playing: true } };
   return { ...state, clock: { ...clock, playing: true } };

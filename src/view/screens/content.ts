@@ -38,7 +38,8 @@ export function labelled(
   style: StyleName = 'plain',
   most = 1_000,
 ): Line[] {
-  return wrapCells(text, columns - LABEL - 2, most).map((line, i) => [
+  // Two cells stay free for the sign of a cut.
+  return wrapCells(text, columns - LABEL - 3, most).map((line, i) => [
     span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
     span(line, style),
   ]);

@@ -1,5 +1,6 @@
 import { plural, thousands } from '../../diagnosis/words.js';
-import { highlight, span, type Line } from '../frame.js';
+import type { Fact } from '../../diagnosis/hypothesis.js';
+import { highlight, span, type Line, type StyleName } from '../frame.js';
 import { selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
 import type { State } from '../state.js';
@@ -54,9 +55,9 @@ function failingLine(state: State, snapshot: Snapshot): Line {
     const share = requests === 0 ? 0 : failures / requests;
     line.push(
       span(`failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good'),
-      span(`   ${thousands(failures)} of ${thousands(requests)} requests`, 'plain'),
+      span(`   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 76 ? ' requests' : ''}`),
     );
-    for (const [code, count] of byCode.slice(0, state.columns >= 100 ? 5 : 2)) {
+    for (const [code, count] of byCode.slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)) {
       line.push(span(`   ${code} `, 'dim'), span(`${shareCell(count / requests)}%`));
     }
   }
@@ -137,46 +138,56 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
   const { evidence, against, next, fix } = explanation;
   const title = titleLines(explanation, columns, room >= 9 ? 2 : 1);
   const confirm = next[0];
-  const [fails, since] = [
-    labelled('fails', failsWords(explanation), columns, 'plain', 1),
-    labelled('since', sinceWords(explanation), columns, 'plain', 1),
-  ];
-  const against0: Line[] =
-    against.length === 0
-      ? labelled('against', 'nothing', columns, 'dim', 1)
-      : against.flatMap((fact, i) => labelled(i === 0 ? 'against' : '', factWords(fact), columns, 'warn', 2));
-  const evidence0 = evidence.flatMap((fact, i) =>
-    labelled(i === 0 ? 'evidence' : '', factWords(fact), columns, 'plain', 2),
-  );
-  const confirm0 = confirm ? commandLines('confirm', confirm.command, columns, 3) : [];
-  const expect0 = confirm ? labelled('', `→ ${confirm.purpose}`, columns, 'dim', 1) : [];
-  const fix0 = fix.flatMap((text, i) => labelled(i === 0 ? 'fix' : '', text, columns, 'plain', 2));
-  // Each block may grow; when space is short they are cut from their end, in this order of worth.
-  const blocks: { lines: Line[]; least: number }[] = [
+  const facts = (label: string, list: readonly Fact[], style: StyleName): Line[] =>
+    list.flatMap((fact, i) => labelled(i === 0 ? label : '', factWords(fact), columns, style, 3));
+  const one = (label: string, text: string, style: StyleName, most: number): Line[] =>
+    text === '' ? [] : labelled(label, text, columns, style, most);
+  const command = confirm ? commandLines('confirm', confirm.command, columns, 3) : [];
+  const others = explanation.alternatives
+    .map(({ cause, confidence }) => `${cause} (${confidence})`)
+    .join(', ');
+  // In the order shown; `least` rows are kept of each, more come by `order` as long as there is room.
+  const blocks: readonly { readonly lines: readonly Line[]; readonly least: number }[] = [
     { lines: title, least: title.length },
-    { lines: fails, least: 0 },
-    { lines: since, least: 0 },
-    { lines: evidence0, least: 1 },
-    { lines: against0, least: 1 },
-    { lines: confirm0, least: 1 },
-    { lines: expect0, least: 0 },
-    { lines: fix0, least: 1 },
+    { lines: one('fails', failsWords(explanation), 'plain', 2), least: 0 },
+    { lines: one('since', sinceWords(explanation), 'plain', 2), least: 0 },
+    { lines: one('where', explanation.place, 'plain', 3), least: 0 },
+    { lines: one('what', explanation.summary, 'plain', 8), least: 0 },
+    { lines: facts('evidence', evidence, 'plain'), least: 1 },
+    {
+      lines: against.length === 0 ? one('against', 'nothing', 'dim', 1) : facts('against', against, 'warn'),
+      least: 1,
+    },
+    { lines: one(explanation.confidence, `because ${explanation.why}`, 'dim', 3), least: 0 },
+    // A command that is cut is worth nothing.
+    { lines: command, least: room >= 6 ? command.length : 1 },
+    { lines: confirm ? one('', `→ ${confirm.purpose}`, 'dim', 2) : [], least: 0 },
+    {
+      lines: fix.flatMap((text, i) => labelled(i === 0 ? 'fix' : '', text, columns, 'plain', 3)),
+      least: room >= 6 + command.length ? 1 : 0,
+    },
+    { lines: one('else', others, 'dim', 2), least: 0 },
   ];
+  const order = [5, 5, 2, 1, 10, 5, 5, 9, 6, 3, 10, 5, 10];
   const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
-  // The command is worthless when cut, the evidence is what convinces.
-  const order = [5, 3, 3, 3, 3, 2, 1, 7, 6, 4, 3, 3, 7, 4];
   let used = sizes.reduce((sum, size) => sum + size, 0);
-  for (let grown = true; grown && used < room;) {
-    grown = false;
-    for (const index of order) {
-      if (used < room && sizes[index]! < blocks[index]!.lines.length) {
-        sizes[index]!++;
-        used++;
-        grown = true;
-      }
-    }
-  }
-  return blocks.flatMap(({ lines }, i) => lines.slice(0, sizes[i])).slice(0, Math.max(0, room));
+  const grow = (index: number): boolean => {
+    if (used >= room || sizes[index]! >= blocks[index]!.lines.length) return false;
+    sizes[index]!++;
+    used++;
+    return true;
+  };
+  while (order.map(grow).some(Boolean));
+  // What is left on a large screen: the whole story.
+  for (const index of [7, 4, 11]) if (used + blocks[index]!.lines.length <= room) while (grow(index));
+  return blocks.flatMap(({ lines }, i) => cutShort(lines, sizes[i]!)).slice(0, Math.max(0, room));
+}
+
+/** The first lines; a sign at the end of the last tells that there is more. */
+function cutShort(lines: readonly Line[], size: number): readonly Line[] {
+  if (size >= lines.length || size === 0) return lines.slice(0, size);
+  const last = lines[size - 1]!;
+  return [...lines.slice(0, size - 1), [...last, span(' …', 'dim')]];
 }
 
 function looseLines(row: TableRow, columns: number): Line[] {
