@@ -44,8 +44,9 @@ export async function look(
     kind.canCopy,
     screen.ascii || !kind.unicode,
   );
+  const input = isTerminal(environment.stdin) ? environment.stdin : keyboard();
   const terminal: Terminal = new Terminal(state, {
-    input: isTerminal(environment.stdin) ? environment.stdin : keyboard(),
+    input,
     output: environment.stdout,
     colours: kind.colours,
     terminfo: kind.terminfo,
@@ -78,6 +79,7 @@ export async function look(
     await engine.terminate();
   }
   // Standard input or the keyboard would keep the process alive.
+  input.destroy();
   environment.stdin.destroy();
   return ExitStatus.ok;
 }
@@ -138,10 +140,7 @@ function perform(
     case 'find':
       return tell({ kind: 'find', from: effect.from, direction: effect.direction });
     case 'suspend':
-      terminal.suspend();
-      process.once('SIGCONT', () => terminal.resume());
-      process.kill(process.pid, 'SIGSTOP');
-      return;
+      return suspended(terminal);
     case 'write':
       try {
         writeFileSync(effect.path, effect.text, { flag: effect.overwrite ? 'w' : 'wx' });
@@ -157,21 +156,34 @@ function perform(
   }
 }
 
+function suspended(terminal: Terminal): void {
+  terminal.suspend();
+  process.once('SIGCONT', () => terminal.resume());
+  // Not SIGTSTP, which is caught here.
+  process.kill(process.pid, 'SIGSTOP');
+}
+
 /** However the process ends, the terminal is given back. Returns what takes these arrangements down. */
 function restoreAtEnd(terminal: Terminal): () => void {
   const leave = (): void => terminal.leave();
   const hangUp = (): void => process.exit(128 + 1);
   const quit = (): void => process.exit(128 + 3);
-  const suspend = (): void => {
-    terminal.suspend();
-    process.once('SIGCONT', () => terminal.resume());
-    process.kill(process.pid, 'SIGSTOP');
+  const suspend = (): void => suspended(terminal);
+  // A bug: its trace belongs on the shell's screen, not on the one that goes.
+  const crash = (error: unknown): void => {
+    terminal.leave();
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
   };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
   process.on('exit', leave);
   process.on('SIGHUP', hangUp);
   process.on('SIGQUIT', quit);
   process.on('SIGTSTP', suspend);
   return () => {
+    process.off('uncaughtException', crash);
+    process.off('unhandledRejection', crash);
     process.off('exit', leave);
     process.off('SIGHUP', hangUp);
     process.off('SIGQUIT', quit);

@@ -113,6 +113,20 @@ describe('the program in a terminal', () => {
     run.restored();
   });
 
+  it('gives the terminal back on a crash, and shows its trace there', async () => {
+    const boom = join(mkdtempSync(join(tmpdir(), 'meshtail-')), 'boom.mjs');
+    writeFileSync(
+      boom,
+      "import { isMainThread } from 'node:worker_threads';\nif (isMainThread) setTimeout(() => { throw new Error('boom'); }, 1000);\n",
+    );
+    const run = session([CRASH], { env: { NODE_OPTIONS: `--import=${boom}` } });
+    await run.shows('evidence');
+    await run.ends();
+    expect(run.exit?.exitCode).toBe(1);
+    run.restored();
+    expect(run.text).toContain('Error: boom');
+  });
+
   it('stops on ctrl-z and goes on with the picture as it was', async () => {
     const run = session([CRASH]);
     await run.shows('evidence');

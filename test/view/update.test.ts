@@ -64,6 +64,14 @@ describe('update', () => {
     expect(player.state.clock.now).toBeNull();
   });
 
+  it('begins where the command line says', async () => {
+    const player = await play(INCIDENT);
+    const { first, last } = player.state.snapshot!;
+    await player.send({ kind: 'begin', from: first + 5_000, to: null, play: true });
+    expect(player.state.clock).toMatchObject({ now: first + 5_000, playing: true });
+    expect(player.state.window.range).toEqual([first + 5_000, last]);
+  });
+
   it('starts over when played at the end', async () => {
     const player = await (await play(INCIDENT)).keys('space');
     expect(player.state.clock).toMatchObject({ now: player.state.snapshot!.first, playing: true });

@@ -57,6 +57,9 @@ function failingLine(state: State, snapshot: Snapshot): Line {
       span(`failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good'),
       span(`   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 76 ? ' requests' : ''}`),
     );
+    const hidden = snapshot.rows.reduce((sum, row) => sum + (row.explanation ? row.failures : 0), 0);
+    if (failures === 0 && hidden > 0)
+      line.push(span(`   ${thousands(hidden)} failed attempts behind them`, 'warn'));
     for (const [code, count] of byCode.slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)) {
       line.push(span(`   ${code} `, 'dim'), span(`${shareCell(count / requests)}%`));
     }
