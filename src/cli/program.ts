@@ -60,7 +60,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     .command('demo')
     .description('a bundled incident on the screen; its report where the output is no terminal')
     .argument('[scenario]', 'which one; list prints their names');
-  addFlags(demo, [...screen, 'quiet', 'verbose', 'logFile'], ['text', 'json']).action(
+  addFlags(demo, [...common, ...screen], ['text', 'json']).action(
     (scenario: string | undefined, values: Record<string, unknown>) =>
       handlers.demo(scenario === undefined ? [] : [scenario], optionsOf(values), screenOptionsOf(values)),
   );

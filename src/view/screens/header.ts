@@ -21,10 +21,9 @@ export function headerLine(state: State): Line {
         snapshot.spec.now === null ? 'end' : `-${Math.round((snapshot.last - snapshot.now) / 1000)}s`;
       facts.push(`${clockSeconds(snapshot.now)} (${behind})`);
     }
-    facts.push(
-      `${rateCell(snapshot.ratePerSecond)}/s`,
-      `${thousands(snapshot.records)} of ${thousands(snapshot.lines)} lines`,
-    );
+    // The rate gives way first: how much of the input is seen must not.
+    const lines = `${thousands(snapshot.records)} of ${thousands(snapshot.lines)} lines`;
+    facts.push(lines, `${rateCell(snapshot.ratePerSecond)}/s`);
   }
   const badges = badgesOf(state);
   const right = badges.flatMap((badge, i) => (i === 0 ? [badge] : [span(' '), badge]));

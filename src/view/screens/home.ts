@@ -26,7 +26,10 @@ export function homeLines(state: State, height: number): Line[] {
   if (!snapshot) return [];
   const { columns } = state;
   const roomy = height >= 12;
-  const bars = height >= 32 ? 4 : height >= 26 ? 3 : height >= 19 ? 2 : 1;
+  const { failed, masked } = snapshot.timeline;
+  // A flat line needs no height.
+  const flat = ![...failed, ...masked].some((count) => count > 0);
+  const bars = flat ? 1 : height >= 32 ? 4 : height >= 26 ? 3 : height >= 19 ? 2 : 1;
   const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(snapshot, bars, roomy)];
   if (roomy) lines.push(rule(columns));
   const left = height - lines.length;
