@@ -45,7 +45,6 @@ let done = false;
 const failed: { name: string; reason: string }[] = [];
 let spec: Spec | null = null;
 let answering = false;
-let saidAt = 0;
 let pictureDue = performance.now() + FIRST_PICTURE_MS;
 
 function sizeOf(path: string): number | null {
@@ -129,34 +128,36 @@ async function picture(): Promise<void> {
   pictureDue = performance.now() + Math.max(FIRST_PICTURE_MS, cost / PICTURE_SHARE);
 }
 
-/** Between chunks: says how far it is, and now and then what it has. */
-function pause(): Promise<void> | undefined {
-  const now = performance.now();
-  if (now - saidAt > PROGRESS_MS) {
-    saidAt = now;
+// By the clock, not by what arrives: a pipe may fall silent, and what came before is shown all the same.
+let linesShown = -1;
+let linesSaid = -1;
+let busy = false;
+const ticker = setInterval(() => {
+  if (lines !== linesSaid) {
+    linesSaid = lines;
     say({ kind: 'progress', reading: reading() });
   }
-  return now > pictureDue ? picture() : undefined;
-}
+  if (busy || lines === linesShown || lines === 0 || performance.now() < pictureDue) return;
+  linesShown = lines;
+  busy = true;
+  void picture().finally(() => {
+    busy = false;
+  });
+}, PROGRESS_MS);
 
 async function read(source: Source): Promise<void> {
   observation.open(source.name, source.origin);
   try {
-    await parseSource(
-      source,
-      job.maxLine,
-      ({ input, framed, result, record, origin }) => {
-        lines++;
-        bytesOfInput += framed.line.end - framed.line.start + 1;
-        if (result === 'record') {
-          if (selection && !selection.matches(record, origin))
-            observation.leftOut(input, record, origin, framed);
-          else observation.record(input, record, origin, framed);
-        } else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
-        else observation.malformed(input, result, origin, framed);
-      },
-      pause,
-    );
+    await parseSource(source, job.maxLine, ({ input, framed, result, record, origin }) => {
+      lines++;
+      bytesOfInput += framed.line.end - framed.line.start + 1;
+      if (result === 'record') {
+        if (selection && !selection.matches(record, origin))
+          observation.leftOut(input, record, origin, framed);
+        else observation.record(input, record, origin, framed);
+      } else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
+      else observation.malformed(input, result, origin, framed);
+    });
   } catch (error) {
     if (!(error instanceof MeshtailError)) throw error;
     failed.push({ name: source.name, reason: error.message });
@@ -193,6 +194,7 @@ for (const [i, path] of job.inputs.entries()) {
   inputsDone++;
 }
 done = true;
+clearInterval(ticker);
 engine.observe(observation.snapshot(), reading());
 say({ kind: 'progress', reading: reading() });
 await answer();

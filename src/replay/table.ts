@@ -80,7 +80,7 @@ function kept(narrowed: Narrowed, lists: ReadonlySet<readonly Row[]>): number {
 }
 
 function upstreamOf({ moment }: Narrowed, row: Row): string {
-  const place = moment.scene.placeOf(row);
+  const place = moment.scene.placeOf(row) || '-';
   const port = row.cluster?.port;
   return port !== null && port !== undefined && !place.includes(':') ? `${place}:${port}` : place;
 }
@@ -95,7 +95,9 @@ function whereOf({ moment }: Narrowed, deciders: readonly Row[]): string {
   const noun = inbound ? 'pod' : 'host';
   if (failing.length === 0) {
     const callers = distinct(deciders, (row) => row.proxy);
-    return callers.length === 1 ? `from ${shortName(callers[0]!)}` : `from ${callers.length} proxies`;
+    return callers.length === 1
+      ? `from ${shortName(callers[0]!) || 'one proxy'}`
+      : `from ${callers.length} proxies`;
   }
   const of = Math.max(all.length, failing.length);
   if (of === 1) return inbound ? 'its only pod' : 'its only host';

@@ -30,6 +30,8 @@ export class Emulator {
 
   /** What is on the screen, after all that was written. */
   async text(): Promise<string> {
+    // The drawing library hands its output on in a later turn.
+    await new Promise((resolve) => setTimeout(resolve, 20));
     await new Promise<void>((resolve) => this.terminal.write('', resolve));
     return screenText(this.terminal);
   }

@@ -14,7 +14,6 @@ export function headerLine(state: State): Line {
   const facts: string[] = [];
   const live = source.live?.phase === 'streaming' ? source.live : null;
   if (snapshot) {
-    facts.push(live ? `pods ${live.streams}/${live.of}` : plural(snapshot.proxies, 'pod'));
     if (live) facts.push(`lag ${(live.lagMs / 1000).toFixed(1)}s`);
     else if (Number.isFinite(snapshot.now)) {
       const behind =
@@ -22,12 +21,19 @@ export function headerLine(state: State): Line {
       facts.push(`${clockSeconds(snapshot.now)} (${behind})`);
     }
     // The rate gives way first: how much of the input is seen must not.
-    const lines = `${thousands(snapshot.records)} of ${thousands(snapshot.lines)} lines`;
-    facts.push(lines, `${rateCell(snapshot.ratePerSecond)}/s`);
+    const lines =
+      columns < 76 || state.frozenAt !== null || state.clock.now !== null
+        ? `${snapshot.lines === 0 ? 100 : Math.floor((100 * snapshot.records) / snapshot.lines)}% read`
+        : `${thousands(snapshot.records)} of ${thousands(snapshot.lines)} lines`;
+    facts.push(
+      lines,
+      live ? `pods ${live.streams}/${live.of}` : plural(snapshot.proxies, 'pod'),
+      `${rateCell(snapshot.ratePerSecond)}/s`,
+    );
   }
   const badges = badgesOf(state);
   const right = badges.flatMap((badge, i) => (i === 0 ? [badge] : [span(' '), badge]));
-  const room = columns - lineWidth(right) - 1;
+  const room = columns - lineWidth(right) - 2;
   for (const fact of facts) {
     const piece = [span('   '), span(fact, 'dim')];
     if (lineWidth(left) + lineWidth(piece) > room) break;
