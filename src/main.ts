@@ -28,6 +28,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     report: run(async () => (await import('./commands/report.js')).report),
     parse: run(async () => (await import('./commands/parse.js')).parse),
     explain: run(async () => (await import('./commands/explain.js')).explain),
+    look: (args, options, screen) =>
+      run(async () => {
+        const { look } = await import('./commands/screen.js');
+        return (_args, _options, environment) => look(args, options, screen, environment);
+      })(args, options),
+    demo: (args, options, screen) =>
+      run(async () => {
+        const { demo } = await import('./commands/demo.js');
+        return (_args, _options, environment) => demo(args, options, screen, environment);
+      })(args, options),
     bare: () => program.outputHelp(),
   };
   const program = programOf(version, handlers, !isTerminal(process.stdin));
@@ -39,7 +49,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (ended !== undefined) return ended;
     if (!(error instanceof MeshtailError)) throw error;
     process.stderr.write(`meshtail: ${safeText(error.message)}\n`);
-    if (error.hint) process.stderr.write(`  ${safeText(error.hint)}\n`);
+    for (const line of error.hint?.split('\n') ?? []) process.stderr.write(`  ${safeText(line)}\n`);
     return error.exitStatus;
   }
 }

@@ -3,6 +3,7 @@ import { isAccessObject, LineParser } from '../parsers/index.js';
 import { malformed, type Format, type ParseResult } from '../parsers/format.js';
 import { Observation } from './aggregate/observation.js';
 import { MeshtailError } from './errors.js';
+import type { Filter } from './filter/filter.js';
 import { scanLines, splitLines, type Framed } from './framing/lines.js';
 import { Unwrapper, type OnUnwrapped } from './framing/wrappers.js';
 import type { Logger } from './logger.js';
@@ -95,16 +96,22 @@ export interface Observed {
   readonly failed: readonly MeshtailError[];
 }
 
-/** Reads every source into one observation. A source that fails keeps what it gave before. */
-export async function observe(sources: readonly Source[], reading: Reading): Promise<Observed> {
+/** Reads every source into one observation. A source that fails keeps what it gave before. What a filter leaves out is read, not counted. */
+export async function observe(
+  sources: readonly Source[],
+  reading: Reading,
+  filter?: Filter,
+): Promise<Observed> {
   const observation = new Observation();
   const failed: MeshtailError[] = [];
   for (const source of sources) {
     observation.open(source.name, source.origin);
     try {
       await parseSource(source, reading, ({ input, framed, result, record, origin }) => {
-        if (result === 'record') observation.record(input, record, origin, framed);
-        else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
+        if (result === 'record') {
+          if (filter && !filter.matches(record, origin)) observation.leftOut(input, record, origin, framed);
+          else observation.record(input, record, origin, framed);
+        } else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
         else observation.malformed(input, result, origin, framed);
       });
     } catch (error) {

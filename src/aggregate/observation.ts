@@ -39,6 +39,11 @@ export class Observation {
     this.#rows.add(record, outcome, origin);
   }
 
+  /** A record that a filter leaves out: it was read, and counts for nothing else. */
+  leftOut(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
+    this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
+  }
+
   foreign(input: string, line: Line, origin: Origin, facts: LineFacts): void {
     const binary = line.bytes.subarray(line.start, Math.min(line.end, line.start + 1024)).includes(0);
     this.#coverage.foreign(input, origin, facts.overlong, facts.unterminated, binary);

@@ -12,12 +12,25 @@ export type FlagName =
   | 'format'
   | 'describe'
   | 'envelope'
+  | 'filter'
+  | 'include'
+  | 'exclude'
   | 'maxLine'
   | 'failOn'
   | 'color'
+  | 'ascii'
+  | 'mouse'
+  | 'speed'
+  | 'from'
+  | 'to'
   | 'quiet'
   | 'verbose'
   | 'logFile';
+
+const collect = (text: string, before: readonly string[] | undefined): readonly string[] => [
+  ...(before ?? []),
+  text,
+];
 
 function positiveInteger(text: string): number {
   const value = Number(text);
@@ -43,6 +56,19 @@ const FLAGS: Readonly<Record<Exclude<FlagName, 'output'>, () => Option>> = {
     new Option('--max-line <bytes>', 'cut longer lines and count them as malformed')
       .default(DEFAULT_MAX_LINE, '1 MiB')
       .argParser(positiveInteger),
+  filter: () =>
+    new Option(
+      '--filter <terms>',
+      "only lines that fit: 'code>=500 flag:UF,UH !path~^/healthz upstream:ledger* dur>2s'",
+    ).argParser(collect),
+  include: () =>
+    new Option('-i, --include <terms>', 'only lines that fit any of these; the same language').argParser(
+      collect,
+    ),
+  exclude: () =>
+    new Option('-e, --exclude <terms>', 'no lines that fit any of these; the same language').argParser(
+      collect,
+    ),
   failOn: () =>
     new Option(
       '--fail-on <conditions>',
@@ -50,6 +76,12 @@ const FLAGS: Readonly<Record<Exclude<FlagName, 'output'>, () => Option>> = {
     ),
   color: () =>
     new Option('--color <when>', 'colour the text').choices(['auto', 'always', 'never']).default('auto'),
+  ascii: () => new Option('--ascii', 'draw with ASCII characters only'),
+  mouse: () => new Option('--mouse', 'let the screen take the mouse; text is then selected with shift'),
+  speed: () =>
+    new Option('--speed <factor>', 'replay from the start at 0.1x to 1000x, or max: read, then look'),
+  from: () => new Option('--from <time>', 'look from this time on: 16:02:13, or a whole RFC 3339 time'),
+  to: () => new Option('--to <time>', 'look up to this time'),
   quiet: () => new Option('-q, --quiet', 'no warnings on stderr'),
   verbose: () => new Option('--verbose', "the program's own diagnostics on stderr, as JSON lines"),
   logFile: () => new Option('--log-file <path>', 'write these diagnostics to a file instead'),

@@ -1,3 +1,5 @@
+import { compileSelection, SelectionError, type SelectionTexts } from '../filter/selection.js';
+import type { Filter } from '../filter/filter.js';
 import { usageError } from '../errors.js';
 
 /** What the command line asked for, checked. */
@@ -11,10 +13,25 @@ export interface Options {
   readonly envelopeKeys: readonly string[];
   readonly maxLine: number;
   readonly failOn: readonly FailCondition[];
+  /** What `--filter`, `-i` and `-e` select; `undefined`: everything. */
+  readonly filter: Filter | undefined;
   readonly color: 'auto' | 'always' | 'never';
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly logFile: string | undefined;
+}
+
+/** How the screen looks and where its replay begins. */
+export interface ScreenOptions {
+  readonly ascii: boolean;
+  readonly mouse: boolean;
+  /** `--filter`, `-i` and `-e` in words: the screen shows them and lets them be changed. */
+  readonly selection: SelectionTexts;
+  /** Seconds of the recording in a second; `null`: show the whole recording, do not play. */
+  readonly speed: number | null;
+  /** As given; a bare clock time is one of the recording's own day. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
 }
 
 export type FailCondition =
@@ -82,9 +99,61 @@ export function optionsOf(values: Readonly<Record<string, unknown>>): Options {
       .filter(Boolean),
     maxLine: Number(values['maxLine']),
     failOn: typeof values['failOn'] === 'string' ? parseFailOn(values['failOn']) : [],
+    filter: selectionOf(values),
     color: values['color'] === 'always' || values['color'] === 'never' ? values['color'] : 'auto',
     quiet: values['quiet'] === true,
     verbose: values['verbose'] === true,
     logFile: typeof values['logFile'] === 'string' ? values['logFile'] : undefined,
   };
+}
+
+const listOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : []);
+
+const textsOf = (values: Readonly<Record<string, unknown>>): SelectionTexts => ({
+  filter: listOf(values['filter']),
+  include: listOf(values['include']),
+  exclude: listOf(values['exclude']),
+});
+
+function selectionOf(values: Readonly<Record<string, unknown>>): Filter | undefined {
+  try {
+    return compileSelection(textsOf(values));
+  } catch (error) {
+    if (error instanceof SelectionError) throw usageError(error.message, error.marked);
+    throw error;
+  }
+}
+
+/** The screen's own flags. @throws usage error */
+export function screenOptionsOf(values: Readonly<Record<string, unknown>>): ScreenOptions {
+  const text = (name: string): string | undefined =>
+    values[name] === undefined ? undefined : String(values[name]);
+  const time = (name: string): string | undefined => {
+    const given = text(name);
+    if (given === undefined || isTime(given)) return given;
+    throw usageError(
+      `--${name}: '${given}' is no time`,
+      'write 16:02:13, 16:02:13.204 or 2026-11-23T16:02:13Z',
+    );
+  };
+  return {
+    ascii: values['ascii'] === true,
+    mouse: values['mouse'] === true,
+    selection: textsOf(values),
+    speed: text('speed') === undefined ? null : speedOf(text('speed')!),
+    from: time('from'),
+    to: time('to'),
+  };
+}
+
+const isTime = (text: string): boolean =>
+  /^\d\d:\d\d(?::\d\d(?:\.\d+)?)?$/.test(text) ||
+  (/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(text) && !Number.isNaN(Date.parse(text)));
+
+/** `10x`, `10`, `0.5x`; `max`: not played at all. */
+function speedOf(text: string): number | null {
+  if (text === 'max') return null;
+  const factor = Number(/^(\d+(?:\.\d+)?)x?$/.exec(text)?.[1] ?? NaN);
+  if (factor >= 0.1 && factor <= 1000) return factor;
+  throw usageError(`--speed: '${text}' is no speed`, 'write 0.1x to 1000x, or max');
 }

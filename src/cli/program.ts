@@ -1,11 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import { ExitStatus } from '../errors.js';
 import { addFlags } from './flags.js';
-import { optionsOf, type Options } from './options.js';
+import { optionsOf, screenOptionsOf, type Options, type ScreenOptions } from './options.js';
 
 /** What each command does, given checked options; supplied by main. */
 export interface Handlers {
   report(args: readonly string[], options: Options): Promise<void>;
+  /** Inputs without a command: the screen on a terminal, else the report. */
+  look(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
+  demo(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
   parse(args: readonly string[], options: Options): Promise<void>;
   explain(words: readonly string[], options: Options): Promise<void>;
   /** No command and no argument, on a terminal. */
@@ -19,6 +22,7 @@ A directory means the *.log files in it, rotated ones too.
 
 const EXAMPLES = `
 Examples:
+  meshtail demo                                look at a bundled incident
   meshtail report proxy.log                    what failed, since when, where, why
   kubectl logs POD -c istio-proxy | meshtail   the same from a pipe
   meshtail explain UF                          what a response flag means
@@ -31,23 +35,46 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
       "Tells what is failing in an Istio mesh, since when, where and why, from Envoy's access logs.",
     )
     .version(version)
-    .argument('[files...]', 'files, directories, globs, or - for stdin: same as report')
+    .argument('[files...]', 'files, directories, globs, or - for stdin: the screen; piped, the report')
     .showHelpAfterError('(meshtail --help shows what there is)')
     .addHelpText('after', INPUT + EXAMPLES)
     .helpCommand('help [command]', 'the same as --help of that command')
     .enablePositionalOptions()
     .exitOverride();
-  const common = ['format', 'envelope', 'maxLine', 'quiet', 'verbose', 'logFile'] as const;
+  const common = [
+    'format',
+    'envelope',
+    'filter',
+    'include',
+    'exclude',
+    'maxLine',
+    'quiet',
+    'verbose',
+    'logFile',
+  ] as const;
+  const screen = ['ascii', 'color', 'mouse', 'speed', 'from', 'to'] as const;
   const run =
     (handler: (args: readonly string[], options: Options) => Promise<void>) =>
     (args: readonly string[], values: Record<string, unknown>): Promise<void> =>
       handler(args, optionsOf(values));
 
-  addFlags(program, ['failOn', ...common], ['text', 'json']).action(
+  addFlags(program, ['failOn', ...common, ...screen], ['text', 'json']).action(
     (args: string[], values: Record<string, unknown>) => {
       if (args.length === 0 && !hasStdin) return handlers.bare();
-      return run(handlers.report)(args, values);
+      // Who asks for an output or a condition wants the report, also on a terminal.
+      if (program.getOptionValueSource('output') === 'cli' || values['failOn'] !== undefined) {
+        return run(handlers.report)(args, values);
+      }
+      return handlers.look(args, optionsOf(values), screenOptionsOf(values));
     },
+  );
+  const demo = program
+    .command('demo')
+    .description('a bundled incident on the screen; its report where the output is no terminal')
+    .argument('[scenario]', 'which one; list prints their names');
+  addFlags(demo, [...common, ...screen], ['text', 'json']).action(
+    (scenario: string | undefined, values: Record<string, unknown>) =>
+      handlers.demo(scenario === undefined ? [] : [scenario], optionsOf(values), screenOptionsOf(values)),
   );
   addFlags(
     program

@@ -3,7 +3,7 @@ import { describeFormat } from '../../parsers/describe.js';
 import type { Format } from '../../parsers/format.js';
 import { FORMATS } from '../../parsers/index.js';
 import type { Options } from '../cli/options.js';
-import { ExitStatus, MeshtailError } from '../errors.js';
+import { ExitStatus, MeshtailError, usageError } from '../errors.js';
 import { rowText, tableText } from '../output/table.js';
 import { parseSource, type Parsed, type Reading } from '../pipeline.js';
 import { textOf } from '../record/line.js';
@@ -24,6 +24,10 @@ export async function parse(
 ): Promise<number> {
   const reading = await readingOf(options, environment);
   if (options.describe) return describe(args, reading, environment);
+  const { filter } = options;
+  if (filter?.asksWho) {
+    throw usageError('who: is known only once failures are explained', 'use report, or leave it out');
+  }
   const { sources, failed: missing } = await inputsOf(args, environment);
   const print = options.output === 'table' ? tableRow : printedLine;
   let records = 0;
@@ -36,6 +40,7 @@ export async function parse(
   };
   const onParsed = (parsed: Parsed): void => {
     if (parsed.result === 'record') records++;
+    if (filter && !(parsed.result === 'record' && filter.matches(parsed.record, parsed.origin))) return;
     const printed = print(parsed, options.all);
     if (printed === undefined) return;
     batch += `${printed}\n`;

@@ -16,13 +16,19 @@ export async function report(
 ): Promise<number> {
   const { sources, failed: missing } = await inputsOf(args, environment);
   environment.log.debug({ inputs: sources.map(({ name }) => name) }, 'reading');
-  const { observation, failed: broken } = await observe(sources, await readingOf(options, environment));
+  const reading = await readingOf(options, environment);
+  const { observation, failed: broken } = await observe(sources, reading, options.filter);
   const failed = [...missing, ...broken];
   const worldStatus = reportFailed(failed, environment);
   if (sources.length === 0) return worldStatus;
 
   const snapshot = observation.snapshot();
-  const diagnosis = diagnose(snapshot);
+  const { filter } = options;
+  const whole = diagnose(snapshot);
+  // Who is to act is known only now.
+  const diagnosis = filter?.asksWho
+    ? { ...whole, incidents: whole.incidents.filter(({ verdict }) => filter.admits(verdict)) }
+    : whole;
   environment.log.debug(
     {
       records: snapshot.coverage.records,

@@ -28,7 +28,7 @@ export function examplesOf(incident: Incident): readonly Example[] {
 }
 
 /** The line in Istio's default layout, whatever it was read from, so that examples of all sources read alike. */
-function lineText(row: Row): string {
+export function lineText(row: Row): string {
   const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
   const quoted = (value: string | null): string => `"${plain(value)}"`;
   return [

@@ -1,0 +1,207 @@
+import { statSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { compileFormat } from '../../parsers/compile.js';
+import { LineParser } from '../../parsers/index.js';
+import { Observation } from '../aggregate/observation.js';
+import { MeshtailError } from '../errors.js';
+import { compileSelection } from '../filter/selection.js';
+import { LineScanner } from '../framing/lines.js';
+import { parseSource, type Reading as HowToRead } from '../pipeline.js';
+import { textOf } from '../record/line.js';
+import { RecordCursor } from '../record/record-view.js';
+import { Engine } from '../replay/engine.js';
+import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
+import { fileSource } from '../source/file.js';
+import type { Source } from '../source/source.js';
+import type { Reading, Spec } from '../view/snapshot.js';
+
+/*
+ * The thread that reads and explains, so that a key never waits for either. It says how far it is ten times a second, and
+ * while it reads shows what it has so far, at a pace that leaves most of the time to reading.
+ */
+
+const PROGRESS_MS = 100;
+/** A picture while reading may cost this part of the time. */
+const PICTURE_SHARE = 0.2;
+const FIRST_PICTURE_MS = 400;
+/** gzip makes logs about this much smaller; only the progress bar depends on it. */
+const GZIP_RATIO = 12;
+
+const port = parentPort!;
+const job = workerData as EngineJob;
+const say = (message: FromEngine): void => port.postMessage(message);
+
+const observation = new Observation();
+const engine = new Engine(readAgain);
+const selection = compileSelection(job.selection);
+const sizes = job.inputs.map(sizeOf);
+const known = sizes.every((size) => size !== null);
+const total = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+
+let lines = 0;
+let inputsDone = 0;
+let bytesDone = 0;
+let bytesOfInput = 0;
+let done = false;
+const failed: { name: string; reason: string }[] = [];
+let spec: Spec | null = null;
+let answering = false;
+let pictureDue = performance.now() + FIRST_PICTURE_MS;
+
+function sizeOf(path: string): number | null {
+  try {
+    const stat = statSync(path);
+    return path !== '-' && stat.isFile() ? stat.size * (path.endsWith('.gz') ? GZIP_RATIO : 1) : null;
+  } catch {
+    return path === '-' ? null : 0;
+  }
+}
+
+function reading(): Reading {
+  const size = sizes[inputsDone] ?? 0;
+  const bytes = bytesDone + Math.min(bytesOfInput, 0.99 * size);
+  const share = done ? 1 : known ? Math.min(0.99, bytes / Math.max(1, total)) : null;
+  return { done, share, lines, inputs: job.inputs.length, inputsDone, failed: [...failed] };
+}
+
+/** Standard input, handed over piece by piece. */
+const pieces: (Uint8Array | null)[] = [];
+let wake: (() => void) | undefined;
+
+const pipe: Source = {
+  name: '-',
+  origin: {},
+  kind: 'pipe',
+  async *open() {
+    for (;;) {
+      while (pieces.length === 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      const piece = pieces.shift()!;
+      if (piece === null) return;
+      say({ kind: 'taken' });
+      yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    }
+  },
+};
+
+port.on('message', (message: ToEngine) => {
+  switch (message.kind) {
+    case 'chunk':
+      pieces.push(message.bytes);
+      wake?.();
+      return;
+    case 'find':
+      say({ kind: 'found', at: engine.failureBeside(message.from, message.direction) });
+      return;
+    case 'spec':
+      spec = message.spec;
+      void answer();
+      return;
+    default:
+      message satisfies never;
+  }
+});
+
+/** Answers the newest question; those overtaken meanwhile are not answered. */
+async function answer(): Promise<void> {
+  if (answering || !engine.ready) return;
+  answering = true;
+  try {
+    for (let asked = spec; asked; asked = spec === asked ? null : spec) {
+      const snapshot = await engine.answer(asked);
+      // Questions that came while this one was worked on are in the queue: let them in before the next.
+      await new Promise((resolve) => setImmediate(resolve));
+      say({ kind: 'snapshot', snapshot });
+    }
+  } finally {
+    answering = false;
+  }
+}
+
+async function picture(): Promise<void> {
+  const started = performance.now();
+  engine.observe(observation.snapshot(), reading());
+  await answer();
+  const cost = performance.now() - started;
+  pictureDue = performance.now() + Math.max(FIRST_PICTURE_MS, cost / PICTURE_SHARE);
+}
+
+// By the clock, not by what arrives: a pipe may fall silent, and what came before is shown all the same.
+let linesShown = -1;
+let linesSaid = -1;
+let busy = false;
+const readingOfJob: HowToRead = {
+  maxLine: job.maxLine,
+  envelopeKeys: job.envelopeKeys,
+  format: job.format === undefined ? undefined : compileFormat(job.format),
+};
+
+const ticker = setInterval(() => {
+  if (lines !== linesSaid) {
+    linesSaid = lines;
+    say({ kind: 'progress', reading: reading() });
+  }
+  if (busy || lines === linesShown || lines === 0 || performance.now() < pictureDue) return;
+  linesShown = lines;
+  busy = true;
+  void picture().finally(() => {
+    busy = false;
+  });
+}, PROGRESS_MS);
+
+async function read(source: Source): Promise<void> {
+  observation.open(source.name, source.origin);
+  try {
+    await parseSource(source, readingOfJob, ({ input, framed, result, record, origin }) => {
+      lines++;
+      bytesOfInput += framed.line.end - framed.line.start + 1;
+      if (result === 'record') {
+        if (selection && !selection.matches(record, origin))
+          observation.leftOut(input, record, origin, framed);
+        else observation.record(input, record, origin, framed);
+      } else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
+      else observation.malformed(input, result, origin, framed);
+    });
+  } catch (error) {
+    if (!(error instanceof MeshtailError)) throw error;
+    failed.push({ name: source.name, reason: error.message });
+  }
+}
+
+/** One line of a file, from the file. */
+async function readAgain(file: string, line: number): ReturnType<Engine['readAgain']> {
+  let at = 0;
+  let found: Awaited<ReturnType<Engine['readAgain']>> = null;
+  const scanner = new LineScanner(({ line: bytes }) => {
+    if (++at !== line) return;
+    const record = new RecordCursor();
+    const parsed = new LineParser().parse(bytes, record) === 'record';
+    if (parsed) found = { record: record.copy(), raw: textOf(bytes) };
+  }, job.maxLine);
+  try {
+    for await (const chunk of fileSource(file).open()) {
+      scanner.push(chunk);
+      if (at >= line) return found;
+    }
+    scanner.end();
+  } catch (error) {
+    // The file may have gone meanwhile; what was kept of the line is shown instead.
+    if (!(error instanceof MeshtailError)) throw error;
+  }
+  return found;
+}
+
+for (const [i, path] of job.inputs.entries()) {
+  bytesOfInput = 0;
+  await read(path === '-' ? pipe : fileSource(path));
+  bytesDone += sizes[i] ?? 0;
+  inputsDone++;
+}
+done = true;
+clearInterval(ticker);
+engine.observe(observation.snapshot(), reading());
+say({ kind: 'progress', reading: reading() });
+await answer();

@@ -1,0 +1,218 @@
+import { openSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+import { ReadStream } from 'node:tty';
+import { Worker } from 'node:worker_threads';
+import type { Options, ScreenOptions } from '../cli/options.js';
+import { ExitStatus } from '../errors.js';
+import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
+import { terminalKind } from '../terminal/palette.js';
+import type { Terminal } from '../terminal/run.js';
+import type { Effect } from '../view/message.js';
+import { initialState, type State } from '../view/state.js';
+import { timeFrom } from '../view/timing.js';
+import type { Environment } from './environment.js';
+import { inputsOf, isTerminal, reportFailed } from './inputs.js';
+import { report } from './report.js';
+
+/** Inputs without a command: the screen where the output is a terminal, else the report. Returns the exit status. */
+export async function look(
+  args: readonly string[],
+  options: Options,
+  screen: ScreenOptions,
+  environment: Environment,
+): Promise<number> {
+  if (!isTerminal(environment.stdout)) return report(args, options, environment);
+  const kind = terminalKind(process.env, options.color);
+  if (!kind.usable) {
+    environment.warn(`TERM=${process.env['TERM'] ?? ''} cannot show the screen; this is the report`);
+    return report(args, options, environment);
+  }
+  const { sources, failed } = await inputsOf(args, environment);
+  if (sources.length === 0) return reportFailed(failed, environment);
+  const { Terminal } = await import('../terminal/run.js');
+
+  const engine = startEngine({
+    inputs: sources.map(({ name }) => name),
+    maxLine: options.maxLine,
+    format: options.format,
+    envelopeKeys: options.envelopeKeys,
+    selection: { ...screen.selection, filter: [] },
+  });
+  const state = stateOf(
+    args,
+    sources.map(({ name }) => name),
+    screen,
+    kind.canCopy,
+    screen.ascii || !kind.unicode,
+  );
+  const input = isTerminal(environment.stdin) ? environment.stdin : keyboard();
+  const terminal: Terminal = new Terminal(state, {
+    input,
+    output: environment.stdout,
+    colours: kind.colours,
+    terminfo: kind.terminfo,
+    mouse: screen.mouse,
+    effect: (effect) => perform(effect, engine, terminal),
+    now: () => performance.now(),
+  });
+  const restore = restoreAtEnd(terminal);
+  terminal.start();
+  let begun = false;
+  engine.on('message', (message: FromEngine) => {
+    if (message.kind === 'taken') return;
+    terminal.send(message, message.kind !== 'progress');
+    if (message.kind === 'snapshot' && message.snapshot.reading.done && !begun) {
+      begun = true;
+      place(screen, message.snapshot.first, terminal);
+    }
+  });
+  for (const { message } of failed) terminal.send({ kind: 'notice', text: message, tone: 'bad' });
+  if (sources.some(({ kind }) => kind === 'pipe')) void feed(environment.stdin, engine);
+  // A crash over there is one of the program: it ends the run, with the terminal restored first.
+  const crash = new Promise<never>((_resolve, reject) => {
+    engine.once('error', reject);
+  });
+  try {
+    await Promise.race([terminal.end, crash]);
+  } finally {
+    terminal.leave();
+    restore();
+    await engine.terminate();
+  }
+  // Standard input or the keyboard would keep the process alive.
+  input.destroy();
+  environment.stdin.destroy();
+  return ExitStatus.ok;
+}
+
+function startEngine(job: EngineJob): Worker {
+  return new Worker(new URL('./screen-engine.js', import.meta.url), { workerData: job });
+}
+
+/** Standard input is somebody's log: keys come from the terminal itself. */
+function keyboard(): Readable {
+  return new ReadStream(openSync('/dev/tty', 'r'));
+}
+
+function stateOf(
+  args: readonly string[],
+  inputs: readonly string[],
+  screen: ScreenOptions,
+  canCopy: boolean,
+  ascii: boolean,
+): State {
+  return initialState({
+    columns: 80,
+    rows: 24,
+    ascii,
+    canCopy,
+    source: { title: titleOf(inputs), live: null, argv: args.length > 0 ? args : ['-'] },
+    filters: screen.selection.filter,
+    clock: { now: null, playing: false, speed: screen.speed ?? 1 },
+  });
+}
+
+/** The folder that all inputs share, or the one file's name. */
+function titleOf(inputs: readonly string[]): string {
+  const folders = new Set(inputs.map((input) => dirname(input)));
+  const [first = '-'] = inputs;
+  if (first === '-') return 'standard input';
+  if (inputs.length === 1) return basename(first);
+  const [folder] = folders;
+  return folders.size === 1 && folder && folder !== '.' ? basename(folder) : `${inputs.length} files`;
+}
+
+/** `--from`, `--to` and `--speed`, once it is known when the recording began. */
+function place(screen: ScreenOptions, first: number, terminal: Terminal): void {
+  const from = screen.from === undefined ? null : timeFrom(screen.from, first);
+  const to = screen.to === undefined ? null : timeFrom(screen.to, first);
+  terminal.send({ kind: 'begin', from, to, play: screen.speed !== null });
+}
+
+function perform(
+  effect: Exclude<Effect, { kind: 'quit' | 'copy' | 'repaint' }>,
+  engine: Worker,
+  terminal: Terminal,
+): void {
+  const tell = (message: ToEngine): void => engine.postMessage(message, []);
+  switch (effect.kind) {
+    case 'ask':
+      return tell({ kind: 'spec', spec: effect.spec });
+    case 'find':
+      return tell({ kind: 'find', from: effect.from, direction: effect.direction });
+    case 'suspend':
+      return suspended(terminal);
+    case 'write':
+      try {
+        writeFileSync(effect.path, effect.text, { flag: effect.overwrite ? 'w' : 'wx' });
+        return terminal.send({ kind: 'notice', text: `written: ${effect.path}`, tone: 'good' });
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        const text =
+          code === 'EEXIST' ? `${effect.path} is there already: :w! ${effect.path} overwrites it` : message;
+        return terminal.send({ kind: 'notice', text, tone: 'bad' });
+      }
+    default:
+      effect satisfies never;
+  }
+}
+
+function suspended(terminal: Terminal): void {
+  terminal.suspend();
+  process.once('SIGCONT', () => terminal.resume());
+  // Not SIGTSTP, which is caught here.
+  process.kill(process.pid, 'SIGSTOP');
+}
+
+/** However the process ends, the terminal is given back. Returns what takes these arrangements down. */
+function restoreAtEnd(terminal: Terminal): () => void {
+  const leave = (): void => terminal.leave();
+  const hangUp = (): void => process.exit(128 + 1);
+  const quit = (): void => process.exit(128 + 3);
+  const suspend = (): void => suspended(terminal);
+  // A bug: its trace belongs on the shell's screen, not on the one that goes.
+  const crash = (error: unknown): void => {
+    terminal.leave();
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+  process.on('exit', leave);
+  process.on('SIGHUP', hangUp);
+  process.on('SIGQUIT', quit);
+  process.on('SIGTSTP', suspend);
+  return () => {
+    process.off('uncaughtException', crash);
+    process.off('unhandledRejection', crash);
+    process.off('exit', leave);
+    process.off('SIGHUP', hangUp);
+    process.off('SIGQUIT', quit);
+    process.off('SIGTSTP', suspend);
+  };
+}
+
+/** Standard input, piece by piece, each only when the one before was taken. */
+async function feed(stdin: Readable, engine: Worker): Promise<void> {
+  const taken = (): Promise<void> =>
+    new Promise((resolve) => {
+      const listen = (message: FromEngine): void => {
+        if (message.kind !== 'taken') return;
+        engine.off('message', listen);
+        resolve();
+      };
+      engine.on('message', listen);
+    });
+  const tell = (bytes: Uint8Array | null): void =>
+    engine.postMessage({ kind: 'chunk', bytes } satisfies ToEngine, []);
+  try {
+    for await (const chunk of stdin) {
+      const wait = taken();
+      tell(new Uint8Array(chunk as Buffer));
+      await wait;
+    }
+  } finally {
+    tell(null);
+  }
+}

@@ -1,0 +1,313 @@
+import type { ObservationSnapshot } from '../aggregate/observation.js';
+import type { Row } from '../aggregate/rows.js';
+import { groupBy, least, median, most } from '../diagnosis/stats.js';
+import { compileFilter, type Filter } from '../filter/filter.js';
+import type { AccessRecord } from '../record/access-record.js';
+import type { Reading, Snapshot, Spec, Stream, Timeline, Traffic } from '../view/snapshot.js';
+import { momentOf, type Moment } from './moment.js';
+import { narrow, type Narrowed } from './narrowed.js';
+import { linesPane, recordPane, refOf, valuesPane } from './panes.js';
+import { tableOf } from './table.js';
+
+/** Reads one line of an input again; `null` where that cannot be done (a pipe). */
+export type ReadAgain = (
+  file: string,
+  line: number,
+) => Promise<{ readonly record: AccessRecord; readonly raw: string } | null>;
+
+/** Moments are told apart by this part of the recording, so that playing does not explain every frame anew. */
+const STEPS = 500;
+const FINEST_STEP_MS = 100;
+/** Rows in all remembered moments together. */
+const MOST_REMEMBERED_ROWS = 2_000_000;
+const MOST_LISTED = 100;
+
+/**
+ * Answers what the screen asks about an observation that may still grow. Work on 100,000 lines takes up to a second, so
+ * it belongs in a thread of its own.
+ */
+export class Engine {
+  #whole: Moment | undefined;
+  #reading: Reading = { done: false, share: 0, lines: 0, inputs: 0, inputsDone: 0, failed: [] };
+  #moments = new Map<number, Moment>();
+  #narrowed: { readonly key: string; readonly moment: Moment; readonly value: Counted } | undefined;
+  #raw: { readonly ref: string; readonly value: Awaited<ReturnType<ReadAgain>> } | undefined;
+
+  constructor(readonly readAgain: ReadAgain = () => Promise.resolve(null)) {}
+
+  /** Everything read so far, anew. */
+  observe(observation: ObservationSnapshot, reading: Reading): void {
+    this.#whole = momentOf(observation, Infinity);
+    this.#reading = reading;
+    this.#moments.clear();
+    this.#narrowed = undefined;
+  }
+
+  get ready(): boolean {
+    return this.#whole !== undefined;
+  }
+
+  /** When the next failed request began after a time, or the last one before it; `null`: none. */
+  failureBeside(time: number, direction: 1 | -1): number | null {
+    let found: number | null = null;
+    for (const row of this.#whole?.incidentOf.keys() ?? []) {
+      if (
+        direction > 0
+          ? row.end > time && (found === null || row.end < found)
+          : row.end < time && (found === null || row.end > found)
+      ) {
+        found = row.end;
+      }
+    }
+    return found;
+  }
+
+  async answer(spec: Spec): Promise<Snapshot> {
+    const whole = this.#whole;
+    if (!whole) throw new Error('nothing was observed yet');
+    const { coverage } = whole.observation;
+    const moment = this.#momentAt(whole, spec.now);
+    const counted = this.#counted(whole, moment, spec);
+    const { narrowed } = counted;
+    return {
+      spec,
+      now: spec.now ?? coverage.last,
+      first: coverage.first,
+      last: lastEnd(whole),
+      ahead: whole.rows.length - moment.rows.length,
+      reading: this.#reading,
+      lines: coverage.lines,
+      records: coverage.records,
+      foreign: coverage.foreign,
+      malformed: coverage.malformed,
+      sampled: whole.rows.length === 0 ? 1 : Math.min(1, whole.rows.length / Math.max(1, coverage.records)),
+      proxies: coverage.inputs.filter(({ records }) => records > 0).length,
+      ...counted.totals,
+      timeline: timelineOf(narrow(whole, rangeOf(spec, whole), filterOf(spec)), spec),
+      rows: counted.rows,
+      dismissed: moment.diagnosis.dismissed.map(({ cause, title, count, why }) => ({
+        cause,
+        title,
+        count,
+        why,
+      })),
+      pane: await this.#pane(narrowed, spec),
+    };
+  }
+
+  #momentAt(whole: Moment, now: number | null): Moment {
+    const { first } = whole.observation.coverage;
+    const end = lastEnd(whole);
+    if (now === null || now >= end || !Number.isFinite(first)) return whole;
+    const step = Math.max(FINEST_STEP_MS, (end - first) / STEPS);
+    const at = first + Math.floor((now - first) / step) * step;
+    const known = this.#moments.get(at);
+    if (known) {
+      this.#moments.delete(at);
+      this.#moments.set(at, known);
+      return known;
+    }
+    const moment = momentOf(whole.observation, at);
+    this.#moments.set(at, moment);
+    for (const oldest of this.#moments.keys()) {
+      if (this.#moments.size * whole.rows.length <= MOST_REMEMBERED_ROWS || oldest === at) break;
+      this.#moments.delete(oldest);
+    }
+    return moment;
+  }
+
+  #counted(whole: Moment, moment: Moment, spec: Spec): Counted {
+    const range = rangeOf(spec, moment);
+    const key = `${range.join('\n')}\n${spec.filter}`;
+    if (this.#narrowed?.key === key && this.#narrowed.moment === moment) return this.#narrowed.value;
+    const value = countedOf(narrow(moment, range, filterOf(spec)), whole);
+    this.#narrowed = { key, moment, value };
+    return value;
+  }
+
+  async #pane(narrowed: Narrowed, { pane }: Spec): Promise<Snapshot['pane']> {
+    switch (pane.kind) {
+      case 'none':
+        return null;
+      case 'values':
+        return valuesPane(narrowed, pane.scope, pane.dimension);
+      case 'lines':
+        return linesPane(narrowed, pane.scope, pane.all, pane.from, pane.count);
+      case 'record': {
+        const row = this.#whole?.rows.find((one) => refOf(one) === pane.ref);
+        if (!row) return null;
+        if (this.#raw?.ref !== pane.ref) {
+          const value = row.file === null ? null : await this.readAgain(row.file, row.line);
+          this.#raw = { ref: pane.ref, value };
+        }
+        return recordPane(row, this.#raw.value);
+      }
+      default:
+        return pane satisfies never;
+    }
+  }
+}
+
+function filterOf(spec: Spec): Filter | null {
+  return spec.filter.trim() === '' ? null : compileFilter(spec.filter);
+}
+
+const ends = new WeakMap<readonly Row[], number>();
+
+/** When the last line was written: later than the last start. */
+function lastEnd({ rows, observation }: Moment): number {
+  let end = ends.get(rows);
+  if (end === undefined) {
+    end = Math.max(most(rows.map((row) => row.end)), observation.coverage.last);
+    ends.set(rows, end);
+  }
+  return end;
+}
+
+function rangeOf({ window, now }: Spec, moment: Moment): [number, number] {
+  if (window.range) return [...window.range];
+  if (window.last === null) return [-Infinity, Infinity];
+  const end = Math.min(now ?? Infinity, lastEnd(moment));
+  return [end - window.last, Infinity];
+}
+
+interface Counted {
+  readonly narrowed: Narrowed;
+  readonly rows: Snapshot['rows'];
+  readonly totals: Pick<
+    Snapshot,
+    | 'errorsOnly'
+    | 'requests'
+    | 'failures'
+    | 'app4xx'
+    | 'byCode'
+    | 'ratePerSecond'
+    | 'onset'
+    | 'upstreams'
+    | 'pods'
+    | 'streams'
+  >;
+}
+
+/** Enough lines to expect successes among them, and not one. */
+const EXPECT_SUCCESSES = 20;
+
+function countedOf(narrowed: Narrowed, whole: Moment): Counted {
+  const { moment, roots } = narrowed;
+  const { traffic, coverage } = moment.observation;
+  const errorsOnly = traffic.failures >= EXPECT_SUCCESSES && traffic.failures === traffic.requests;
+  const rows = tableOf(narrowed, errorsOnly);
+  const codes = new Map<string, number>();
+  let failures = 0;
+  let requests = 0;
+  let app4xx = 0;
+  for (const row of roots) {
+    requests += row.weight;
+    if (row.app4xx) app4xx += row.weight;
+    if (!row.failure || !moment.incidentOf.has(row)) continue;
+    failures += row.weight;
+    const code = row.code === null || row.code === 0 ? 'no answer' : String(row.code);
+    codes.set(code, (codes.get(code) ?? 0) + row.weight);
+  }
+  const from = Math.max(narrowed.from, coverage.first);
+  const to = Math.min(narrowed.to, lastEnd(moment), coverage.last);
+  const seconds = Math.max((to - from) / 1000, 1);
+  const onsets = rows.filter(({ explanation }) => explanation !== null).map(({ since }) => since);
+  return {
+    narrowed,
+    rows,
+    totals: {
+      errorsOnly,
+      requests,
+      failures,
+      app4xx,
+      byCode: [...codes].toSorted(([, a], [, b]) => b - a).slice(0, 6),
+      ratePerSecond: requests / seconds,
+      onset: onsets.length === 0 ? null : least(onsets),
+      upstreams: trafficBy(narrowed, roots, seconds, (row) => {
+        const port = row.cluster?.port;
+        const place = moment.scene.placeOf(row);
+        return port && !place.includes(':') ? `${place}:${port}` : place;
+      }),
+      pods: trafficBy(narrowed, moment.rows, seconds, (row) => row.proxy),
+      streams: streamsOf(narrowed, whole),
+    },
+  };
+}
+
+function trafficBy(
+  narrowed: Narrowed,
+  rows: readonly Row[],
+  seconds: number,
+  nameOf: (row: Row) => string,
+): Traffic[] {
+  const used = rows.filter((row) => !row.tunnel && narrowed.keeps(row));
+  return [...groupBy(used, nameOf)]
+    .map(([name, group]): Traffic => {
+      const weight = (of: (row: Row) => boolean): number =>
+        group.reduce((sum, row) => sum + (of(row) ? row.weight : 0), 0);
+      const durations = group.filter((row) => row.http && row.code !== 101).map((row) => row.duration);
+      const requests = weight(() => true);
+      return {
+        name,
+        requests,
+        failures: weight((row) => row.failure && narrowed.moment.incidentOf.has(row)),
+        app4xx: weight((row) => row.app4xx),
+        ratePerSecond: requests / seconds,
+        medianMs: median(durations),
+        maxMs: durations.length === 0 ? null : most(durations),
+      };
+    })
+    .toSorted((a, b) => b.requests - a.requests || (a.name < b.name ? -1 : 1))
+    .slice(0, MOST_LISTED);
+}
+
+function streamsOf(narrowed: Narrowed, { observation }: Moment): Stream[] {
+  const failing = new Map<string, number>();
+  for (const row of narrowed.moment.rows) {
+    if (!row.failure || row.tunnel || !narrowed.keeps(row)) continue;
+    const key = row.file ?? row.proxy;
+    failing.set(key, (failing.get(key) ?? 0) + row.weight);
+  }
+  return observation.coverage.inputs.map(
+    ({ name, pod, format, role, lines, records, malformed, first, last }) => ({
+      name: pod ?? name,
+      format,
+      role,
+      lines,
+      records,
+      malformed,
+      failures: failing.get(name) ?? 0,
+      first,
+      last,
+    }),
+  );
+}
+
+/** What happened when, in cells: outermost lines by their start. */
+function timelineOf(narrowed: Narrowed, { cells, window, now }: Spec): Timeline {
+  const { moment, roots } = narrowed;
+  const { first } = moment.observation.coverage;
+  const end = lastEnd(moment);
+  const [from, to] = window.range ?? [
+    window.last === null ? first : Math.max(first, Math.min(now ?? end, end) - window.last),
+    window.last === null ? end : Math.min(now ?? end, end),
+  ];
+  const count = Math.max(1, cells);
+  const total = Array.from({ length: count }, () => 0);
+  const failed = [...total];
+  const masked = [...total];
+  const width = Math.max((to - from) / count, 1e-3);
+  for (const row of roots) {
+    const cell = Math.min(count - 1, Math.floor((row.start - from) / width));
+    if (!(cell >= 0) || row.start > to) continue;
+    total[cell]! += row.weight;
+    if (row.failure) {
+      if (moment.incidentOf.has(row)) failed[cell]! += row.weight;
+    } else {
+      const hidden = moment.caseOf.get(row);
+      if (hidden?.rows.some((inner) => moment.incidentOf.has(inner))) masked[cell]! += row.weight;
+    }
+  }
+  return { from, to, total, failed, masked };
+}

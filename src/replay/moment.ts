@@ -1,0 +1,88 @@
+import type { Case } from '../aggregate/joins.js';
+import { Traffic } from '../aggregate/groups.js';
+import type { ObservationSnapshot } from '../aggregate/observation.js';
+import type { Row } from '../aggregate/rows.js';
+import { diagnose, type Diagnosis } from '../diagnosis/diagnose.js';
+import { sceneOf, type Scene } from '../diagnosis/scene.js';
+import { RowView } from './row-view.js';
+
+/** What could be known at one moment of a recording: the lines written by then, and what they explain. */
+export interface Moment {
+  readonly now: number;
+  readonly observation: ObservationSnapshot;
+  readonly rows: readonly Row[];
+  readonly diagnosis: Diagnosis;
+  readonly scene: Scene;
+  /** Index of the incident that a failing line belongs to. */
+  readonly incidentOf: ReadonlyMap<Row, number>;
+  /** The failed request below an outermost line. */
+  readonly caseOf: ReadonlyMap<Row, Case>;
+  /** Lines of one direction and place, healthy ones too. */
+  population(row: Row): readonly Row[];
+}
+
+/** @param now ms; at or after the last end, everything is taken as it was observed. */
+export function momentOf(whole: ObservationSnapshot, now: number): Moment {
+  const observation = observedBy(whole, now);
+  const diagnosis = diagnose(observation);
+  const scene = sceneOf(observation);
+  const incidentOf = new Map<Row, number>();
+  const caseOf = new Map<Row, Case>();
+  diagnosis.incidents.forEach(({ hypothesis }, index) => {
+    for (const { rows } of hypothesis.cases) for (const row of rows) incidentOf.set(row, index);
+  });
+  for (const failed of scene.cases) caseOf.set(failed.root, failed);
+  let populations: Map<string, Row[]> | undefined;
+  const keyOf = (row: Row): string =>
+    `${row.direction === 'inbound' ? 'inbound' : 'outbound'}\n${scene.placeOf(row)}`;
+  return {
+    now,
+    observation,
+    rows: observation.rows.rows,
+    diagnosis,
+    scene,
+    incidentOf,
+    caseOf,
+    population: (row) => {
+      populations ??= grouped(observation.rows.rows, keyOf);
+      return populations.get(keyOf(row)) ?? [];
+    },
+  };
+}
+
+function grouped(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    if (row.tunnel) continue;
+    const key = keyOf(row);
+    const group = groups.get(key);
+    if (group) group.push(row);
+    else groups.set(key, [row]);
+  }
+  return groups;
+}
+
+/** A proxy writes its line when the request ends: what ends later was not known yet. */
+function observedBy(whole: ObservationSnapshot, now: number): ObservationSnapshot {
+  const rows = whole.rows.rows.filter((row) => !(row.end > now));
+  if (rows.length === whole.rows.rows.length) return whole;
+  const traffic = new Traffic();
+  const view = new RowView();
+  for (const row of rows) {
+    const { failure, answeredBy, app4xx, http, tunnel } = row;
+    traffic.add(
+      view.of(row),
+      { failure, answeredBy, app4xx, http, tunnel },
+      {
+        line: row.line,
+        ...(row.pod !== null && { pod: row.pod }),
+        ...(row.file !== null && { file: row.file }),
+      },
+    );
+  }
+  return {
+    coverage: { ...whole.coverage, last: Math.min(whole.coverage.last, now) },
+    traffic: traffic.snapshot(),
+    rows: { ...whole.rows, rows },
+  };
+}

@@ -1,0 +1,188 @@
+import type { Row } from '../aggregate/rows.js';
+import { explain } from '../diagnosis/explain.js';
+import { lineText } from '../output/examples.js';
+import { FIELDS, type AccessRecord } from '../record/access-record.js';
+import type { Json } from '../record/json.js';
+import type { LineItem, PaneData, RecordField, Scope, ViewDimension } from '../view/snapshot.js';
+import type { Narrowed } from './narrowed.js';
+import { RowView } from './row-view.js';
+import { incidentKeys } from './table.js';
+
+const VALUE_OF: Readonly<Record<ViewDimension, (row: Row) => string | null>> = {
+  pod: (row) => row.proxy,
+  host: (row) => row.upstreamHost,
+  caller: (row) => row.peer,
+  path: (row) => row.pathTemplate,
+  method: (row) => row.method,
+  authority: (row) => row.authority,
+  route: (row) => row.route,
+  agent: (row) => row.userAgent,
+};
+
+interface Members {
+  /** Where each failed request was decided. */
+  readonly failing: readonly Row[];
+  /** What they are counted against, themselves included. */
+  readonly all: readonly Row[];
+}
+
+/** The lines that a scope is about, by time. */
+function membersOf(narrowed: Narrowed, scope: Scope): Members {
+  const { moment, keeps } = narrowed;
+  const whereHolds = (row: Row): boolean =>
+    scope.where.every(({ dimension, value }) => (VALUE_OF[dimension](row) ?? '-') === value);
+  const index = scope.row === null ? -1 : incidentKeys(moment.diagnosis.incidents).indexOf(scope.row);
+  const incident = moment.diagnosis.incidents[index];
+  let failing: Row[];
+  if (incident) {
+    failing = incident.hypothesis.cases
+      .filter(narrowed.keepsCase)
+      .map(({ decider }) => decider)
+      .filter(whereHolds);
+  } else {
+    failing = moment.rows.filter(
+      (row) =>
+        row.failure &&
+        !row.tunnel &&
+        (scope.row === null || (!moment.incidentOf.has(row) && row.groupKey === scope.row)) &&
+        keeps(row) &&
+        whereHolds(row),
+    );
+  }
+  failing = [...new Set(failing)].toSorted((a, b) => a.start - b.start);
+  if (scope.row === null) {
+    return { failing, all: moment.rows.filter((row) => !row.tunnel && keeps(row) && whereHolds(row)) };
+  }
+  const lists = new Set(failing.map((row) => moment.population(row)));
+  const all = new Set<Row>();
+  for (const list of lists) for (const row of list) if (keeps(row) && whereHolds(row)) all.add(row);
+  for (const row of failing) all.add(row);
+  return { failing, all: [...all].toSorted((a, b) => a.start - b.start) };
+}
+
+/** Values listed; more than a screen of them says nothing. */
+const MOST_VALUES = 200;
+
+export function valuesPane(
+  narrowed: Narrowed,
+  scope: Scope,
+  dimension: ViewDimension,
+): Extract<PaneData, { kind: 'values' }> {
+  const { failing, all } = membersOf(narrowed, scope);
+  const counts = new Map<string, { failures: number; requests: number }>();
+  const count = (row: Row, what: 'failures' | 'requests'): void => {
+    const value = VALUE_OF[dimension](row) ?? '-';
+    const found = counts.get(value) ?? { failures: 0, requests: 0 };
+    found[what] += row.weight;
+    counts.set(value, found);
+  };
+  for (const row of failing) count(row, 'failures');
+  for (const row of all) count(row, 'requests');
+  const weight = (rows: readonly Row[]): number => rows.reduce((sum, row) => sum + row.weight, 0);
+  return {
+    kind: 'values',
+    dimension,
+    scope,
+    values: [...counts]
+      .map(([value, { failures, requests }]) => ({ value, failures, requests }))
+      .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1))
+      .slice(0, MOST_VALUES),
+    failures: weight(failing),
+    requests: weight(all),
+  };
+}
+
+export const refOf = (row: Row): string => `${row.proxy}\n${row.file ?? ''}\n${row.line}`;
+
+export function linesPane(
+  narrowed: Narrowed,
+  scope: Scope,
+  all: boolean,
+  from: number,
+  count: number,
+): Extract<PaneData, { kind: 'lines' }> {
+  const members = membersOf(narrowed, scope);
+  const lines = all ? members.all : members.failing;
+  const start = from < 0 ? Math.max(0, lines.length - count) : Math.max(0, Math.min(from, lines.length - 1));
+  return {
+    kind: 'lines',
+    scope,
+    all,
+    from: start,
+    total: lines.length,
+    lines: lines.slice(start, start + count).map(itemOf),
+  };
+}
+
+function itemOf(row: Row): LineItem {
+  return {
+    ref: refOf(row),
+    time: row.start,
+    code: row.code,
+    flags: row.flags.join(',') || '-',
+    details: row.details ?? '-',
+    method: row.method ?? '-',
+    path: row.path ?? '-',
+    durationMs: row.duration,
+    host: row.upstreamHost ?? '-',
+    pod: row.proxy,
+    failure: row.failure,
+    text: lineText(row),
+  };
+}
+
+/** One line, field by field. `full` is the line read again, where that could be done. */
+export function recordPane(
+  row: Row,
+  full: { readonly record: AccessRecord; readonly raw: string } | null,
+): Extract<PaneData, { kind: 'record' }> {
+  return {
+    kind: 'record',
+    ref: refOf(row),
+    place: `${row.file ?? row.proxy}:${row.line}`,
+    raw: full?.raw ?? null,
+    fields: full ? fieldsOfRecord(full.record) : fieldsOfRow(row),
+  };
+}
+
+function fieldsOfRow(row: Row): RecordField[] {
+  const view = new RowView().of(row);
+  return FIELDS.flatMap((name) => {
+    const value = view.text(name);
+    return value === undefined ? [] : [{ name, value: value ?? '-', note: noteOf(name, value ?? '') }];
+  });
+}
+
+function fieldsOfRecord(record: AccessRecord): RecordField[] {
+  const fields = FIELDS.flatMap((name): RecordField[] => {
+    const value = record[name];
+    if (value === undefined) return [];
+    const text = Array.isArray(value) ? value.join(',') || '-' : value === null ? '-' : String(value);
+    return [{ name, value: text, note: noteOf(name, text) }];
+  });
+  const extra = Object.entries(record.extra ?? {}).map(([name, value]: [string, Json]) => ({
+    name,
+    value: typeof value === 'string' ? value : JSON.stringify(value),
+    note: '',
+  }));
+  return [...fields, ...extra, { name: 'format', value: record.format, note: '' }];
+}
+
+function noteOf(name: string, value: string): string {
+  if (value === '-' || value === '') return '';
+  if (name === 'response_flags') {
+    return value
+      .split(',')
+      .map((flag) => {
+        const found = explain(flag);
+        return found.kind === 'flag' ? `${flag}: ${found.meaning}` : `${flag}: not a flag of Envoy's own`;
+      })
+      .join(' ');
+  }
+  if (name === 'response_code_details') {
+    const found = explain(value);
+    return found.kind === 'details' ? [found.meaning, ...found.parts].join(' ') : '';
+  }
+  if (name === 'response_code' && value === '0') return 'no response was started';
+  return '';
+}

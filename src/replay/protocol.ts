@@ -1,0 +1,28 @@
+import type { SelectionTexts } from '../filter/selection.js';
+import type { Reading, Snapshot, Spec } from '../view/snapshot.js';
+
+/** What the screen's thread says to the one that reads and explains. */
+export type ToEngine =
+  | { readonly kind: 'spec'; readonly spec: Spec }
+  | { readonly kind: 'find'; readonly from: number; readonly direction: 1 | -1 }
+  /** A piece of standard input; `null`: its end. */
+  | { readonly kind: 'chunk'; readonly bytes: Uint8Array | null };
+
+/** And what comes back. */
+export type FromEngine =
+  | { readonly kind: 'progress'; readonly reading: Reading }
+  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly kind: 'found'; readonly at: number | null }
+  /** A piece of standard input was taken: the next may come. */
+  | { readonly kind: 'taken' };
+
+export interface EngineJob {
+  /** Files in their order; `-` is standard input, whose pieces come as messages. */
+  readonly inputs: readonly string[];
+  readonly maxLine: number;
+  /** `--format` as given; the worker compiles it. */
+  readonly format: string | undefined;
+  readonly envelopeKeys: readonly string[];
+  /** Left out while reading; `--filter` is the screen's own, so that it can be taken back. */
+  readonly selection: SelectionTexts;
+}

@@ -1,0 +1,117 @@
+import { cellsOf, cellText, clip, widthOf } from './cells.js';
+
+/** What a piece of text is, not how it looks: the terminal decides that by its colours. */
+export type StyleName =
+  | 'plain'
+  | 'dim'
+  | 'strong'
+  | 'bad'
+  | 'warn'
+  | 'good'
+  | 'accent'
+  | 'key'
+  | 'badge'
+  | 'chip'
+  | 'selected'
+  | 'rule'
+  | 'future';
+
+export interface Span {
+  /** Drawable as it is: see cells. */
+  readonly text: string;
+  readonly style: StyleName;
+}
+export type Line = readonly Span[];
+export interface Frame {
+  readonly lines: readonly Line[];
+  /** Where the cursor of an input line stands. */
+  readonly cursor: { readonly row: number; readonly column: number } | null;
+}
+
+export const span = (text: string, style: StyleName = 'plain'): Span => ({ text: cellText(text), style });
+
+export const lineWidth = (line: Line): number => line.reduce((sum, { text }) => sum + widthOf(text), 0);
+
+/** At most `width` cells, spans cut where they pass it. */
+export function clipLine(line: Line, width: number): Line {
+  if (lineWidth(line) <= width) return line;
+  const result: Span[] = [];
+  let left = width;
+  for (const piece of line) {
+    if (left <= 0) break;
+    const text = clip(piece.text, left);
+    result.push({ ...piece, text });
+    left -= widthOf(text);
+  }
+  return result;
+}
+
+/** Left and right parts with the space between them; the left one gives way. */
+export function spread(left: Line, right: Line, width: number): Line {
+  const free = width - lineWidth(right);
+  if (free <= 0) return clipLine(right, width);
+  const kept = clipLine(left, free - (right.length > 0 ? 1 : 0));
+  return [...kept, span(' '.repeat(Math.max(0, free - lineWidth(kept)))), ...right];
+}
+
+/** The whole row in one style, to its very end. */
+export function highlight(line: Line, width: number, style: StyleName): Line {
+  const clipped = clipLine(line, width);
+  const text = clipped.map((piece) => piece.text).join('');
+  return [{ text: text + ' '.repeat(Math.max(0, width - widthOf(text))), style }];
+}
+
+/** A frame of exactly that size: what is missing is blank, what is too much is cut. */
+export function fitted(lines: readonly Line[], columns: number, rows: number): readonly Line[] {
+  return Array.from({ length: rows }, (_, i) => clipLine(lines[i] ?? [], columns));
+}
+
+export const frameText = ({ lines }: Frame): string =>
+  lines
+    .map((line) =>
+      line
+        .map(({ text }) => text)
+        .join('')
+        .trimEnd(),
+    )
+    .join('\n');
+
+const ASCII: Readonly<Record<string, string>> = {
+  '─': '-',
+  '│': '|',
+  '…': '~',
+  '▁': '_',
+  '▂': '.',
+  '▃': ':',
+  '▄': '-',
+  '▅': '=',
+  '▆': '+',
+  '▇': '*',
+  '█': '#',
+  '░': '.',
+  '▌': '|',
+  '·': '.',
+  '→': '>',
+  '←': '<',
+  '↑': '^',
+  '↓': 'v',
+  '›': '>',
+  '•': '*',
+};
+
+/** The same frame in ASCII alone, cell by cell. */
+export function asciiFrame(frame: Frame): Frame {
+  return {
+    ...frame,
+    lines: frame.lines.map((line) => line.map((piece) => ({ ...piece, text: asciiText(piece.text) }))),
+  };
+}
+
+function asciiText(text: string): string {
+  let result = '';
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    result += code < 0x7f ? character : (ASCII[character] ?? '?'.repeat(cellsOf(code)));
+  }
+  return result;
+}

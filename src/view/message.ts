@@ -1,0 +1,35 @@
+import type { Reading, Snapshot, Spec } from './snapshot.js';
+import type { Live } from './state.js';
+
+/**
+ * Whatever happens. A key is a printable character or one of: up down left right enter escape space tab shift-tab
+ * backspace delete pageup pagedown home end ctrl-<letter>.
+ */
+export type Message =
+  | { readonly kind: 'key'; readonly key: string }
+  | { readonly kind: 'wheel'; readonly by: 1 | -1 }
+  | { readonly kind: 'click'; readonly row: number; readonly column: number }
+  | { readonly kind: 'size'; readonly columns: number; readonly rows: number }
+  | { readonly kind: 'tick'; readonly elapsedMs: number }
+  | { readonly kind: 'progress'; readonly reading: Reading }
+  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly kind: 'found'; readonly at: number | null }
+  /** The recording is read: go to where the command line wants to begin. */
+  | {
+      readonly kind: 'begin';
+      readonly from: number | null;
+      readonly to: number | null;
+      readonly play: boolean;
+    }
+  | { readonly kind: 'live'; readonly live: Live }
+  | { readonly kind: 'notice'; readonly text: string; readonly tone: 'plain' | 'bad' | 'good' };
+
+/** Whatever must be done about it. */
+export type Effect =
+  | { readonly kind: 'ask'; readonly spec: Spec }
+  | { readonly kind: 'find'; readonly from: number; readonly direction: 1 | -1 }
+  | { readonly kind: 'copy'; readonly text: string }
+  | { readonly kind: 'write'; readonly path: string; readonly text: string; readonly overwrite: boolean }
+  | { readonly kind: 'suspend' }
+  | { readonly kind: 'repaint' }
+  | { readonly kind: 'quit' };

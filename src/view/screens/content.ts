@@ -1,0 +1,170 @@
+import { clock, ofWords, percent, span as duration, thousands } from '../../diagnosis/words.js';
+import { foldCells, wrapCells } from '../cells.js';
+import { FIELD_MEANINGS } from '../field-meanings.js';
+import { span, type Line, type StyleName } from '../frame.js';
+import { rowByKey } from '../selection.js';
+import type { Explanation, PaneData } from '../snapshot.js';
+import type { Pane, State } from '../state.js';
+import { factWords } from '../words.js';
+import { helpLines } from './help.js';
+
+/** The whole text of a pane that scrolls; other panes have rows instead. */
+export function contentOf(state: State, pane: Pane): readonly Line[] {
+  switch (pane.kind) {
+    case 'explanation': {
+      const explanation = rowByKey(state.snapshot, pane.row)?.explanation;
+      return explanation
+        ? explanationLines(explanation, state.columns)
+        : [[span(' Nothing to explain at this moment.', 'dim')]];
+    }
+    case 'record':
+      return state.snapshot?.pane?.kind === 'record'
+        ? recordLines(state.snapshot.pane, state.columns)
+        : [[span(' reading the line…', 'dim')]];
+    case 'help':
+      return helpLines(pane.of, state.columns);
+    default:
+      return [];
+  }
+}
+
+const LABEL = 10;
+
+/** A label and wrapped text beside it. */
+export function labelled(
+  label: string,
+  text: string,
+  columns: number,
+  style: StyleName = 'plain',
+  most = 1_000,
+): Line[] {
+  // Two cells stay free for the sign of a cut.
+  return wrapCells(text, columns - LABEL - 3, most).map((line, i) => [
+    span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
+    span(line, style),
+  ]);
+}
+
+/** A command on one line of its own width, cut only by the screen: it is copied with c. */
+export function commandLines(label: string, command: string, columns: number, most: number): Line[] {
+  return foldCells(command, columns - LABEL - 2, most).map((line, i) => [
+    span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
+    span(line, 'accent'),
+  ]);
+}
+
+export const severityStyle = (severity: string): StyleName =>
+  severity === 'critical' || severity === 'high' ? 'bad' : severity === 'medium' ? 'warn' : 'dim';
+
+export const whoWords = (verdict: string): string => (verdict === 'unknown' ? '?' : verdict);
+
+/** The title, and below it how grave, whose and how sure. */
+export function titleLines(explanation: Explanation, columns: number, most: number): Line[] {
+  const { title, severity, verdict, cause, confidence } = explanation;
+  const lines: Line[] = wrapCells(title, columns - 2, most).map((line) => [span(' '), span(line, 'strong')]);
+  lines.push([
+    span(' '),
+    span(severity, severityStyle(severity)),
+    span(' · ', 'dim'),
+    span(verdict === 'unknown' ? 'who is to act is not known' : `for ${actorWords(verdict)}`),
+    span(' · ', 'dim'),
+    span(cause, 'dim'),
+    span(' · confidence ', 'dim'),
+    span(confidence, confidence === 'possible' ? 'warn' : 'strong'),
+  ]);
+  return lines;
+}
+
+function actorWords(verdict: string): string {
+  const words: Readonly<Record<string, string>> = {
+    app: "the app's owner",
+    mesh: 'the mesh configuration',
+    client: "the client's owner",
+    network: 'the network',
+    policy: "the policy's owner",
+    platform: 'the platform',
+  };
+  return words[verdict] ?? verdict;
+}
+
+export function failsWords({ failures, requests }: Explanation): string {
+  return failures === 0
+    ? 'for users nothing: retries hide it'
+    : `${ofWords(failures, requests)} requests (${percent(failures, requests)})`;
+}
+
+export function sinceWords({ onset, last, beganBeforeInput, ongoing }: Explanation): string {
+  const before = beganBeforeInput ? 'the beginning of the logs, perhaps before: ' : '';
+  const end = ongoing ? 'still going' : `until ${clock(last)}, ${duration(last - onset)}`;
+  return `${before}${clock(onset)}, ${end}`;
+}
+
+function explanationLines(explanation: Explanation, columns: number): Line[] {
+  const { summary, evidence, against, why, confidence, alternatives, next, fix, place } = explanation;
+  const lines: Line[] = [...titleLines(explanation, columns, 4), []];
+  const say = (label: string, text: string, style?: StyleName): void => {
+    lines.push(...labelled(label, text, columns, style));
+  };
+  say('fails', failsWords(explanation));
+  say('since', sinceWords(explanation));
+  if (place) say('where', place);
+  lines.push([]);
+  say('what', summary);
+  lines.push([]);
+  evidence.forEach((fact, i) => say(i === 0 ? 'evidence' : '', factWords(fact)));
+  if (against.length === 0) say('against', 'nothing');
+  against.forEach((fact, i) => say(i === 0 ? 'against' : '', factWords(fact), 'warn'));
+  say(confidence, `because ${why}`);
+  if (next.length > 0) lines.push([]);
+  next.forEach(({ purpose, command }, i) => {
+    lines.push(...commandLines(i === 0 ? 'confirm' : 'then', command, columns, 8));
+    say('', `→ ${purpose}`, 'dim');
+  });
+  if (fix.length > 0) lines.push([]);
+  fix.forEach((text, i) => say(i === 0 ? 'fix' : '', text));
+  if (alternatives.length > 0) {
+    say('else', alternatives.map(({ cause, confidence }) => `${cause} (${confidence})`).join(', '), 'dim');
+  }
+  return lines;
+}
+
+/** Long values end somewhere: a field of 100 KB is looked at by its beginning. */
+const MOST_VALUE_LINES = 12;
+
+function recordLines(record: Extract<PaneData, { kind: 'record' }>, columns: number): Line[] {
+  const lines: Line[] = [[span(` ${record.place}`, 'dim')]];
+  if (record.raw !== null) {
+    lines.push(
+      ...foldCells(record.raw, columns - 2, MOST_VALUE_LINES).map((line): Line => [span(' '), span(line)]),
+    );
+  } else lines.push([span(' the line itself cannot be read again; its fields are below', 'dim')]);
+  lines.push([]);
+  const wide = columns >= 110;
+  const name = columns >= 80 ? 34 : 22;
+  const value = wide ? Math.floor((columns - name) * 0.5) : columns - name - 2;
+  for (const field of record.fields) {
+    const meaning = FIELD_MEANINGS[field.name as keyof typeof FIELD_MEANINGS] ?? '';
+    const values = field.value === '' ? ['""'] : wrapCells(field.value, value - 1, MOST_VALUE_LINES);
+    const style: StyleName =
+      field.value === '-' ? 'dim' : field.name === 'response_flags' || field.note !== '' ? 'strong' : 'plain';
+    const beside = wide ? wrapCells(meaning, columns - name - value - 3) : [];
+    const rows = Math.max(values.length, beside.length);
+    for (let i = 0; i < rows; i++) {
+      lines.push([
+        span(` ${(i === 0 ? field.name : '').slice(0, name - 1).padEnd(name)}`, 'accent'),
+        span((values[i] ?? '').padEnd(wide ? value : 0), style),
+        ...(wide ? [span(` ${beside[i] ?? ''}`, 'dim')] : []),
+      ]);
+    }
+    const below = wide ? [field.note] : [meaning, field.note];
+    for (const text of below.filter(Boolean)) {
+      for (const line of wrapCells(text, columns - name - 3)) {
+        lines.push([span(' '.repeat(name + 1)), span(line, text === field.note ? 'warn' : 'dim')]);
+      }
+    }
+  }
+  return lines;
+}
+
+export const countWords = (failures: number, requests: number): string =>
+  `${thousands(failures)} of ${thousands(requests)}`;

@@ -1,0 +1,161 @@
+import { plural, thousands } from '../../diagnosis/words.js';
+import { span, type Line } from '../frame.js';
+import type { State } from '../state.js';
+import { clockSeconds } from '../words.js';
+import { commandLines, labelled } from './content.js';
+
+export const rule = (columns: number): Line => [span(` ${'─'.repeat(Math.max(0, columns - 2))}`, 'rule')];
+
+/** The states in which there is no table to show: each says what is, and what to do next. `null`: there is one. */
+export function stateLines(state: State, height: number): Line[] | null {
+  const { live } = state.source;
+  if (live?.phase === 'connecting') return connecting(state, live.steps, height);
+  if (live?.phase === 'logging-off') return loggingOff(state, live);
+  if (live?.phase === 'no-rights') return noRights(state, live);
+  const { snapshot, reading } = state;
+  if (!snapshot) return loading(state, height);
+  if (reading.done && !live && snapshot.records === 0) return nothing(state);
+  return null;
+}
+
+/** Streams that broke, above the table that goes on with the rest. */
+export function lostLines(state: State): Line[] {
+  const { live } = state.source;
+  if (live?.phase !== 'streaming' || live.lost.length === 0) return [];
+  const [first, ...others] = live.lost;
+  const more = others.length > 0 ? `, and ${others.length} more: [p]` : '';
+  return [
+    [
+      span(' '),
+      span(` ${live.lost.length} of ${plural(live.of, 'stream')} lost `, 'badge'),
+      span(` ${first!.pod} since ${clockSeconds(first!.since)}: ${first!.reason}${more}`, 'warn'),
+    ],
+  ];
+}
+
+/** Some lines in the upper third of the space. */
+function centred(lines: readonly Line[], height: number): Line[] {
+  const above = Math.max(0, Math.floor((height - lines.length) / 3));
+  return [...Array.from({ length: above }, (): Line => []), ...lines];
+}
+
+function loading({ reading, columns, source }: State, height: number): Line[] {
+  const width = Math.max(10, Math.min(50, columns - 20));
+  const share = reading.share ?? 0;
+  const filled = Math.round(share * width);
+  const bar: Line =
+    reading.share === null
+      ? [span(`   ${plural(reading.lines, 'line')} so far`)]
+      : [
+          span('   '),
+          span('█'.repeat(filled), 'accent'),
+          span('░'.repeat(width - filled), 'dim'),
+          span(` ${Math.floor(100 * share)}%`.padStart(5)),
+        ];
+  return centred(
+    [
+      [span('   reading ', 'strong'), span(source.title)],
+      [],
+      bar,
+      [
+        span(
+          `   ${plural(reading.lines, 'line')}, ${reading.inputsDone} of ${plural(reading.inputs, 'input')}`,
+          'dim',
+        ),
+      ],
+      [],
+      [span('   keys work meanwhile; [q] leaves', 'dim')],
+    ],
+    height,
+  );
+}
+
+function connecting(
+  { source }: State,
+  steps: readonly { readonly text: string; readonly done: boolean }[],
+  height: number,
+): Line[] {
+  const at = steps.findIndex(({ done }) => !done);
+  return centred(
+    [
+      [span('   connecting ', 'strong'), span([source.context, source.title].filter(Boolean).join(' '))],
+      [],
+      ...steps.map(({ text, done }, i): Line => [
+        span(done ? '   done  ' : i === at ? '   …     ' : '         ', done ? 'good' : 'accent'),
+        span(text, done || i === at ? 'plain' : 'dim'),
+      ]),
+    ],
+    height,
+  );
+}
+
+function loggingOff(
+  { columns }: State,
+  live: { readonly found: readonly string[]; readonly fix: readonly string[] },
+): Line[] {
+  return [
+    [],
+    [span(' '), span('access logging is off', 'bad'), span(': the proxies run, but write no access log')],
+    [],
+    ...live.found.flatMap((text, i) => labelled(i === 0 ? 'looked at' : '', text, columns)),
+    [],
+    [span(' A person may turn it on; meshtail changes nothing:', 'plain')],
+    ...live.fix.flatMap((command) => commandLines('', command, columns, 4)),
+    [],
+    [span(' The screen fills by itself once lines arrive.', 'dim')],
+  ];
+}
+
+function noRights(
+  { columns }: State,
+  live: {
+    readonly verb: string;
+    readonly resource: string;
+    readonly namespace: string;
+    readonly user: string;
+    readonly fix: readonly string[];
+  },
+): Line[] {
+  return [
+    [],
+    [
+      span(' '),
+      span('no rights', 'bad'),
+      span(`: ${live.user} may not ${live.verb} ${live.resource} in ${live.namespace}`),
+    ],
+    [],
+    ...labelled('needs', `${live.verb} on ${live.resource} in namespace ${live.namespace}`, columns),
+    ...live.fix.flatMap((command, i) => commandLines(i === 0 ? 'grant' : '', command, columns, 4)),
+    [],
+    ...labelled(
+      'or',
+      'let somebody who may save the logs, and look at the files: kubectl logs POD -c istio-proxy > POD.log; meshtail POD.log',
+      columns,
+    ),
+  ];
+}
+
+function nothing({ snapshot, columns, reading }: State): Line[] {
+  const { lines, malformed, foreign } = snapshot!;
+  return [
+    [],
+    [span(' '), span('no access-log line in the input', 'warn')],
+    [],
+    ...labelled(
+      'it holds',
+      lines === 0
+        ? 'nothing: it is empty'
+        : `${plural(lines, 'line')}: ${thousands(malformed)} damaged access lines and ${thousands(foreign)} other lines`,
+      columns,
+    ),
+    ...labelled(
+      'perhaps',
+      'access logging is off: Istio writes no access log unless meshConfig.accessLogFile or a Telemetry resource asks for it',
+      columns,
+    ),
+    ...commandLines('look', 'kubectl get telemetry -A -o yaml', columns, 1),
+    ...labelled('or', 'it is the log of another container: save the one of istio-proxy', columns),
+    ...commandLines('', 'kubectl logs POD -c istio-proxy > POD.log', columns, 1),
+    ...reading.failed.flatMap(({ reason }) => labelled('lost', reason, columns, 'bad')),
+  ];
+}

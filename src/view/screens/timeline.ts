@@ -1,0 +1,87 @@
+import { span, type Line, type Span, type StyleName } from '../frame.js';
+import type { Snapshot } from '../snapshot.js';
+import { clockSeconds } from '../words.js';
+
+const EIGHTHS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
+const SCALES = [0.01, 0.05, 0.1, 0.25, 0.5, 1] as const;
+
+/** The failing share by time as bars `height` rows high, their scale at the right, and below it the times. */
+export function timelineLines(snapshot: Snapshot, height: number, axis: boolean): Line[] {
+  const { timeline, now } = snapshot;
+  const cells = timeline.total.length;
+  const shares = timeline.total.map((total, i) =>
+    total === 0 ? 0 : (timeline.failed[i]! + timeline.masked[i]!) / total,
+  );
+  const top = SCALES.find((scale) => scale >= Math.max(...shares)) ?? 1;
+  const some = shares.some((share) => share > 0);
+  const width = (timeline.to - timeline.from) / cells;
+  const nowCell = Math.floor((now - timeline.from) / width);
+  const atEnd = snapshot.spec.now === null;
+  const lines: Line[] = [];
+  for (let level = height - 1; level >= 0; level--) {
+    const glyphs: Span[] = shares.map((share, i) => {
+      const eighths = Math.max(share > 0 ? 2 : 0, Math.round((share / top) * height * 8));
+      const glyph = glyphAt(eighths, level, timeline.total[i]! > 0);
+      const style: StyleName =
+        !atEnd && i > nowCell ? 'future' : share === 0 ? 'dim' : timeline.failed[i]! > 0 ? 'bad' : 'warn';
+      return { text: glyph, style };
+    });
+    const label = level === height - 1 && some ? `${String(100 * top)}%`.padStart(5) : '';
+    lines.push([span(' '), ...joined(glyphs), span(label, 'dim')]);
+  }
+  if (axis) lines.push(axisLine(snapshot, cells, nowCell, atEnd));
+  return lines;
+}
+
+function glyphAt(eighths: number, level: number, traffic: boolean): string {
+  const here = eighths - level * 8;
+  if (here >= 8) return '█';
+  if (here >= 1) return EIGHTHS[here - 1]!;
+  return level === 0 && traffic ? '▁' : ' ';
+}
+
+/** Neighbours of one style as one span. */
+function joined(spans: readonly Span[]): Span[] {
+  const result: Span[] = [];
+  for (const piece of spans) {
+    const last = result.at(-1);
+    if (last?.style === piece.style) result[result.length - 1] = { ...last, text: last.text + piece.text };
+    else result.push(piece);
+  }
+  return result;
+}
+
+/** First and last time at the ends; the onset and the moment shown under their cells, where there is room. */
+function axisLine(snapshot: Snapshot, cells: number, nowCell: number, atEnd: boolean): Line {
+  const { timeline, onset } = snapshot;
+  const { from, to } = timeline;
+  if (!Number.isFinite(from) || !Number.isFinite(to)) return [];
+  const marks: { at: number; text: string; style: StyleName }[] = [];
+  const place = (at: number, text: string, style: StyleName): void => {
+    const start = Math.max(0, Math.min(at, cells - text.length));
+    const end = start + text.length;
+    if (marks.every((mark) => end < mark.at || start > mark.at + mark.text.length)) {
+      marks.push({ at: start, text, style });
+    }
+  };
+  if (!atEnd && nowCell >= 0 && nowCell < cells) {
+    const text = clockSeconds(snapshot.now);
+    if (nowCell + 1 + text.length <= cells) place(nowCell, `↑${text}`, 'accent');
+    else place(nowCell - text.length, `${text}↑`, 'accent');
+  }
+  if (onset !== null && onset >= from && onset <= to) {
+    const cell = Math.min(cells - 1, Math.floor(((onset - from) / (to - from)) * cells));
+    const text = `onset ${clockSeconds(onset)}`;
+    if (cell + 1 + text.length <= cells) place(cell, `↑${text}`, 'bad');
+    else place(cell - text.length, `${text}↑`, 'bad');
+  }
+  place(0, clockSeconds(from), 'dim');
+  place(cells - 8, clockSeconds(to), 'dim');
+  const line: Span[] = [span(' ')];
+  let at = 0;
+  for (const mark of marks.toSorted((a, b) => a.at - b.at)) {
+    line.push(span(' '.repeat(mark.at - at)), span(mark.text, mark.style));
+    at = mark.at + mark.text.length;
+  }
+  return line;
+}

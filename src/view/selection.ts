@@ -1,0 +1,37 @@
+import type { Scope, Snapshot, TableRow } from './snapshot.js';
+import type { SortKey, State } from './state.js';
+
+/** The table of home, in the order asked for. */
+export function sortedRows(snapshot: Snapshot, sort: SortKey): readonly TableRow[] {
+  const by: Record<SortKey, (a: TableRow, b: TableRow) => number> = {
+    impact: () => 0,
+    failed: (a, b) => b.failures - a.failures,
+    rate: (a, b) => b.ratePerSecond - a.ratePerSecond,
+    share: (a, b) => (b.share ?? 0) - (a.share ?? 0),
+    since: (a, b) => a.since - b.since,
+    upstream: (a, b) => (a.upstream < b.upstream ? -1 : a.upstream > b.upstream ? 1 : 0),
+  };
+  return snapshot.rows.toSorted(by[sort]);
+}
+
+export function selectedRow(state: State): TableRow | null {
+  if (!state.snapshot) return null;
+  return sortedRows(state.snapshot, state.sort)[state.homeCursor] ?? null;
+}
+
+export const rowByKey = (snapshot: Snapshot | null, key: string): TableRow | null =>
+  snapshot?.rows.find((row) => row.key === key) ?? null;
+
+/** What a scope is called in a breadcrumb. */
+export function scopeWords(snapshot: Snapshot | null, scope: Scope): readonly string[] {
+  const row = scope.row === null ? null : rowByKey(snapshot, scope.row);
+  const name =
+    scope.row === null
+      ? 'all failures'
+      : row?.explanation
+        ? row.explanation.cause
+        : row
+          ? `${row.flag === '-' ? '' : `${row.flag} `}${row.code} ${row.upstream}`
+          : scope.row.split('\n')[0]!;
+  return [name, ...scope.where.map(({ dimension, value }) => `${dimension} ${value}`)];
+}

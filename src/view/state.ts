@@ -1,0 +1,193 @@
+import type { Reading, Scope, Snapshot, Spec, ViewDimension, Window } from './snapshot.js';
+
+/** How far a live target has come; a replay has none. */
+export type Live =
+  | {
+      readonly phase: 'connecting';
+      readonly steps: readonly { readonly text: string; readonly done: boolean }[];
+    }
+  | {
+      readonly phase: 'logging-off';
+      /** What was looked at, each with what it said. */
+      readonly found: readonly string[];
+      /** Commands for a person to run. */
+      readonly fix: readonly string[];
+    }
+  | {
+      readonly phase: 'no-rights';
+      readonly verb: string;
+      readonly resource: string;
+      readonly namespace: string;
+      readonly user: string;
+      readonly fix: readonly string[];
+    }
+  | {
+      readonly phase: 'streaming';
+      readonly lagMs: number;
+      readonly streams: number;
+      readonly of: number;
+      readonly lost: readonly { readonly pod: string; readonly since: number; readonly reason: string }[];
+    };
+
+export interface Source {
+  /** What is looked at: a folder, a file, a workload. */
+  readonly title: string;
+  /** Cluster context and namespace; absent in replay. */
+  readonly context?: string;
+  readonly live: Live | null;
+  /** The words of the command line that opened it, for `Y`. */
+  readonly argv: readonly string[];
+}
+
+export type SortKey = 'impact' | 'failed' | 'rate' | 'share' | 'since' | 'upstream';
+export const SORT_KEYS: readonly SortKey[] = ['impact', 'failed', 'rate', 'share', 'since', 'upstream'];
+
+export type Pane =
+  | { readonly kind: 'home' }
+  | { readonly kind: 'explanation'; readonly row: string; readonly scroll: number }
+  | {
+      readonly kind: 'values';
+      readonly scope: Scope;
+      readonly dimension: ViewDimension;
+      readonly cursor: number;
+    }
+  | {
+      readonly kind: 'lines';
+      readonly scope: Scope;
+      /** Healthy lines too. */
+      readonly all: boolean;
+      /** As logged, not in columns. */
+      readonly raw: boolean;
+      /** Index among all lines of the pane; -1: the last one, whatever comes. */
+      readonly cursor: number;
+    }
+  | { readonly kind: 'record'; readonly ref: string; readonly scroll: number }
+  | { readonly kind: 'streams'; readonly cursor: number }
+  | { readonly kind: 'dismissed'; readonly cursor: number }
+  | { readonly kind: 'help'; readonly of: Pane['kind']; readonly scroll: number }
+  /** Text shown to be selected, where the terminal takes no copy. */
+  | { readonly kind: 'text'; readonly title: string; readonly text: string };
+
+export interface Prompt {
+  readonly kind: 'filter' | 'command';
+  readonly text: string;
+  /** Index in the text. */
+  readonly cursor: number;
+  /** What is wrong, and at which column from 1. */
+  readonly error: { readonly message: string; readonly at: number } | null;
+}
+
+export interface State {
+  readonly columns: number;
+  readonly rows: number;
+  readonly ascii: boolean;
+  readonly canCopy: boolean;
+  readonly source: Source;
+  readonly reading: Reading;
+  readonly snapshot: Snapshot | null;
+  readonly clock: { readonly now: number | null; readonly playing: boolean; readonly speed: number };
+  /** Reading or streaming goes on unseen: the lines read when the picture was frozen. */
+  readonly frozenAt: number | null;
+  readonly window: Window;
+  readonly filters: readonly string[];
+  readonly sort: SortKey;
+  readonly panes: readonly Pane[];
+  readonly homeCursor: number;
+  /** The row under the cursor, so that it stays when rows move. */
+  readonly homeKey: string | null;
+  readonly prompt: Prompt | null;
+  readonly notice: {
+    readonly text: string;
+    readonly tone: 'plain' | 'bad' | 'good';
+    readonly leftMs: number;
+  } | null;
+  /** What was asked last, as JSON. */
+  readonly asked: string;
+  readonly lastCommand: string;
+}
+
+export const LEAST_COLUMNS = 60;
+export const LEAST_ROWS = 15;
+
+export const SPEEDS: readonly number[] = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+
+/** 0 is everything; the others as k9s numbers them from 2 on. */
+export const WINDOWS: readonly (number | null)[] = [
+  null,
+  30_000,
+  60_000,
+  300_000,
+  900_000,
+  1_800_000,
+  3_600_000,
+];
+
+export const NOTHING_READ: Reading = {
+  done: false,
+  share: 0,
+  lines: 0,
+  inputs: 0,
+  inputsDone: 0,
+  failed: [],
+};
+
+export function initialState(
+  set: Pick<State, 'columns' | 'rows' | 'ascii' | 'canCopy' | 'source'> &
+    Partial<Pick<State, 'filters' | 'window' | 'clock'>>,
+): State {
+  return {
+    reading: NOTHING_READ,
+    snapshot: null,
+    clock: { now: null, playing: false, speed: 1 },
+    frozenAt: null,
+    window: { last: null, range: null },
+    filters: [],
+    sort: 'impact',
+    panes: [{ kind: 'home' }],
+    homeCursor: 0,
+    homeKey: null,
+    prompt: null,
+    notice: null,
+    asked: '',
+    lastCommand: '',
+    ...set,
+  };
+}
+
+export const paneOf = (state: State): Pane => state.panes.at(-1)!;
+
+const PAGE = 100;
+
+/** Width of the timeline: one cell a column, but for the margins. */
+export const timelineCells = (columns: number): number => Math.max(10, columns - 7);
+
+/** Everything that the state wants to be told. */
+export function specOf(state: State): Spec {
+  const pane = paneOf(state);
+  return {
+    now: state.clock.now,
+    window: state.window,
+    filter: filterOf(state),
+    cells: timelineCells(state.columns),
+    pane:
+      pane.kind === 'values'
+        ? { kind: 'values', scope: pane.scope, dimension: pane.dimension }
+        : pane.kind === 'lines'
+          ? {
+              kind: 'lines',
+              scope: pane.scope,
+              all: pane.all,
+              from: pane.cursor < 0 ? -1 : Math.max(0, (Math.floor(pane.cursor / PAGE) - 1) * PAGE),
+              count: 3 * PAGE,
+            }
+          : pane.kind === 'record'
+            ? { kind: 'record', ref: pane.ref }
+            : { kind: 'none' },
+  };
+}
+
+/** The chips, and what is being typed as far as it can be read. */
+export function filterOf({ filters, prompt }: State): string {
+  const typed = prompt?.kind === 'filter' && prompt.error === null ? [prompt.text.trim()] : [];
+  return [...filters, ...typed].filter((text) => text !== '').join(' ');
+}

@@ -1,0 +1,177 @@
+import { clip, foldCells, widthOf } from './cells.js';
+import { asciiFrame, fitted, span, spread, type Frame, type Line } from './frame.js';
+import { contentOf } from './screens/content.js';
+import { breadcrumb, chipsLine, headerLine } from './screens/header.js';
+import { homeLines } from './screens/home.js';
+import { dismissedLines, linesLines, streamsLines, valuesLines } from './screens/lists.js';
+import { lostLines } from './screens/states.js';
+import { LEAST_COLUMNS, LEAST_ROWS, paneOf, type Pane, type State } from './state.js';
+
+/** What a state looks like: exactly as many rows and columns as the terminal has. */
+export function view(state: State): Frame {
+  const frame = drawn(state);
+  return state.ascii ? asciiFrame(frame) : frame;
+}
+
+function drawn(state: State): Frame {
+  const { columns, rows } = state;
+  if (columns < LEAST_COLUMNS || rows < LEAST_ROWS) return tooSmall(columns, rows);
+  const pane = paneOf(state);
+  const chips = chipsLine(state);
+  const top: Line[] = [headerLine(state), ...(chips ? [chips] : []), ...lostLines(state)];
+  if (pane.kind !== 'home') top.push(breadcrumb(state), []);
+  const bottom = bottomLine(state);
+  const height = rows - top.length - 1;
+  const body = bodyLines(state, pane, height).slice(0, height);
+  const lines = [...top, ...body];
+  while (lines.length < rows - 1) lines.push([]);
+  return {
+    lines: fitted([...lines, bottom.line], columns, rows),
+    cursor: bottom.column === null ? null : { row: rows - 1, column: bottom.column },
+  };
+}
+
+function bodyLines(state: State, pane: Pane, height: number): readonly Line[] {
+  switch (pane.kind) {
+    case 'home':
+      return homeLines(state, height);
+    case 'values':
+      return valuesLines(state, pane, height);
+    case 'lines':
+      return linesLines(state, pane, height);
+    case 'streams':
+      return streamsLines(state, pane, height);
+    case 'dismissed':
+      return dismissedLines(state, pane, height);
+    case 'explanation':
+    case 'record':
+    case 'help': {
+      const content = contentOf(state, pane);
+      // A resize may leave the scroll behind the end.
+      const from = Math.max(0, Math.min(pane.scroll, content.length - height));
+      const below = content.length - from - height;
+      if (below <= 0) return content.slice(from);
+      return [...content.slice(from, from + height - 1), [span(`  … ${below + 1} more lines, ↓`, 'dim')]];
+    }
+    case 'text':
+      return foldCells(pane.text, state.columns, height).map((line): Line => [span(line)]);
+    default:
+      return pane satisfies never;
+  }
+}
+
+function tooSmall(columns: number, rows: number): Frame {
+  const text = [`too small: ${columns}x${rows}`, `needs ${LEAST_COLUMNS}x${LEAST_ROWS}`, '[q] leaves'];
+  return {
+    lines: fitted(
+      text.map((line): Line => [span(clip(line, columns))]),
+      columns,
+      rows,
+    ),
+    cursor: null,
+  };
+}
+
+/** What is typed, else what is to be told, else the keys of the pane. */
+function bottomLine(state: State): { line: Line; column: number | null } {
+  const { prompt, notice, columns } = state;
+  if (prompt) {
+    const sign = prompt.kind === 'filter' ? ' /' : ' :';
+    const room = columns - 4;
+    // A long line shows the part around its cursor.
+    const from = Math.max(0, prompt.cursor - Math.floor(room * 0.7));
+    const shown = span(prompt.text.slice(from, from + room));
+    const before = widthOf(span(prompt.text.slice(from, prompt.cursor)).text);
+    const tail = prompt.error
+      ? [span(` ${prompt.error.message} (column ${prompt.error.at}) `, 'bad')]
+      : prompt.kind === 'filter' && prompt.text === ''
+        ? [span(' code>=500 flag:UF,UH !path~^/healthz upstream:ledger* dur>2s ', 'dim')]
+        : prompt.kind === 'filter' && state.snapshot
+          ? [span(` ${state.snapshot.requests} requests, ${state.snapshot.failures} failed `, 'dim')]
+          : [];
+    const used = widthOf(shown.text) + 2;
+    const hint = tail.map((piece) => ({ ...piece, text: clip(piece.text, Math.max(0, columns - used - 2)) }));
+    return { line: spread([span(sign, 'key'), shown], hint, columns), column: 2 + before };
+  }
+  if (notice) {
+    const style = notice.tone === 'bad' ? 'bad' : notice.tone === 'good' ? 'good' : 'strong';
+    return { line: [span(' '), span(notice.text, style)], column: null };
+  }
+  return { line: keysLine(state), column: null };
+}
+
+const KEYS: Readonly<Record<Pane['kind'], readonly (readonly [string, string])[]>> = {
+  home: [
+    ['/', 'filter'],
+    ['enter', 'drill'],
+    ['e', 'explain'],
+    ['space', 'play'],
+    ['c', 'copy command'],
+    ['t', 'window'],
+    ['w', 'write'],
+    ['p', 'pods'],
+    ['l', 'tail'],
+    ['] [', 'next failure'],
+    ['z Z', 'zoom'],
+    ['s', 'sort'],
+    [': ', 'command'],
+  ],
+  values: [
+    ['← →', 'by'],
+    ['enter', 'lines'],
+    ['e', 'explain'],
+    ['/', 'filter'],
+    ['c', 'copy command'],
+  ],
+  lines: [
+    ['enter', 'fields'],
+    ['f', 'failing/all'],
+    ['r', 'raw'],
+    ['] [', 'next failure'],
+    ['/', 'filter'],
+    ['y', 'copy'],
+  ],
+  record: [
+    ['↑ ↓', 'scroll'],
+    ['y', 'copy line'],
+  ],
+  explanation: [
+    ['↑ ↓', 'scroll'],
+    ['enter', 'drill'],
+    ['c', 'copy command'],
+    ['w', 'write'],
+  ],
+  streams: [
+    ['↑ ↓', 'move'],
+    ['/', 'filter'],
+  ],
+  dismissed: [['↑ ↓', 'move']],
+  help: [['↑ ↓', 'scroll']],
+  text: [],
+};
+
+function keysLine(state: State): Line {
+  const pane = paneOf(state);
+  const last: Line = [
+    span('[?]', 'key'),
+    span('help ', 'dim'),
+    span('[q]', 'key'),
+    span(state.panes.length > 1 ? 'back ' : 'quit ', 'dim'),
+  ];
+  const line = [span(' ')];
+  let left = state.columns - 2 - last.reduce((sum, { text }) => sum + widthOf(text), 0);
+  for (const [key, text] of KEYS[pane.kind]) {
+    const word = key === 'space' ? spaceWord(state) : text;
+    const sign = /[[\]]/.test(key) ? `${key} ` : `[${key.trim()}]`;
+    const size = widthOf(`${sign}${word} `);
+    if (size > left) break;
+    left -= size;
+    line.push(span(sign, 'key'), span(`${word} `, 'dim'));
+  }
+  return [...line, ...last];
+}
+
+function spaceWord({ reading, clock, frozenAt, source }: State): string {
+  if (!reading.done || source.live) return frozenAt === null ? 'freeze' : 'go on';
+  return clock.playing ? 'pause' : 'play';
+}

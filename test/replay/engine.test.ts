@@ -1,0 +1,113 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { diagnose } from '../../src/diagnosis/diagnose.js';
+import { compileFilter } from '../../src/filter/filter.js';
+import { observe } from '../../src/pipeline.js';
+import { Engine } from '../../src/replay/engine.js';
+import { momentOf } from '../../src/replay/moment.js';
+import { RowView } from '../../src/replay/row-view.js';
+import { fileSource } from '../../src/source/file.js';
+import type { Reading, Spec } from '../../src/view/snapshot.js';
+
+const FOLDER = 'samples/incidents/checkout-app-crash';
+const files = readdirSync(FOLDER).filter((name) => name.endsWith('.gz'));
+const { observation } = await observe(
+  files.map((name) => fileSource(`${FOLDER}/${name}`)),
+  1 << 20,
+);
+const whole = observation.snapshot();
+const reading: Reading = { done: true, share: 1, lines: 0, inputs: 5, inputsDone: 5, failed: [] };
+const spec = (set: Partial<Spec> = {}): Spec => ({
+  now: null,
+  window: { last: null, range: null },
+  filter: '',
+  cells: 80,
+  pane: { kind: 'none' },
+  ...set,
+});
+const engine = new Engine();
+engine.observe(whole, reading);
+const at = (clock: string): number => Date.parse(`2026-11-23T${clock}Z`);
+
+describe('a moment of a recording', () => {
+  it('is the whole at the end', () => {
+    expect(momentOf(whole, Infinity).observation).toBe(whole);
+    expect(momentOf(whole, Infinity).diagnosis).toEqual(diagnose(whole));
+  });
+
+  it('knows only lines that were written by then', () => {
+    const now = at('08:13:58');
+    const moment = momentOf(whole, now);
+    expect(moment.rows.length).toBeLessThan(whole.rows.rows.length);
+    expect(moment.rows.every((row) => row.end <= now)).toBe(true);
+    expect(moment.observation.traffic.requests).toBe(moment.rows.length);
+    expect(moment.observation.traffic.failures).toBe(moment.rows.filter((row) => row.failure).length);
+    expect(moment.observation.coverage.last).toBeLessThanOrEqual(now);
+  });
+
+  it('counts by a kept row what it counts by the line itself', () => {
+    const again = momentOf(whole, Math.max(...whole.rows.rows.map((row) => row.end)) - 1).observation.traffic;
+    for (const group of again.groups) {
+      expect(whole.traffic.groups.map(({ top }) => Object.keys(top))).toContainEqual(Object.keys(group.top));
+    }
+    expect(again.failures).toBe(whole.traffic.failures);
+  });
+});
+
+describe('the engine', () => {
+  it('says at the end what the report says', async () => {
+    const snapshot = await engine.answer(spec());
+    const { incidents } = diagnose(whole);
+    expect(snapshot.rows.map(({ failures, requests }) => [failures, requests])).toEqual(
+      incidents.map(({ failures, requests }) => [failures, requests]),
+    );
+    expect(snapshot).toMatchObject({ requests: 530, failures: 55, app4xx: 68, ahead: 0, sampled: 1 });
+    const { total, failed } = snapshot.timeline;
+    const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+    expect([sum(total), sum(failed)]).toEqual([530, 55]);
+  });
+
+  it('counts alike however the view is cut', async () => {
+    const edge = at('08:13:56');
+    const before = await engine.answer(spec({ window: { last: null, range: [0, edge - 1e-3] } }));
+    const after = await engine.answer(spec({ window: { last: null, range: [edge, Infinity] } }));
+    expect(before.requests + after.requests).toBe(530);
+    expect(before.failures + after.failures).toBe(55);
+    const some = await engine.answer(spec({ filter: 'flag:UC' }));
+    expect(some.failures).toBe(12);
+    expect((await engine.answer(spec({ filter: 'who:mesh' }))).rows).toEqual([]);
+  });
+
+  it('sets the failing value beside its peers', async () => {
+    const { rows } = await engine.answer(spec());
+    const scope = { row: rows[0]!.key, where: [] };
+    const { pane } = await engine.answer(spec({ pane: { kind: 'values', scope, dimension: 'pod' } }));
+    expect(pane?.kind === 'values' ? pane.values : []).toEqual([
+      { value: 'checkout-9f98g5nwm-zzvvr', failures: 43, requests: 203 },
+      { value: 'checkout-9f98g5nwm-448gz', failures: 0, requests: 166 },
+      { value: 'checkout-9f98g5nwm-j5pjg', failures: 0, requests: 161 },
+    ]);
+  });
+
+  it('finds the failures beside a moment', () => {
+    const first = engine.failureBeside(0, 1)!;
+    expect(new Date(first).toISOString()).toContain('08:13:54.7');
+    expect(engine.failureBeside(first, -1)).toBeNull();
+    expect(engine.failureBeside(Infinity, 1)).toBeNull();
+  });
+});
+
+describe('a kept row', () => {
+  it('passes the filters that its line passes', () => {
+    const view = new RowView();
+    const count = (text: string): number => {
+      const filter = compileFilter(text);
+      return whole.rows.rows.filter((row) => filter.matches(view.of(row), { pod: row.pod, file: row.file }))
+        .length;
+    };
+    expect(count('is:failed')).toBe(whole.traffic.failures);
+    expect(count('code:503')).toBe(Number(whole.traffic.byCode.find(([code]) => code === '503')?.[1]));
+    expect(count('flag:UC')).toBe(12);
+    expect(count('pod:*zzvvr flag:UF')).toBe(43);
+  });
+});

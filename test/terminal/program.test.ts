@@ -1,0 +1,193 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import pty from '@lydell/node-pty';
+import xterm from '@xterm/headless';
+import { afterEach, describe, expect, it } from 'vitest';
+import { screenText, until } from './emulator.js';
+
+// The built program in a pseudo-terminal, read by a terminal emulator.
+const BIN = resolve('bin/meshtail.js');
+const CRASH = resolve('samples/incidents/checkout-app-crash');
+
+class Session {
+  readonly terminal: InstanceType<typeof xterm.Terminal>;
+  readonly pty: pty.IPty;
+  written = '';
+  exit: { exitCode: number; signal?: number | undefined } | undefined;
+
+  constructor(args: string[], { columns = 80, rows = 24, env = {}, shell = '' } = {}) {
+    this.terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
+    const [file, words] = shell ? ['/bin/sh', ['-c', shell]] : [process.execPath, [BIN, ...args]];
+    this.pty = pty.spawn(file, words, {
+      name: (env as { TERM?: string }).TERM ?? 'xterm-256color',
+      cols: columns,
+      rows,
+      env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm-256color', LANG: 'C.UTF-8', ...env },
+    });
+    this.pty.onData((data) => {
+      this.written += data;
+      this.terminal.write(data);
+    });
+    this.pty.onExit((exit) => {
+      this.exit = exit;
+    });
+    this.terminal.onData((data) => this.pty.write(data));
+  }
+
+  get text(): string {
+    return screenText(this.terminal);
+  }
+  shows(text: string): Promise<void> {
+    return until(
+      () => this.text.includes(text),
+      () => `'${text}' in\n${this.text}`,
+      15_000,
+    );
+  }
+  async keys(keys: string, text: string): Promise<void> {
+    this.pty.write(keys);
+    await this.shows(text);
+  }
+  async ends(): Promise<void> {
+    await until(
+      () => this.exit !== undefined,
+      () => `an end of\n${this.text}`,
+      15_000,
+    );
+    await new Promise<void>((done) => this.terminal.write('', done));
+  }
+  /** The terminal as the shell wants it: normal buffer, cursor there, no mouse. */
+  restored(): void {
+    expect(this.terminal.buffer.active.type).toBe('normal');
+    expect(this.written.lastIndexOf('\x1b[?25h')).toBeGreaterThan(this.written.lastIndexOf('\x1b[?25l'));
+    expect(this.terminal.modes.mouseTrackingMode).toBe('none');
+  }
+}
+
+const open: Session[] = [];
+function session(...args: ConstructorParameters<typeof Session>): Session {
+  const started = new Session(...args);
+  open.push(started);
+  return started;
+}
+afterEach(() => {
+  for (const one of open.splice(0)) if (!one.exit) one.pty.kill('SIGKILL');
+});
+
+describe('the program in a terminal', () => {
+  it('goes from home to a raw line and back, filters, seeks, pauses, resizes and quits', async () => {
+    const run = session([CRASH]);
+    await run.shows('evidence');
+    await run.keys('\r', 'by [pod]');
+    await run.keys('\r', 'line 1 of');
+    await run.keys('\r', '[2026-11-23T08:13:54.881Z] "POST /checkout');
+    await run.keys('qqq', '[q]quit');
+    await run.keys('/code>=500 pod:*zzvvr\r', 'only  code>=500 pod:*zzvvr');
+    await run.keys('x:seek 08:13:58\r', 'PAUSED +');
+    await run.keys(' ', 'playing');
+    await run.keys(' ', 'PAUSED');
+    run.terminal.resize(20, 5);
+    run.pty.resize(20, 5);
+    await run.shows('too small: 20x5');
+    run.terminal.resize(120, 40);
+    run.pty.resize(120, 40);
+    await run.shows('SEVERITY');
+    run.pty.write('q');
+    await run.ends();
+    expect(run.exit).toMatchObject({ exitCode: 0 });
+    run.restored();
+  });
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+    ['SIGINT', 130],
+  ])('gives the terminal back on %s', async (signal, status) => {
+    const run = session([CRASH, '--mouse']);
+    await run.shows('evidence');
+    run.pty.kill(signal);
+    await run.ends();
+    expect(run.exit?.exitCode).toBe(status);
+    run.restored();
+  });
+
+  it('gives the terminal back on a crash, and shows its trace there', async () => {
+    const boom = join(mkdtempSync(join(tmpdir(), 'meshtail-')), 'boom.mjs');
+    writeFileSync(
+      boom,
+      "import { isMainThread } from 'node:worker_threads';\nif (isMainThread) setTimeout(() => { throw new Error('boom'); }, 1000);\n",
+    );
+    const run = session([CRASH], { env: { NODE_OPTIONS: `--import=${boom}` } });
+    await run.shows('evidence');
+    await run.ends();
+    expect(run.exit?.exitCode).toBe(1);
+    run.restored();
+    expect(run.text).toContain('Error: boom');
+  });
+
+  it('stops on ctrl-z and goes on with the picture as it was', async () => {
+    const run = session([CRASH]);
+    await run.shows('evidence');
+    run.pty.write('\x1a');
+    await until(
+      () => run.terminal.buffer.active.type === 'normal',
+      () => run.text,
+    );
+    run.pty.kill('SIGCONT');
+    await run.shows('evidence');
+    expect(run.terminal.buffer.active.type).toBe('alternate');
+    run.pty.write('\x03');
+    await run.ends();
+    expect(run.exit?.exitCode).toBe(0);
+    run.restored();
+  });
+
+  it('takes keys from the terminal while a log is piped in, and lets nothing of it through', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'meshtail-'));
+    const file = join(folder, 'hostile.log');
+    const line = (path: string): string =>
+      `[2026-11-23T08:13:54.880Z] "GET ${path} HTTP/1.1" 503 UF - - "-" 0 145 21 - "-" "\u202e{red-fg}😀\u009b2J" "id" "evil.shop" "10.0.0.1:80" outbound|80||evil.shop.svc.cluster.local - 10.96.1.1:80 10.244.44.2:51234 - default\n`;
+    writeFileSync(file, line('/\x1b]0;owned\x07\x1b[2J') + line('/日本語') + line(`/${'a'.repeat(100_000)}`));
+    const run = session([], { shell: `cat ${file} | ${process.execPath} ${BIN}` });
+    await run.shows('standard input');
+    await run.keys('l', 'as logged');
+    await run.keys('g\r', 'response_flags');
+    await run.keys('j'.repeat(40), 'route that matched');
+    run.pty.write('qqq');
+    await run.ends();
+    expect(run.written).not.toContain('owned\x07');
+    expect(run.written).not.toMatch(/[\u009b\u202e]/);
+    run.restored();
+  });
+
+  it('prints the report where TERM is dumb', async () => {
+    const run = session([CRASH], { env: { TERM: 'dumb' } });
+    await run.ends();
+    expect(run.written).toContain('cannot show the screen');
+    expect(run.written).toMatch(/incident/);
+    expect(run.written).not.toContain('\x1b[?1049h');
+  });
+
+  it('writes a brief and does not overwrite one', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'meshtail-'));
+    const path = join(folder, 'b.md');
+    const run = session(['demo', 'reviews-route-miss']);
+    await run.shows('evidence');
+    await run.keys(`:w ${path}\r`, 'written');
+    await run.keys(`:w ${path}\r`, 'is there already');
+    expect(readFileSync(path, 'utf8')).toContain('vs-route-no-match');
+    run.pty.write('q');
+    await run.ends();
+  });
+});
+
+describe('the program without a terminal', () => {
+  it('prints the report of a demo, and the names of all', () => {
+    const run = (...args: string[]): string =>
+      execFileSync(process.execPath, [BIN, 'demo', ...args], { encoding: 'utf8' });
+    expect(run('checkout-app-crash')).toMatch(/^\d+ incident/);
+    expect(run('list')).toContain('intranet-quiet-day');
+  });
+});

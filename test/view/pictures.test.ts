@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import type { Live } from '../../src/view/state.js';
+import { blank, play, Player } from './player.js';
+
+// Pictures stand in test/view/screens as text; `npx vitest run test/view -u` rewrites them, and the diff is reviewed.
+const SIZES = [
+  [60, 15],
+  [80, 24],
+  [120, 40],
+] as const;
+const picture = (name: string, columns: number, rows: number): string =>
+  `./screens/${name}-${columns}x${rows}.txt`;
+
+function checked(player: Player): string {
+  const { text } = player;
+  const lines = text.split('\n').slice(0, -1);
+  expect(lines.length).toBe(player.state.rows);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(player.state.columns);
+  return text;
+}
+
+describe('pictures of recordings', () => {
+  const scenes: readonly (readonly [string, string, string])[] = [
+    ['home-incident', 'checkout-app-crash', ''],
+    ['home-two-incidents', 'pricing-all-ejected', 'down'],
+    ['home-healthy', 'intranet-quiet-day', '/ "code:2xx" enter'],
+    ['explanation', 'checkout-app-crash', 'e'],
+    ['drill-pods', 'checkout-app-crash', 'enter'],
+    ['drill-hosts', 'checkout-app-crash', 'enter right'],
+    ['drill-lines', 'checkout-app-crash', 'enter enter down'],
+    ['drill-all-lines', 'checkout-app-crash', 'enter enter f'],
+    ['drill-record', 'checkout-app-crash', 'enter enter enter'],
+    ['tail', 'reviews-route-miss', 'l'],
+    ['streams', 'notify-rollout', 'p'],
+    ['dismissed', 'checkout-app-crash', 'd'],
+    ['help-home', 'checkout-app-crash', '?'],
+    ['help-lines', 'checkout-app-crash', 'l ?'],
+    ['filter-preview', 'checkout-app-crash', '/ "pod:*zzvvr flag:UC"'],
+    ['filter-error', 'checkout-app-crash', '/ "cod>=500"'],
+    ['replay-paused', 'checkout-app-crash', ': "seek 08:13:58" enter'],
+    ['replay-before', 'checkout-app-crash', ': "seek 08:13:50" enter'],
+  ];
+  for (const [name, incident, keys] of scenes) {
+    it.each(SIZES)(`${name} at %ix%i`, async (columns, rows) => {
+      const player = await (await play(incident, columns, rows)).keys(keys);
+      await expect(checked(player)).toMatchFileSnapshot(picture(name, columns, rows));
+    });
+  }
+
+  it('is ASCII alone where asked', async () => {
+    const player = await play('checkout-app-crash');
+    player.state = { ...player.state, ascii: true };
+    expect(player.text).toMatch(/^[\n -~]*$/);
+    await expect(checked(player)).toMatchFileSnapshot(picture('home-ascii', 80, 24));
+  });
+});
+
+describe('pictures of states before and beside the table', () => {
+  const reading = { done: false, share: 0.43, lines: 512_331, inputs: 6, inputsDone: 2, failed: [] };
+  const live = (value: Live): { title: string; context: string; live: Live; argv: string[] } => ({
+    title: 'shop/deploy/payments',
+    context: 'prod-eu',
+    live: value,
+    argv: ['deploy/payments'],
+  });
+  const states = {
+    loading: blank(80, 24, { reading, source: { title: 'mesh.log', live: null, argv: ['mesh.log'] } }),
+    connecting: blank(80, 24, {
+      source: live({
+        phase: 'connecting',
+        steps: [
+          { text: 'cluster prod-eu answers', done: true },
+          { text: 'deployment payments has 6 pods', done: true },
+          { text: 'opening their access logs', done: false },
+          { text: 'reading 10 minutes of history', done: false },
+        ],
+      }),
+    }),
+    'logging-off': blank(80, 24, {
+      source: live({
+        phase: 'logging-off',
+        found: [
+          '6 proxies run and answer; none wrote an access line in 10 minutes',
+          'meshConfig.accessLogFile is empty; no Telemetry resource asks for logs',
+        ],
+        fix: ['kubectl apply -n istio-system -f telemetry-access-log.yaml'],
+      }),
+    }),
+    'no-rights': blank(80, 24, {
+      source: live({
+        phase: 'no-rights',
+        verb: 'get',
+        resource: 'pods/log',
+        namespace: 'shop',
+        user: 'jane@example.com',
+        fix: ['kubectl -n shop create role log-reader --verb=get,list,watch --resource=pods,pods/log'],
+      }),
+    }),
+  };
+  for (const [name, state] of Object.entries(states)) {
+    it.each(SIZES)(`${name} at %ix%i`, async (columns, rows) => {
+      const player = await new Player(state, null).size(columns, rows);
+      await expect(checked(player)).toMatchFileSnapshot(picture(name, columns, rows));
+    });
+  }
+
+  it.each(SIZES)('streams lost at %ix%i', async (columns, rows) => {
+    const player = await play('checkout-app-crash', columns, rows);
+    await player.send({
+      kind: 'live',
+      live: {
+        phase: 'streaming',
+        lagMs: 800,
+        streams: 5,
+        of: 6,
+        lost: [
+          {
+            pod: 'payments-6d5f-k9x2q',
+            since: Date.UTC(2026, 10, 23, 8, 14, 2),
+            reason: 'connection reset, trying again',
+          },
+        ],
+      },
+    });
+    await expect(checked(player)).toMatchFileSnapshot(picture('streams-lost', columns, rows));
+  });
+
+  it('says when it is too small, and recovers', async () => {
+    const player = await play('checkout-app-crash');
+    const before = player.text;
+    await player.size(20, 5);
+    expect(player.text).toBe('too small: 20x5\nneeds 60x15\n[q] leaves\n\n\n');
+    await player.size(80, 24);
+    expect(player.text).toBe(before);
+  });
+
+  it.each([
+    [60, 15],
+    [61, 16],
+    [79, 23],
+    [99, 30],
+    [110, 50],
+    [240, 70],
+  ])('fills %ix%i exactly in every pane', async (columns, rows) => {
+    const player = await play('notify-rollout', columns, rows);
+    for (const keys of ['', 'e', 'q enter', 'enter', 'enter', 'q q q p', 'q d', 'q ?']) {
+      checked(await player.keys(keys));
+    }
+  });
+});

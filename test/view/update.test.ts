@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import { paneOf } from '../../src/view/state.js';
+import { blank, play, Player } from './player.js';
+
+const INCIDENT = 'checkout-app-crash';
+
+describe('update', () => {
+  it('drills from group to pod to line to field, and esc climbs back', async () => {
+    const player = await (await play(INCIDENT)).keys('enter enter enter');
+    expect(player.state.panes.map(({ kind }) => kind)).toEqual(['home', 'values', 'lines', 'record']);
+    expect(player.text).toContain('response_flags');
+    await player.keys('escape escape escape escape');
+    expect(player.state.panes.map(({ kind }) => kind)).toEqual(['home']);
+    expect(player.done).toEqual([]);
+    await player.keys('q');
+    expect(player.done).toEqual([{ kind: 'quit' }]);
+  });
+
+  it('previews a filter as it is typed and takes it back', async () => {
+    const player = await (await play(INCIDENT)).keys('/ "flag:UC"');
+    expect(player.state.snapshot?.rows.map(({ flag }) => flag)).toEqual(['UC']);
+    await player.keys('escape');
+    expect(player.state.snapshot?.rows.length).toBe(2);
+    await player.keys('/ "flag:UC" enter');
+    expect(player.state.filters).toEqual(['flag:UC']);
+    expect(player.state.snapshot?.rows.length).toBe(1);
+    await player.keys('escape');
+    expect(player.state.snapshot?.rows.length).toBe(2);
+  });
+
+  it('keeps the last good preview and the prompt while a filter is wrong', async () => {
+    const player = await (await play(INCIDENT)).keys('/ "cod>=1" enter');
+    expect(player.state.prompt?.error).toEqual({ message: "no field 'cod'; did you mean code?", at: 1 });
+    expect(player.state.filters).toEqual([]);
+    await player.keys('ctrl-u "flag:UF" left left backspace "X" escape');
+    expect(player.state.prompt).toBeNull();
+  });
+
+  it('plays under a virtual clock and explains what was known then', async () => {
+    const player = await (await play(INCIDENT)).keys(': "seek 08:13:50" enter');
+    expect(player.state.snapshot?.rows).toEqual([]);
+    expect(player.text).toContain('no failures in');
+    expect(player.text).toContain('PAUSED +');
+    await player.keys(': "speed 10" enter space');
+    await player.send({ kind: 'tick', elapsedMs: 500 });
+    expect(player.state.snapshot?.rows[0]?.explanation?.failures).toBeGreaterThan(0);
+    const soon = player.state.snapshot!.rows.reduce((sum, row) => sum + row.failures, 0);
+    await player.send({ kind: 'tick', elapsedMs: 60_000 });
+    expect(player.state.clock).toMatchObject({ now: null, playing: false });
+    expect(player.state.snapshot!.rows.reduce((sum, row) => sum + row.failures, 0)).toBeGreaterThan(soon);
+  });
+
+  it('steps, seeks by a cell, to the next failure and to the ends', async () => {
+    const player = await (await play(INCIDENT)).keys('home');
+    const { first, last } = player.state.snapshot!;
+    expect(player.state.clock.now).toBe(first);
+    await player.keys('.');
+    expect(player.state.clock.now).toBe(first + 1000);
+    await player.keys(', right');
+    expect(player.state.clock.now).toBeCloseTo(first + (last - first) / 73, 0);
+    await player.keys(']');
+    expect(new Date(player.state.clock.now!).toISOString()).toContain('08:13:54.7');
+    await player.keys('end');
+    expect(player.state.clock.now).toBeNull();
+  });
+
+  it('begins where the command line says', async () => {
+    const player = await play(INCIDENT);
+    const { first, last } = player.state.snapshot!;
+    await player.send({ kind: 'begin', from: first + 5_000, to: null, play: true });
+    expect(player.state.clock).toMatchObject({ now: first + 5_000, playing: true });
+    expect(player.state.window.range).toEqual([first + 5_000, last]);
+  });
+
+  it('starts over when played at the end', async () => {
+    const player = await (await play(INCIDENT)).keys('space');
+    expect(player.state.clock).toMatchObject({ now: player.state.snapshot!.first, playing: true });
+    await player.keys('space');
+    expect(player.state.clock.playing).toBe(false);
+  });
+
+  it('freezes the picture while reading, and counts what goes by', async () => {
+    const player = await play(INCIDENT);
+    player.state = {
+      ...player.state,
+      reading: { ...player.state.reading, done: false, share: 0.5, lines: 500 },
+    };
+    await player.keys('space');
+    await player.send({ kind: 'progress', reading: { ...player.state.reading, lines: 3_610 } });
+    expect(player.text.split('\n')[0]).toContain('PAUSED +3,110');
+    const frozen = player.state.snapshot;
+    await player.send({ kind: 'snapshot', snapshot: { ...frozen!, failures: 999 } });
+    expect(player.state.snapshot).toBe(frozen);
+    await player.keys('space');
+    expect(player.state.frozenAt).toBeNull();
+  });
+
+  it('counts by time windows and zooms', async () => {
+    const player = await (await play(INCIDENT)).keys(': "window 20s" enter');
+    expect(player.state.snapshot?.requests).toBeLessThan(530);
+    expect(player.text).toContain('last 20s');
+    await player.keys('0 z');
+    const [from, to] = player.state.window.range!;
+    expect(to - from).toBeCloseTo((player.state.snapshot!.last - player.state.snapshot!.first) / 2, 0);
+    await player.keys('Z');
+    expect(player.state.window.range).toBeNull();
+    await player.keys('2');
+    expect(player.state.window.last).toBe(60_000);
+  });
+
+  it('keeps the cursor on its row when the order changes', async () => {
+    const player = await (await play(INCIDENT)).keys('down');
+    const key = player.state.homeKey;
+    await player.keys(': "sort since" enter');
+    await player.keys('/ "code:503" enter');
+    expect(player.state.homeKey).toBe(key);
+    await player.keys('s');
+    expect(player.state.sort).toBe('upstream');
+  });
+
+  it('copies the confirming command, or shows it where the terminal takes no copy', async () => {
+    const player = await (await play(INCIDENT)).keys('c');
+    const command = 'kubectl -n store describe pod checkout-9f98g5nwm-zzvvr';
+    expect(player.done).toEqual([{ kind: 'copy', text: command }]);
+    player.state = { ...player.state, canCopy: false };
+    await player.keys('c');
+    expect(paneOf(player.state)).toEqual({ kind: 'text', title: 'select and copy', text: command });
+  });
+
+  it('gives a command that opens the same view', async () => {
+    const player = await (await play(INCIDENT)).keys('/ "code>=500 path:/a*" enter Y');
+    expect(player.done).toEqual([
+      { kind: 'copy', text: "meshtail samples/incidents/checkout-app-crash --filter 'code>=500 path:/a*'" },
+    ]);
+  });
+
+  it('writes a brief in which log text is no markup', async () => {
+    const player = await (await play(INCIDENT)).keys('w enter');
+    const [effect] = player.done;
+    expect(effect).toMatchObject({ kind: 'write', path: 'brief.md', overwrite: false });
+    const text = effect?.kind === 'write' ? effect.text : '';
+    expect(text).toContain('**HIGH · app · The app in 1 of 3 pods');
+    expect(text).toContain('kubectl -n store describe pod');
+  });
+
+  it('helps with a misspelt command', async () => {
+    const player = await (await play(INCIDENT)).keys(': "seeek 1" enter');
+    expect(player.text).toContain("no command 'seeek'; did you mean seek?");
+  });
+
+  it('survives any key in any pane, with and without something to show', async () => {
+    const all = [
+      ...'abcdefghijklmnoprstuvwxyzABCGKYZ0123456789/?.,<>[]+-!',
+      'up',
+      'down',
+      'left',
+      'right',
+      'enter',
+      'escape',
+      'space',
+      'tab',
+      'shift-tab',
+      'backspace',
+      'delete',
+      'pageup',
+      'pagedown',
+      'home',
+      'end',
+      'ctrl-u',
+      'ctrl-l',
+    ];
+    for (const player of [new Player(blank(), null), await play(INCIDENT)]) {
+      let seed = 7;
+      for (let i = 0; i < 1500; i++) {
+        seed = (seed * 1103515245 + 12345) & 0x7fffffff;
+        await player.send({ kind: 'key', key: all[seed % all.length]! });
+        if (i % 10 === 0) expect(player.text.split('\n').length).toBe(25);
+      }
+    }
+  });
+});
