@@ -25,7 +25,7 @@ export function homeLines(state: State, height: number): Line[] {
   if (special) return special;
   if (!snapshot) return [];
   const { columns } = state;
-  const roomy = height >= 12;
+  const roomy = height >= 14;
   const { failed, masked } = snapshot.timeline;
   // A flat line needs no height.
   const flat = ![...failed, ...masked].some((count) => count > 0);
