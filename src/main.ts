@@ -16,6 +16,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const environment: Environment = {
       stdin: process.stdin,
       stdout: process.stdout,
+      env: process.env,
       warn: (message) => {
         if (!options.quiet) process.stderr.write(`meshtail: ${safeText(message)}\n`);
       },

@@ -12,9 +12,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   main: 'everything',
   pipeline: 'everything',
   commands: 'everything',
-  cli: ['record'],
+  cli: ['filter', 'record'],
   terminal: ['view'],
-  view: ['diagnosis', 'aggregate', 'record'],
+  // The screen's own: what is selected, and how a replay is told to it.
+  replay: ['view', 'output', 'diagnosis', 'aggregate', 'filter', 'record'],
+  filter: ['aggregate', 'record'],
+  view: ['diagnosis', 'aggregate', 'filter', 'record'],
   output: ['diagnosis', 'aggregate', 'record'],
   check: ['cluster', 'diagnosis', 'record'],
   diagnosis: ['aggregate', 'record'],
@@ -38,6 +41,7 @@ const ONLY_FILE: Readonly<Record<string, Readonly<Record<string, readonly string
   framing: {
     record: ['src/record/line.ts', 'src/record/origin.ts', 'src/record/json.ts', 'src/record/time.ts'],
   },
+  filter: { aggregate: ['src/aggregate/failure.ts'] },
   logger: { cli: ['src/cli/options.ts'] },
 };
 /** Packages that only one layer may know; Node's own modules that a pure layer must not touch. */

@@ -5,6 +5,8 @@ import type { Logger } from '../logger.js';
 export interface Environment {
   readonly stdin: Readable;
   readonly stdout: Writable;
+  /** The process's environment variables: TERM, NO_COLOR and their like. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Warnings for people. */
   readonly warn: (message: string) => void;
   readonly log: Logger;

@@ -7,6 +7,7 @@ import type { Options, ScreenOptions } from '../cli/options.js';
 import { ExitStatus } from '../errors.js';
 import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
 import { terminalKind } from '../terminal/palette.js';
+import { restoreAtEnd, suspended } from '../terminal/exits.js';
 import type { Terminal } from '../terminal/run.js';
 import type { Effect } from '../view/message.js';
 import { initialState, type State } from '../view/state.js';
@@ -23,9 +24,9 @@ export async function look(
   environment: Environment,
 ): Promise<number> {
   if (!isTerminal(environment.stdout)) return report(args, options, environment);
-  const kind = terminalKind(process.env, options.color);
+  const kind = terminalKind(environment.env, options.color);
   if (!kind.usable) {
-    environment.warn(`TERM=${process.env['TERM'] ?? ''} cannot show the screen; this is the report`);
+    environment.warn(`TERM=${environment.env['TERM'] ?? ''} cannot show the screen; this is the report`);
     return report(args, options, environment);
   }
   const { sources, failed } = await inputsOf(args, environment);
@@ -156,41 +157,6 @@ function perform(
     default:
       effect satisfies never;
   }
-}
-
-function suspended(terminal: Terminal): void {
-  terminal.suspend();
-  process.once('SIGCONT', () => terminal.resume());
-  // Not SIGTSTP, which is caught here.
-  process.kill(process.pid, 'SIGSTOP');
-}
-
-/** However the process ends, the terminal is given back. Returns what takes these arrangements down. */
-function restoreAtEnd(terminal: Terminal): () => void {
-  const leave = (): void => terminal.leave();
-  const hangUp = (): void => process.exit(128 + 1);
-  const quit = (): void => process.exit(128 + 3);
-  const suspend = (): void => suspended(terminal);
-  // A bug: its trace belongs on the shell's screen, not on the one that goes.
-  const crash = (error: unknown): void => {
-    terminal.leave();
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exit(1);
-  };
-  process.on('uncaughtException', crash);
-  process.on('unhandledRejection', crash);
-  process.on('exit', leave);
-  process.on('SIGHUP', hangUp);
-  process.on('SIGQUIT', quit);
-  process.on('SIGTSTP', suspend);
-  return () => {
-    process.off('uncaughtException', crash);
-    process.off('unhandledRejection', crash);
-    process.off('exit', leave);
-    process.off('SIGHUP', hangUp);
-    process.off('SIGQUIT', quit);
-    process.off('SIGTSTP', suspend);
-  };
 }
 
 /** Standard input, piece by piece, each only when the one before was taken. */

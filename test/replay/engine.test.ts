@@ -83,7 +83,7 @@ describe('the engine', () => {
     const scope = { row: rows[0]!.key, where: [] };
     const { pane } = await engine.answer(spec({ pane: { kind: 'values', scope, dimension: 'pod' } }));
     expect(pane?.kind === 'values' ? pane.values : []).toEqual([
-      { value: 'checkout-9f98g5nwm-zzvvr', failures: 43, requests: 203 },
+      { value: 'checkout-9f98g5nwm-zzvvr', failures: 55, requests: 203 },
       { value: 'checkout-9f98g5nwm-448gz', failures: 0, requests: 166 },
       { value: 'checkout-9f98g5nwm-j5pjg', failures: 0, requests: 161 },
     ]);

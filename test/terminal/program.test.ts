@@ -82,7 +82,7 @@ describe('the program in a terminal', () => {
     await run.shows('evidence');
     await run.keys('\r', 'by [pod]');
     await run.keys('\r', 'line 1 of');
-    await run.keys('\r', '[2026-11-23T08:13:54.881Z] "POST /checkout');
+    await run.keys('\r', '[2026-11-23T08:13:52.541Z] "GET /checkout');
     await run.keys('qqq', '[q]quit');
     await run.keys('/code>=500 pod:*zzvvr\r', 'only  code>=500 pod:*zzvvr');
     await run.keys('x:seek 08:13:58\r', 'PAUSED +');

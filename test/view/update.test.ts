@@ -20,12 +20,12 @@ describe('update', () => {
     const player = await (await play(INCIDENT)).keys('/ "flag:UC"');
     expect(player.state.snapshot?.rows.map(({ flag }) => flag)).toEqual(['UC']);
     await player.keys('escape');
-    expect(player.state.snapshot?.rows.length).toBe(2);
+    expect(player.state.snapshot?.rows.length).toBe(1);
     await player.keys('/ "flag:UC" enter');
     expect(player.state.filters).toEqual(['flag:UC']);
     expect(player.state.snapshot?.rows.length).toBe(1);
     await player.keys('escape');
-    expect(player.state.snapshot?.rows.length).toBe(2);
+    expect(player.state.snapshot?.rows.length).toBe(1);
   });
 
   it('keeps the last good preview and the prompt while a filter is wrong', async () => {
@@ -139,7 +139,7 @@ describe('update', () => {
     const [effect] = player.done;
     expect(effect).toMatchObject({ kind: 'write', path: 'brief.md', overwrite: false });
     const text = effect?.kind === 'write' ? effect.text : '';
-    expect(text).toContain('**HIGH · app · The app in 1 of 3 pods');
+    expect(text).toContain('**HIGH · app · One of 3 pods');
     expect(text).toContain('kubectl -n store describe pod');
   });
 
