@@ -9,6 +9,7 @@ import { CAUSES } from './causes/index.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, least, most } from './stats.js';
+import { perScene } from './per-scene.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
 import { listed } from './words.js';
@@ -291,11 +292,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     verdict: hypothesis.verdict ?? entry?.verdict ?? 'unknown',
     alternatives: others.map(({ cause, confidence, why }) => ({ cause, confidence, why })),
     onset,
-    onsetRange: onsetRange(
-      scene,
-      deciders.map((row) => row.end),
-      deciders.map((row) => scene.placeOf(row)),
-    ),
+    onsetRange: onsetRange(scene, deciders),
     beganBeforeInput: onset - scene.first < BEGINNING * (scene.last - scene.first),
     last: most(failing.map((row) => row.start)),
     timeShape: timeShape(
@@ -308,7 +305,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     isOver: isOver(scene, failing, destinations),
     failures: seen.length,
     requests: destinations.size,
-    groups: scene.groups.filter((group) => groups.has(groupKeyText(group))).map(({ id }) => id),
+    groups: [...groups].flatMap((text) => groupIds(scene).get(text) ?? []).toSorted(byNumber),
   };
 }
 
@@ -333,18 +330,28 @@ function isOver(scene: Scene, failing: readonly Row[], requests: ReadonlySet<Row
 
 const GOOD_AFTER = 5;
 
+/** The failure groups by their key, as rows name it. */
+const groupIds = perScene(
+  (scene): ReadonlyMap<string, string> =>
+    new Map(scene.groups.map((group) => [groupKeyText(group), group.id])),
+);
+
+/** `g2` before `g10`. */
+const byNumber = (a: string, b: string): number => Number(a.slice(1)) - Number(b.slice(1));
+
 /** Failures within this first part of the input may have begun before it. */
 const BEGINNING = 0.02;
 
 /** Between the last good end before the first failure's end, at the same place, and that end. */
-function onsetRange(scene: Scene, ends: readonly number[], places: readonly string[]): [number, number] {
-  const firstEnd = least(ends);
-  const at = new Set(places);
+function onsetRange(scene: Scene, deciders: readonly Row[]): [number, number] {
+  const firstEnd = least(deciders.map((row) => row.end));
   let lastGood = -Infinity;
-  for (const row of scene.rows) {
-    if (row.start > firstEnd) break;
-    if (!row.failure && row.end <= firstEnd && row.end > lastGood && at.has(scene.placeOf(row)))
-      lastGood = row.end;
+  // Deciders of one place share one list.
+  for (const lines of new Set(deciders.map((row) => scene.linesOf(row)))) {
+    for (const row of lines) {
+      if (row.start > firstEnd) break;
+      if (!row.failure && row.end <= firstEnd && row.end > lastGood) lastGood = row.end;
+    }
   }
   return [Number.isFinite(lastGood) ? lastGood : Math.min(scene.first, firstEnd), firstEnd];
 }

@@ -5,6 +5,9 @@ import type { Report } from './report.js';
 
 type ReportIncident = Report['incidents'][number];
 
+/** More than these nobody reads at once. */
+const SHOWN_INCIDENTS = 20;
+
 /** The report for people, at 80 columns; only commands may be wider, so that they can be copied. */
 export function reportText(report: Report): string {
   const { coverage, incidents } = report;
@@ -13,7 +16,10 @@ export function reportText(report: Report): string {
   else {
     lines.push(headline(report), '');
     if (incidents.length === 0) lines.push(...quiet(report));
-    for (const incident of incidents) lines.push(...incidentLines(incident), '');
+    for (const incident of incidents.slice(0, SHOWN_INCIDENTS)) lines.push(...incidentLines(incident), '');
+    if (incidents.length > SHOWN_INCIDENTS) {
+      lines.push(`and ${incidents.length - SHOWN_INCIDENTS} more incidents; -o json lists them all`, '');
+    }
     lines.push(...groupLines(report));
     lines.push(...dismissedLines(report));
   }
