@@ -34,6 +34,8 @@ const SLACK_MS = 5_000;
 const HUNG_UP: ReadonlySet<string> = new Set(['DC', 'DR']);
 /** Flags of a line that only says that the side below broke the stream. */
 const BROKEN_BELOW: ReadonlySet<string> = new Set(['UPE', 'UR', 'UC']);
+/** An id that more lines carry is nobody's request: a client sends the same one always. Joined, they would cost their square. */
+const MOST_LINES = 500;
 const TRACE_CHARACTER = 14;
 
 /** Envoy keeps its trace decision in character 14 of a UUID, so two proxies may write it differently. */
@@ -97,7 +99,7 @@ function* linesById(rows: readonly Row[]): Iterable<readonly Row[]> {
     if (list) list.push(row);
     else byId.set(key, [row]);
   }
-  for (const lines of byId.values()) if (lines.length > 1) yield lines;
+  for (const lines of byId.values()) if (lines.length > 1 && lines.length <= MOST_LINES) yield lines;
 }
 
 /** The line one hop further out, among those of the same request. */
