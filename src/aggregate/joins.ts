@@ -53,9 +53,10 @@ export function join(rows: readonly Row[]): Joins {
     else childrenOf.set(parent, [child]);
   };
 
+  const children = (row: Row): readonly Row[] => childrenOf.get(row) ?? [];
   for (const lines of linesById(rows)) {
     for (const line of lines) {
-      const parent = parentAmong(lines, line);
+      const parent = parentAmong(lines, line, children);
       if (parent) link(line, parent);
     }
   }
@@ -69,7 +70,6 @@ export function join(rows: readonly Row[]): Joins {
     }
     return root;
   };
-  const children = (row: Row): readonly Row[] => childrenOf.get(row) ?? [];
   const failingByRoot = new Map<Row, Row[]>();
   for (const row of rows) {
     if (!row.failure || row.tunnel) continue;
@@ -102,12 +102,23 @@ function* linesById(rows: readonly Row[]): Iterable<readonly Row[]> {
   for (const lines of byId.values()) if (lines.length > 1 && lines.length <= MOST_LINES) yield lines;
 }
 
-/** The line one hop further out, among those of the same request. */
-function parentAmong(lines: readonly Row[], line: Row): Row | undefined {
+/**
+ * The line one hop further out, among those of the same request: the one that began nearest, and of two that began
+ * together the one with fewer lines below it, so that a log that holds every line twice joins as two logs would.
+ */
+function parentAmong(
+  lines: readonly Row[],
+  line: Row,
+  children: (row: Row) => readonly Row[],
+): Row | undefined {
   let best: Row | undefined;
   for (const other of lines) {
     if (other === line || !isParent(other, line)) continue;
-    if (!best || Math.abs(other.start - line.start) < Math.abs(best.start - line.start)) best = other;
+    const nearer = best
+      ? Math.abs(other.start - line.start) - Math.abs(best.start - line.start) ||
+        children(other).length - children(best).length
+      : -1;
+    if (nearer < 0) best = other;
   }
   return best;
 }
