@@ -293,7 +293,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     alternatives: others.map(({ cause, confidence, why }) => ({ cause, confidence, why })),
     onset,
     onsetRange: onsetRange(scene, deciders),
-    beganBeforeInput: onset - scene.first < BEGINNING * (scene.last - scene.first),
+    beganBeforeInput: onset - scene.first <= BEGINNING * (scene.last - scene.first),
     last: most(failing.map((row) => row.start)),
     timeShape: timeShape(
       cases.map(({ root }) => root.start),
