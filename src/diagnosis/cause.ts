@@ -15,3 +15,21 @@ export interface Cause {
   /** Total: says nothing where it does not apply. */
   judge(scene: Scene): readonly Hypothesis[];
 }
+
+/** Makes causes that share one finding: each keeps the hypotheses that bear its own id. */
+export function causesNamedIn(find: (scene: Scene) => readonly Hypothesis[]) {
+  return (
+    id: CauseId,
+    reference: string,
+    mechanism: string,
+    signs: readonly string[],
+    against: readonly string[],
+  ): Cause => ({
+    id,
+    reference,
+    mechanism,
+    signs,
+    against,
+    judge: (scene) => find(scene).filter(({ cause }) => cause === id),
+  });
+}

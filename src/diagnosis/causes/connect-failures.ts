@@ -1,6 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
-import type { Cause } from '../cause.js';
+import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { hostLives, turnover } from '../hosts.js';
 import type { Confidence, Hypothesis } from '../hypothesis.js';
@@ -317,20 +317,7 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
   ];
 }
 
-const refusal = (
-  id: string,
-  reference: string,
-  mechanism: string,
-  signs: readonly string[],
-  against: readonly string[],
-): Cause => ({
-  id,
-  reference,
-  mechanism,
-  signs,
-  against,
-  judge: (scene) => [...refusedOutside(scene), ...staleHosts(scene)].filter(({ cause }) => cause === id),
-});
+const refusal = causesNamedIn((scene) => [...refusedOutside(scene), ...staleHosts(scene)]);
 
 /** A share of the waits ends in one instant: the oldest connect attempt takes all that wait for its host with it. */
 function alignedEnds(rows: readonly Row[]): number {
@@ -516,20 +503,7 @@ function eastWest(study: Study): Hypothesis {
   });
 }
 
-const waiting = (
-  id: string,
-  reference: string,
-  mechanism: string,
-  signs: readonly string[],
-  against: readonly string[],
-): Cause => ({
-  id,
-  reference,
-  mechanism,
-  signs,
-  against,
-  judge: (scene) => timedOut(scene).filter(({ cause }) => cause === id),
-});
+const waiting = causesNamedIn((scene) => timedOut(scene));
 
 const portExhaustion: Cause = {
   id: 'conntrack-or-port-exhaustion',

@@ -1,6 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
-import type { Cause } from '../cause.js';
+import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
@@ -248,20 +248,7 @@ function unresolved(study: Study): Hypothesis {
   });
 }
 
-const endpointCause = (
-  id: string,
-  reference: string,
-  mechanism: string,
-  signs: readonly string[],
-  against: readonly string[],
-): Cause => ({
-  id,
-  reference,
-  mechanism,
-  signs,
-  against,
-  judge: (scene) => nobodyThere(scene).filter(({ cause }) => cause === id),
-});
+const endpointCause = causesNamedIn((scene) => nobodyThere(scene));
 
 export const ENDPOINT_CAUSES: readonly Cause[] = [
   endpointCause(

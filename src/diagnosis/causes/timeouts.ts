@@ -1,5 +1,5 @@
 import type { Row } from '../../aggregate/rows.js';
-import type { Cause } from '../cause.js';
+import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
@@ -228,20 +228,7 @@ function bySize(study: Study): Hypothesis | null {
   });
 }
 
-const timeoutCause = (
-  id: string,
-  reference: string,
-  mechanism: string,
-  signs: readonly string[],
-  against: readonly string[],
-): Cause => ({
-  id,
-  reference,
-  mechanism,
-  signs,
-  against,
-  judge: (scene) => timeouts(scene).filter(({ cause }) => cause === id),
-});
+const timeoutCause = causesNamedIn((scene) => timeouts(scene));
 
 const perTry: Cause = replyCause({
   id: 'per-try-timeout',

@@ -1,6 +1,6 @@
 import type { Row } from '../../aggregate/rows.js';
 import { parseMeshServerName } from '../../record/upstream-cluster.js';
-import type { Cause } from '../cause.js';
+import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
@@ -481,20 +481,7 @@ function gatewaySni(study: Study): Hypothesis | null {
   });
 }
 
-const listener = (
-  id: string,
-  reference: string,
-  mechanism: string,
-  signs: readonly string[],
-  against: readonly string[],
-): Cause => ({
-  id,
-  reference,
-  mechanism,
-  signs,
-  against,
-  judge: (scene) => rejectedConnections(scene).filter(({ cause }) => cause === id),
-});
+const listener = causesNamedIn((scene) => rejectedConnections(scene));
 
 /**
  * Every new connection of one caller is closed before a server line exists: under TLS 1.3 that is how a refused client
