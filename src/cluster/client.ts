@@ -1,0 +1,141 @@
+import { once } from 'node:events';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { MeshtailError } from '../errors.js';
+import type { Connection } from './kubeconfig.js';
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** What the API server answered instead of what was asked for: its Status object, as far as it sent one. */
+export class ApiError extends Error {
+  constructor(
+    /** HTTP status. */
+    readonly status: number,
+    /** `Forbidden`, `NotFound`, `Expired`… as in metav1.StatusReason; `''` where none was sent. */
+    readonly reason: string,
+    message: string,
+    /** What `Retry-After` asks for, in ms. */
+    readonly retryAfterMs: number | null = null,
+  ) {
+    super(message);
+    this.name = 'ApiError';
+  }
+}
+
+/** An object as the API sends it; read narrowly by whoever knows its kind. */
+export type ApiObject = Readonly<Record<string, unknown>>;
+
+export interface ApiList {
+  readonly items: readonly ApiObject[];
+  readonly resourceVersion: string;
+}
+
+/** An answer's headers are waited for this long; a stream's bytes are its reader's business. */
+const ANSWER_MS = 30_000;
+const PAGE = 500;
+const ERROR_BODY = 64 * 1024;
+const KEEP_ALIVE_MS = 30_000;
+
+/** HTTP to one API server, read-only. Every error is an `ApiError` of the server or a `MeshtailError` of the way there. */
+export class ClusterClient {
+  constructor(readonly connection: Connection) {}
+
+  /** @throws ApiError, MeshtailError */
+  async get<T = ApiObject>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+    const response = await this.stream(path, query, signal);
+    return JSON.parse(await textOf(response)) as T;
+  }
+
+  /** All of a collection, page by page. @throws ApiError, MeshtailError */
+  async list(path: string, query: Query = {}, signal?: AbortSignal): Promise<ApiList> {
+    const items: ApiObject[] = [];
+    let next: string | undefined;
+    for (;;) {
+      const page = await this.get<{
+        items?: ApiObject[];
+        metadata?: { continue?: string; resourceVersion?: string };
+      }>(path, { ...query, limit: PAGE, continue: next }, signal);
+      items.push(...(page.items ?? []));
+      next = page.metadata?.continue || undefined;
+      if (next === undefined) return { items, resourceVersion: page.metadata?.resourceVersion ?? '' };
+    }
+  }
+
+  /**
+   * The body of a 200 as it comes. Once more after a 401, with credentials made anew.
+   * @throws ApiError, MeshtailError
+   */
+  async stream(path: string, query: Query = {}, signal?: AbortSignal): Promise<http.IncomingMessage> {
+    try {
+      return await this.#request(path, query, signal);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      this.connection.renew();
+      return this.#request(path, query, signal);
+    }
+  }
+
+  async #request(path: string, query: Query, signal?: AbortSignal): Promise<http.IncomingMessage> {
+    const { server } = this.connection;
+    const url = new URL(server.pathname.replace(/\/$/, '') + path, server);
+    for (const [key, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(key, String(value));
+    }
+    const options = await this.connection.requestOptions();
+    const { request } = url.protocol === 'https:' ? https : http;
+    const asked = request(url, { ...options, ...(signal && { signal }) });
+    asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
+    asked.on('socket', (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS));
+    asked.end();
+    let response: http.IncomingMessage;
+    try {
+      [response] = (await once(asked, 'response')) as [http.IncomingMessage];
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw unreachable(server, error as NodeJS.ErrnoException);
+    }
+    asked.setTimeout(0);
+    if (response.statusCode === 200 || response.statusCode === 201) return response;
+    throw await apiError(response);
+  }
+}
+
+async function textOf(response: http.IncomingMessage, most = Infinity): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response) {
+    chunks.push(chunk as Buffer);
+    length += (chunk as Buffer).length;
+    if (length >= most) break;
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function apiError(response: http.IncomingMessage): Promise<ApiError> {
+  const status = response.statusCode ?? 0;
+  const text = await textOf(response, ERROR_BODY).catch(() => '');
+  const seconds = Number(response.headers['retry-after']);
+  const wait = Number.isFinite(seconds) ? seconds * 1000 : null;
+  try {
+    const { reason, message } = JSON.parse(text) as { reason?: string; message?: string };
+    return new ApiError(status, reason ?? '', message ?? text.trim(), wait);
+  } catch {
+    return new ApiError(status, '', text.trim() || (response.statusMessage ?? ''), wait);
+  }
+}
+
+function unreachable(server: URL, error: NodeJS.ErrnoException): MeshtailError {
+  const what = CONNECT_ERRORS[error.code ?? ''] ?? (error.message || error.code || 'no connection');
+  return new MeshtailError('cluster-unreachable', `cannot reach the API server ${server.origin}: ${what}`, {
+    hint: 'check the context (kubectl config current-context) and the way there (kubectl version)',
+    cause: error,
+  });
+}
+
+const CONNECT_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  ENOTFOUND: 'no such host',
+  ETIMEDOUT: 'timed out',
+  EHOSTUNREACH: 'no route to the host',
+};

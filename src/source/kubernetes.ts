@@ -1,0 +1,360 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError, type ClusterClient } from '../cluster/client.js';
+import { podOf, proxyOf, workloadOf, type Owner, type Pod, type ProxyKind } from '../cluster/pods.js';
+import {
+  nothingFound,
+  pathOf,
+  selectionOf,
+  targetsOf,
+  type Selection,
+  type Target,
+} from '../cluster/targets.js';
+import { watch } from '../cluster/watch.js';
+import { MeshtailError } from '../errors.js';
+import { Follower, forbidden, type FollowState, type Gap, type LogWindow } from './follower.js';
+import { Slots } from './slots.js';
+import type { Source } from './source.js';
+
+export interface LiveOptions extends LogWindow {
+  /** Targets as on the command line; none: every proxy of the namespace. */
+  readonly targets: readonly string[];
+  /** `-A`: in all namespaces. */
+  readonly allNamespaces: boolean;
+  /** `-l`. */
+  readonly labels: string | undefined;
+  /** `-c`. */
+  readonly container: string | undefined;
+  readonly maxLogRequests: number;
+}
+
+/** How one pod's log is being read. */
+export interface StreamStatus {
+  /** `namespace/pod`. */
+  readonly name: string;
+  readonly pod: string;
+  readonly namespace: string;
+  readonly node: string;
+  readonly workload: Owner;
+  readonly kind: ProxyKind;
+  readonly state: FollowState;
+  readonly reason: string;
+  /** Stamps of the first and the newest line, ms since the Unix epoch; NaN where there is none. */
+  readonly first: number;
+  readonly last: number;
+  readonly lagMs: number | null;
+  readonly reconnects: number;
+  readonly restarts: number;
+  readonly terminating: boolean;
+}
+
+export interface LiveStatus {
+  readonly streams: readonly StreamStatus[];
+  /** Pods of the targets that have no proxy: a finding of its own. */
+  readonly withoutProxy: readonly Pod[];
+  readonly gaps: readonly Gap[];
+  /** Streams that wait for their turn: what is read is then late, and may be missing. */
+  readonly waiting: number;
+  /** Why the list of pods is not up to date. */
+  readonly trouble: string | null;
+  readonly refused: readonly MeshtailError[];
+}
+
+interface Known {
+  pod: Pod;
+  readonly wakes: Set<() => void>;
+}
+
+interface Followed {
+  readonly follower: Follower;
+  readonly kind: ProxyKind;
+}
+
+const TICK_MS = 1000;
+const MOST_GAPS = 10_000;
+
+/**
+ * The logs of all proxies of some targets, now and as pods come and go. Each pod is a source of its own; read them all at
+ * once, they end by themselves or with `stop`.
+ */
+export class LiveSession {
+  readonly #abort = new AbortController();
+  readonly #slots: Slots;
+  readonly #pods = new Map<string, Known>();
+  readonly #followed = new Map<string, Followed>();
+  readonly #gaps: Gap[] = [];
+  readonly #refused: MeshtailError[] = [];
+  #selections: Selection[] = [];
+  #queue: Source[] = [];
+  #wake: (() => void) | null = null;
+  #closed = false;
+  #trouble: string | null = null;
+
+  private constructor(
+    readonly client: ClusterClient,
+    readonly options: LiveOptions,
+  ) {
+    this.#slots = new Slots(options.maxLogRequests);
+  }
+
+  /**
+   * Finds the targets' pods and begins to watch for more.
+   * @throws MeshtailError where nothing is found, or nothing may be seen
+   */
+  static async open(client: ClusterClient, options: LiveOptions): Promise<LiveSession> {
+    const session = new LiveSession(client, options);
+    try {
+      await session.#begin();
+    } catch (error) {
+      session.stop();
+      throw error;
+    }
+    return session;
+  }
+
+  get namespace(): string | null {
+    return this.options.allNamespaces ? null : this.client.connection.namespace;
+  }
+
+  /** Every pod of the watched namespaces, as of now. */
+  get pods(): readonly Pod[] {
+    return [...this.#pods.values()].map(({ pod }) => pod);
+  }
+
+  async #begin(): Promise<void> {
+    const { signal } = this.#abort;
+    const targets = targetsOf(this.options.targets);
+    this.#selections = await this.#selectionsOf(targets);
+    const namespaces = new Set(this.#selections.map(({ namespace }) => namespace));
+    for (const namespace of namespaces) await this.#watchPods(namespace);
+    const chosen = this.pods.filter((pod) => this.#selects(pod));
+    if (chosen.length === 0) {
+      throw await nothingFound(this.client, targets, this.namespace, this.pods, signal);
+    }
+    if (chosen.every((pod) => !proxyOf(pod, this.options.container))) throw noProxy(chosen, this.options.container);
+    if (this.options.follow) void this.#tick();
+    else this.#close();
+  }
+
+  async #selectionsOf(targets: readonly Target[]): Promise<Selection[]> {
+    const { namespace } = this;
+    if (targets.length === 0) return [{ target: null, namespace, selects: () => true }];
+    try {
+      return await Promise.all(
+        targets.map((target) => selectionOf(this.client, target, namespace, this.#abort.signal)),
+      );
+    } catch (error) {
+      throw explained(error, 'get', 'services', namespace);
+    }
+  }
+
+  async #watchPods(namespace: string | null): Promise<void> {
+    const { labels, follow } = this.options;
+    const query = labels === undefined ? {} : { labelSelector: labels };
+    const path = pathOf('Pod', namespace);
+    const all = (items: readonly Readonly<Record<string, unknown>>[]): void => {
+      const pods = items.map(podOf);
+      const there = new Set(pods.map(({ uid }) => uid));
+      for (const { pod } of this.#pods.values()) {
+        const inside = namespace === null || pod.namespace === namespace;
+        if (inside && !there.has(pod.uid)) this.#gone(pod.uid);
+      }
+      for (const pod of pods) this.#seen(pod);
+    };
+    try {
+      if (!follow) return all((await this.client.list(path, query, this.#abort.signal)).items);
+      await watch(
+        this.client,
+        path,
+        query,
+        {
+          all,
+          changed: (kind, object) => {
+            const pod = podOf(object);
+            if (kind === 'DELETED') this.#gone(pod.uid);
+            else this.#seen(pod);
+          },
+          trouble: (reason) => {
+            this.#trouble = reason;
+          },
+        },
+        this.#abort.signal,
+      );
+    } catch (error) {
+      throw explained(error, 'list', 'pods', namespace);
+    }
+  }
+
+  #selects(pod: Pod): boolean {
+    return this.#selections.some(
+      ({ namespace, selects }) => (namespace === null || pod.namespace === namespace) && selects(pod),
+    );
+  }
+
+  #seen(pod: Pod): void {
+    const known = this.#pods.get(pod.uid);
+    if (known) {
+      known.pod = pod;
+      for (const wake of known.wakes) wake();
+    } else this.#pods.set(pod.uid, { pod, wakes: new Set() });
+    if (!this.#followed.has(pod.uid) && this.#selects(pod)) this.#add(pod);
+  }
+
+  #gone(uid: string): void {
+    const known = this.#pods.get(uid);
+    if (!known) return;
+    this.#pods.delete(uid);
+    for (const wake of known.wakes) wake();
+  }
+
+  /** One more log to read. */
+  #add(pod: Pod): void {
+    const proxy = proxyOf(pod, this.options.container);
+    if (!proxy) return;
+    const follower = new Follower(pod, proxy.container, this.options, {
+      client: this.client,
+      slots: this.#slots,
+      signal: this.#abort.signal,
+      current: () => this.#pods.get(pod.uid)?.pod,
+      change: (ms) => this.#change(pod.uid, ms),
+      gap: (gap) => {
+        if (this.#gaps.length < MOST_GAPS) this.#gaps.push(gap);
+      },
+      refused: (error) => this.#refused.push(error),
+    });
+    this.#followed.set(pod.uid, { follower, kind: proxy.kind });
+    this.#queue.push({
+      name: `${pod.namespace}/${pod.name}`,
+      origin: {
+        pod: pod.name,
+        namespace: pod.namespace,
+        container: proxy.container,
+        ...(pod.node !== '' && { node: pod.node }),
+      },
+      kind: 'pipe',
+      open: () => follower.read(),
+    });
+    this.#wake?.();
+  }
+
+  #change(uid: string, ms: number): Promise<void> {
+    const known = this.#pods.get(uid);
+    if (!known) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        known.wakes.delete(done);
+        this.#abort.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      known.wakes.add(done);
+      this.#abort.signal.addEventListener('abort', done);
+    });
+  }
+
+  /** Pods to read, as they appear; ends with `stop` or, where nothing is followed, with the last that there is. */
+  async *sources(): AsyncGenerator<Source, void> {
+    for (;;) {
+      const source = this.#queue.shift();
+      if (source) yield source;
+      else if (this.#closed) return;
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = null;
+      }
+    }
+  }
+
+  status(): LiveStatus {
+    return {
+      streams: [...this.#followed].map(([uid, { follower, kind }]) => {
+        const pod = this.#pods.get(uid)?.pod ?? follower.pod;
+        const container = pod.containers.find(({ name }) => name === follower.container);
+        return {
+          name: `${pod.namespace}/${pod.name}`,
+          pod: pod.name,
+          namespace: pod.namespace,
+          node: pod.node,
+          workload: workloadOf(pod),
+          kind,
+          state: follower.state,
+          reason: follower.reason,
+          first: follower.first,
+          last: follower.last,
+          lagMs: follower.lagMs,
+          reconnects: follower.reconnects,
+          restarts: container?.restarts ?? 0,
+          terminating: pod.deletedAt !== null,
+        };
+      }),
+      withoutProxy: this.pods.filter(
+        (pod) => this.#selects(pod) && !proxyOf(pod, this.options.container) && pod.phase === 'Running',
+      ),
+      gaps: this.#gaps,
+      waiting: this.#slots.waiting,
+      trouble: this.#trouble,
+      refused: this.#refused,
+    };
+  }
+
+  /** Ends all streams; what was read stays. */
+  stop(): void {
+    this.#abort.abort();
+    this.#close();
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.#wake?.();
+  }
+
+  async #tick(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted) {
+      await sleep(TICK_MS, undefined, { signal }).catch(() => undefined);
+      for (const { follower } of this.#followed.values()) void follower.tick();
+    }
+  }
+}
+
+/** Pods without a proxy are the answer, not a failure to find one. */
+function noProxy(pods: readonly Pod[], container: string | undefined): MeshtailError {
+  const names = [...new Set(pods.map((pod) => workloadOf(pod).name))].slice(0, 5).join(', ');
+  const [pod] = pods;
+  const have = pod!.containers.map(({ name }) => name).join(', ');
+  if (container !== undefined) {
+    return new MeshtailError('no-container', `no pod of ${names} has a container '${container}'`, {
+      hint: `they have: ${have}`,
+    });
+  }
+  return new MeshtailError(
+    'no-proxy',
+    `${pods.length} ${pods.length === 1 ? 'pod' : 'pods'} of ${names} and no proxy in any: the sidecar was not injected (containers: ${have})`,
+    {
+      hint: [
+        `see why: kubectl get namespace ${pod!.namespace} --show-labels`,
+        `and: kubectl -n ${pod!.namespace} get pod ${pod!.name} -o yaml | grep -n inject`,
+        'pods that are older than the label need a restart; a proxy of another name is given with -c',
+      ].join('\n'),
+    },
+  );
+}
+
+function explained(error: unknown, verb: string, resource: string, namespace: string | null): unknown {
+  if (!(error instanceof ApiError)) return error;
+  switch (error.status) {
+    case 401:
+      return new MeshtailError('unauthorized', `the API server does not know who asks: ${error.message}`, {
+        hint: 'log in again; try: kubectl auth whoami',
+        cause: error,
+      });
+    case 403:
+      return forbidden(verb, resource, namespace, error.message);
+    default:
+      return new MeshtailError('cluster-error', `cannot ${verb} ${resource}: ${error.status} ${error.message}`, {
+        cause: error,
+      });
+  }
+}
