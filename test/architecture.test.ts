@@ -53,6 +53,7 @@ const PACKAGE_BELONGS_TO: Readonly<Record<string, readonly string[]>> = {
   'fast-glob': ['source'],
   pino: ['logger'],
   split2: ['framing'],
+  yaml: ['cluster', 'check'],
 };
 const PURE: ReadonlySet<string> = new Set(['view', 'output', 'diagnosis', 'aggregate', 'record', 'parsers']);
 
