@@ -30,9 +30,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   // Open to all, and so knowing none of them; the logger takes its switches from the checked options.
   errors: [],
   paths: [],
+  nearest: [],
   logger: ['cli'],
 };
-const OPEN_TO_ALL: ReadonlySet<string> = new Set(['errors', 'paths', 'logger']);
+const OPEN_TO_ALL: ReadonlySet<string> = new Set(['errors', 'paths', 'nearest', 'logger']);
 /** Narrower than a layer: what these may take from a layer is this file alone. */
 const ONLY_FILE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   check: { diagnosis: ['src/diagnosis/finding.ts', 'src/diagnosis/hypothesis.ts'] },
@@ -52,6 +53,7 @@ const PACKAGE_BELONGS_TO: Readonly<Record<string, readonly string[]>> = {
   'fast-glob': ['source'],
   pino: ['logger'],
   split2: ['framing'],
+  yaml: ['cluster', 'check'],
 };
 const PURE: ReadonlySet<string> = new Set(['view', 'output', 'diagnosis', 'aggregate', 'record', 'parsers']);
 

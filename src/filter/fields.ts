@@ -2,7 +2,7 @@ import { judge } from '../aggregate/failure.js';
 import { FIELDS, type FieldName } from '../record/access-record.js';
 import { hostOf } from '../record/address.js';
 import type { RecordView } from '../record/record-view.js';
-import { nearestWord } from './nearest.js';
+import { nearestWord } from '../nearest.js';
 
 /** What a filter may ask of a line beside its own fields. */
 export interface LineContext {

@@ -1,7 +1,7 @@
 import { compileFilter, FilterError } from '../filter/filter.js';
 import { briefOf } from './brief.js';
 import { only, opened, withNotice, type Updated } from './changes.js';
-import { nearestWord } from '../filter/nearest.js';
+import { nearestWord } from '../nearest.js';
 import { SORT_KEYS, SPEEDS, type SortKey, type State } from './state.js';
 import { durationFrom, seekTo, timeFrom } from './timing.js';
 

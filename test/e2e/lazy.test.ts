@@ -40,7 +40,7 @@ async function loadedBy(args: readonly string[]): Promise<ReadonlySet<string>> {
 }
 
 const NEVER = ['@kubernetes/client-node', 'blessed'];
-const FOR_LATER = [...NEVER, 'pino', 'fast-glob'];
+const FOR_LATER = [...NEVER, 'pino', 'fast-glob', 'yaml'];
 const FOR_READING = ['split2', '@datadog/sketches-js'];
 
 describe('what is loaded', () => {
