@@ -7,6 +7,9 @@ import { loggerFor } from './logger.js';
 import { version } from './paths.js';
 import { safeText } from './record/safe-text.js';
 
+/** Commands that are under way and end themselves when the process is told to. */
+const stops = new Set<() => void>();
+
 type Command = (args: readonly string[], options: Options, environment: Environment) => Promise<number>;
 
 /** Runs the command line to its exit status. Commands are loaded when they are called, so that --help stays quick. */
@@ -21,6 +24,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         if (!options.quiet) process.stderr.write(`meshtail: ${safeText(message)}\n`);
       },
       log: await loggerFor(options),
+      onStop: (stop) => stops.add(stop),
     };
     const command = await load();
     status = await command(args, options, environment);
@@ -62,7 +66,15 @@ export async function runProcess(): Promise<void> {
     if (error.code === 'EPIPE') process.exit(ExitStatus.ok);
     throw error;
   });
-  process.on('SIGINT', () => process.exit(ExitStatus.interrupted));
-  process.on('SIGTERM', () => process.exit(ExitStatus.terminated));
-  process.exitCode = await main(process.argv.slice(2));
+  let ending: number | undefined;
+  const end = (status: number) => () => {
+    // Nobody to ask, or asked already: at once.
+    if (stops.size === 0 || ending !== undefined) process.exit(status);
+    ending = status;
+    for (const stop of stops) stop();
+  };
+  process.on('SIGINT', end(ExitStatus.interrupted));
+  process.on('SIGTERM', end(ExitStatus.terminated));
+  const status = await main(process.argv.slice(2));
+  process.exitCode = ending ?? status;
 }

@@ -2,13 +2,13 @@
 export function nearestWord(word: string, known: readonly string[]): string | undefined {
   const wanted = word.toLowerCase();
   const [best] = known
-    .map((one) => ({ one, distance: distance(wanted, one) - (one[0] === wanted[0] ? 0.5 : 0) }))
+    .map((one) => ({ one, distance: editDistance(wanted, one) - (one[0] === wanted[0] ? 0.5 : 0) }))
     .toSorted((a, b) => a.distance - b.distance || a.one.length - b.one.length);
   return best && best.distance <= Math.max(1, Math.floor(wanted.length / 3)) ? best.one : undefined;
 }
 
 /** Edits from one word to the other. */
-function distance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];

@@ -79,6 +79,30 @@ export async function parseSource(
   }
 }
 
+/**
+ * Reads sources as they appear, all at once; resolves when there are no more and each has ended. A source that fails is
+ * told, the others go on.
+ */
+export async function parseTogether(
+  sources: AsyncIterable<Source>,
+  reading: Reading,
+  onParsed: (parsed: Parsed) => void,
+  pause: () => Promise<void> | undefined,
+  onFailed: (error: MeshtailError) => void,
+): Promise<void> {
+  const running = new Set<Promise<void>>();
+  for await (const source of sources) {
+    const run = parseSource(source, reading, onParsed, pause)
+      .catch((error: unknown) => {
+        if (!(error instanceof MeshtailError)) throw error;
+        onFailed(error);
+      })
+      .finally(() => running.delete(run));
+    running.add(run);
+  }
+  await Promise.all(running);
+}
+
 /** Between chunks, waits for whoever takes the results. */
 async function* paced(
   chunks: AsyncIterable<Buffer>,
@@ -96,24 +120,31 @@ export interface Observed {
   readonly failed: readonly MeshtailError[];
 }
 
-/** Reads every source into one observation. A source that fails keeps what it gave before. What a filter leaves out is read, not counted. */
+/** Counts one line. What a filter leaves out is read, not counted. */
+export function count(
+  observation: Observation,
+  { input, framed, result, record, origin }: Parsed,
+  filter?: Pick<Filter, 'matches'>,
+): void {
+  if (result === 'record') {
+    if (filter && !filter.matches(record, origin)) observation.leftOut(input, record, origin, framed);
+    else observation.record(input, record, origin, framed);
+  } else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
+  else observation.malformed(input, result, origin, framed);
+}
+
+/** Reads every source into one observation. A source that fails keeps what it gave before. */
 export async function observe(
   sources: readonly Source[],
   reading: Reading,
-  filter?: Filter,
+  filter?: Pick<Filter, 'matches'>,
 ): Promise<Observed> {
   const observation = new Observation();
   const failed: MeshtailError[] = [];
   for (const source of sources) {
     observation.open(source.name, source.origin);
     try {
-      await parseSource(source, reading, ({ input, framed, result, record, origin }) => {
-        if (result === 'record') {
-          if (filter && !filter.matches(record, origin)) observation.leftOut(input, record, origin, framed);
-          else observation.record(input, record, origin, framed);
-        } else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
-        else observation.malformed(input, result, origin, framed);
-      });
+      await parseSource(source, reading, (parsed) => count(observation, parsed, filter));
     } catch (error) {
       if (!(error instanceof MeshtailError)) throw error;
       failed.push(error);

@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   diagnosis: ['aggregate', 'record'],
   aggregate: ['record'],
   parsers: ['record'],
-  source: ['cluster', 'record'],
+  source: ['cluster', 'framing', 'record'],
   framing: ['record'],
   cluster: [],
   record: [],
@@ -37,7 +37,8 @@ const OPEN_TO_ALL: ReadonlySet<string> = new Set(['errors', 'paths', 'nearest', 
 /** Narrower than a layer: what these may take from a layer is this file alone. */
 const ONLY_FILE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   check: { diagnosis: ['src/diagnosis/finding.ts', 'src/diagnosis/hypothesis.ts'] },
-  source: { record: ['src/record/origin.ts'] },
+  // Of framing, what a stream that is opened again needs.
+  source: { record: ['src/record/origin.ts', 'src/record/line.ts'], framing: ['src/framing/resume.ts'] },
   // What wraps a line may be JSON and carry a time of its own.
   framing: {
     record: ['src/record/line.ts', 'src/record/origin.ts', 'src/record/json.ts', 'src/record/time.ts'],

@@ -23,6 +23,22 @@ export type FlagName =
   | 'speed'
   | 'from'
   | 'to'
+  | 'namespace'
+  | 'allNamespaces'
+  | 'selector'
+  | 'container'
+  | 'context'
+  | 'kubeconfig'
+  | 'as'
+  | 'asGroup'
+  | 'since'
+  | 'sinceTime'
+  | 'until'
+  | 'tail'
+  | 'follow'
+  | 'noFollow'
+  | 'previous'
+  | 'maxLogRequests'
   | 'quiet'
   | 'verbose'
   | 'logFile';
@@ -31,6 +47,29 @@ const collect = (text: string, before: readonly string[] | undefined): readonly 
   ...(before ?? []),
   text,
 ];
+
+/** Milliseconds of `90s`, `5m`, `2h`, `1d` or several joined (`1h30m`): what kubectl takes, and days. */
+function durationMs(text: string): number {
+  const unit: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+  if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhd]))+$/.test(text)) {
+    throw new InvalidArgumentError('write 90s, 5m, 2h or 1h30m.');
+  }
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhd])/g)];
+  return parts.reduce((sum, [, count, name]) => sum + Number(count) * unit[name!]!, 0);
+}
+
+/** ms since the Unix epoch. */
+function instant(text: string): number {
+  const at = Date.parse(text);
+  if (Number.isNaN(at)) throw new InvalidArgumentError('write an RFC 3339 time, as 2026-11-23T16:02:13Z.');
+  return at;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed.');
+  return value;
+}
 
 function positiveInteger(text: string): number {
   const value = Number(text);
@@ -82,6 +121,27 @@ const FLAGS: Readonly<Record<Exclude<FlagName, 'output'>, () => Option>> = {
     new Option('--speed <factor>', 'replay from the start at 0.1x to 1000x, or max: read, then look'),
   from: () => new Option('--from <time>', 'look from this time on: 16:02:13, or a whole RFC 3339 time'),
   to: () => new Option('--to <time>', 'look up to this time'),
+  namespace: () => new Option('-n, --namespace <name>', "targets' namespace; else that of the context"),
+  allNamespaces: () => new Option('-A, --all-namespaces', 'targets in all namespaces'),
+  selector: () => new Option('-l, --selector <labels>', 'only pods with these labels'),
+  container: () =>
+    new Option('-c, --container <name>', "the proxy's container, where it is not istio-proxy or envoy"),
+  context: () => new Option('--context <name>', 'the kubeconfig context'),
+  kubeconfig: () => new Option('--kubeconfig <path>', 'the kubeconfig file; else KUBECONFIG, ~/.kube/config'),
+  as: () => new Option('--as <user>', 'impersonate a user'),
+  asGroup: () => new Option('--as-group <group>', 'impersonate a group; may be repeated').argParser(collect),
+  since: () =>
+    new Option('--since <duration>', 'lines of the last 90s, 5m, 2h; live: 10m').argParser(durationMs),
+  sinceTime: () => new Option('--since-time <time>', 'lines from this RFC 3339 time on').argParser(instant),
+  until: () => new Option('--until <time>', 'lines up to this RFC 3339 time').argParser(instant),
+  tail: () => new Option('--tail <lines>', 'of each log only the last lines').argParser(count),
+  follow: () => new Option('-f, --follow', 'a target: read on as lines are written (report: off)'),
+  noFollow: () => new Option('--no-follow', 'a target: what there is, then stop'),
+  previous: () => new Option('-p, --previous', 'the logs of the instances before the last restart'),
+  maxLogRequests: () =>
+    new Option('--max-log-requests <n>', 'logs read at once; beyond that they take turns')
+      .default(500)
+      .argParser(positiveInteger),
   quiet: () => new Option('-q, --quiet', 'no warnings on stderr'),
   verbose: () => new Option('--verbose', "the program's own diagnostics on stderr, as JSON lines"),
   logFile: () => new Option('--log-file <path>', 'write these diagnostics to a file instead'),

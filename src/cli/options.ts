@@ -19,6 +19,27 @@ export interface Options {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly logFile: string | undefined;
+  /** Only lines that begin within; ms since the Unix epoch. */
+  readonly since: number | null;
+  readonly until: number | null;
+  readonly cluster: ClusterOptions;
+}
+
+/** Which cluster is asked, and for which logs. */
+export interface ClusterOptions {
+  readonly namespace: string | undefined;
+  readonly allNamespaces: boolean;
+  readonly selector: string | undefined;
+  readonly container: string | undefined;
+  readonly context: string | undefined;
+  readonly kubeconfig: string | undefined;
+  readonly as: string | undefined;
+  readonly asGroups: readonly string[];
+  readonly tail: number | null;
+  /** As said on the command line; `undefined`: as the command sees fit. */
+  readonly follow: boolean | undefined;
+  readonly previous: boolean;
+  readonly maxLogRequests: number;
 }
 
 /** How the screen looks and where its replay begins. */
@@ -104,6 +125,36 @@ export function optionsOf(values: Readonly<Record<string, unknown>>): Options {
     quiet: values['quiet'] === true,
     verbose: values['verbose'] === true,
     logFile: typeof values['logFile'] === 'string' ? values['logFile'] : undefined,
+    since: sinceOf(values),
+    until: typeof values['until'] === 'number' ? values['until'] : null,
+    cluster: clusterOptionsOf(values),
+  };
+}
+
+function sinceOf({ since, sinceTime }: Readonly<Record<string, unknown>>): number | null {
+  if (since !== undefined && sinceTime !== undefined) {
+    throw usageError('--since and --since-time exclude each other', 'give one of them');
+  }
+  if (typeof sinceTime === 'number') return sinceTime;
+  return typeof since === 'number' ? Date.now() - since : null;
+}
+
+function clusterOptionsOf(values: Readonly<Record<string, unknown>>): ClusterOptions {
+  const text = (name: string): string | undefined =>
+    typeof values[name] === 'string' ? values[name] : undefined;
+  return {
+    namespace: text('namespace'),
+    allNamespaces: values['allNamespaces'] === true,
+    selector: text('selector'),
+    container: text('container'),
+    context: text('context'),
+    kubeconfig: text('kubeconfig'),
+    as: text('as'),
+    asGroups: listOf(values['asGroup']),
+    tail: typeof values['tail'] === 'number' ? values['tail'] : null,
+    follow: typeof values['follow'] === 'boolean' ? values['follow'] : undefined,
+    previous: values['previous'] === true,
+    maxLogRequests: Number(values['maxLogRequests'] ?? 500),
   };
 }
 

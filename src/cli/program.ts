@@ -52,13 +52,31 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     'verbose',
     'logFile',
   ] as const;
+  const cluster = [
+    'namespace',
+    'allNamespaces',
+    'selector',
+    'container',
+    'context',
+    'kubeconfig',
+    'as',
+    'asGroup',
+    'since',
+    'sinceTime',
+    'until',
+    'tail',
+    'follow',
+    'noFollow',
+    'previous',
+    'maxLogRequests',
+  ] as const;
   const screen = ['ascii', 'color', 'mouse', 'speed', 'from', 'to'] as const;
   const run =
     (handler: (args: readonly string[], options: Options) => Promise<void>) =>
     (args: readonly string[], values: Record<string, unknown>): Promise<void> =>
       handler(args, optionsOf(values));
 
-  addFlags(program, ['failOn', ...common, ...screen], ['text', 'json']).action(
+  addFlags(program, ['failOn', ...cluster, ...common, ...screen], ['text', 'json']).action(
     (args: string[], values: Record<string, unknown>) => {
       if (args.length === 0 && !hasStdin) return handlers.bare();
       // Who asks for an output or a condition wants the report, also on a terminal.
@@ -81,7 +99,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
       .command('report')
       .description('reconstruct from saved logs: incidents, causes, onset, evidence, coverage')
       .argument('[files...]', 'files, directories, globs, or - for stdin'),
-    ['failOn', ...common],
+    ['failOn', ...cluster, ...common],
     ['text', 'json'],
   ).action(run(handlers.report));
   addFlags(
@@ -89,7 +107,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
       .command('parse')
       .description('typed records, one JSON object per line')
       .argument('[files...]', 'files, directories, globs, or - for stdin'),
-    ['all', 'describe', ...common],
+    ['all', 'describe', ...cluster, ...common],
     ['jsonl', 'table'],
   ).action(run(handlers.parse));
   addFlags(

@@ -63,25 +63,34 @@ export class ClusterClient {
 
   /**
    * The body of a 200 as it comes. Once more after a 401, with credentials made anew.
-   * @throws ApiError, MeshtailError
+   * @throws ApiError (but no 401), MeshtailError
    */
   async stream(path: string, query: Query = {}, signal?: AbortSignal): Promise<http.IncomingMessage> {
+    const options = await this.connection.requestOptions();
     try {
-      return await this.#request(path, query, signal);
+      return await this.#request(options, path, query, signal);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
-      this.connection.renew();
-      return this.#request(path, query, signal);
+      this.connection.renew(options);
+    }
+    try {
+      return await this.#request(await this.connection.requestOptions(), path, query, signal);
+    } catch (error) {
+      throw error instanceof ApiError && error.status === 401 ? this.connection.refusal() : error;
     }
   }
 
-  async #request(path: string, query: Query, signal?: AbortSignal): Promise<http.IncomingMessage> {
+  async #request(
+    options: https.RequestOptions,
+    path: string,
+    query: Query,
+    signal?: AbortSignal,
+  ): Promise<http.IncomingMessage> {
     const { server } = this.connection;
     const url = new URL(server.pathname.replace(/\/$/, '') + path, server);
     for (const [key, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(key, String(value));
     }
-    const options = await this.connection.requestOptions();
     const { request } = url.protocol === 'https:' ? https : http;
     const asked = request(url, { ...options, ...(signal && { signal }) });
     asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));

@@ -1,6 +1,7 @@
 import { MeshtailError, usageError } from '../errors.js';
+import { editDistance } from '../nearest.js';
 import { ApiError, type ApiObject, type ClusterClient } from './client.js';
-import { podOf, workloadOf, type Pod } from './pods.js';
+import { workloadOf, type Pod } from './pods.js';
 
 /** What a target names: a workload's kind and name, all of a namespace, or pods by a pattern of their names. */
 export type Target =
@@ -263,7 +264,7 @@ const MOST_NEAR = 5;
 /** Names that share a word or differ by a letter or two, nearest first. */
 export function nearest(name: string, names: readonly string[]): readonly string[] {
   return names
-    .map((other) => ({ other, distance: distanceBetween(name, other) }))
+    .map((other) => ({ other, distance: editDistance(name, other) }))
     .filter(
       ({ other, distance }) =>
         distance <= Math.max(2, name.length / 4) || other.includes(name) || name.includes(other),
@@ -271,27 +272,4 @@ export function nearest(name: string, names: readonly string[]): readonly string
     .toSorted((a, b) => a.distance - b.distance || (a.other < b.other ? -1 : 1))
     .slice(0, MOST_NEAR)
     .map(({ other }) => other);
-}
-
-/** Edits (Levenshtein) from one name to another. */
-function distanceBetween(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
-/** All pods that are there. */
-export async function podsIn(
-  client: ClusterClient,
-  namespace: string | null,
-  signal?: AbortSignal,
-): Promise<readonly Pod[]> {
-  const { items } = await client.list(pathOf('Pod', namespace), {}, signal);
-  return items.map(podOf);
 }

@@ -10,4 +10,6 @@ export interface Environment {
   /** Warnings for people. */
   readonly warn: (message: string) => void;
   readonly log: Logger;
+  /** Called on SIGINT or SIGTERM instead of an end at once: what is under way ends itself, and the run with it. */
+  readonly onStop: (stop: () => void) => void;
 }

@@ -16,19 +16,27 @@ export const REPORT_SCHEMA = 'meshtail.report/1';
 type Jsonish = ReturnType<typeof reportOf>;
 export type Report = Jsonish;
 
-/** @param failed inputs that could not be read, as gaps. */
+/** What was not read of an input: a time of it (ms since the Unix epoch), or all where none is given. */
+export interface ReportGap {
+  readonly origin: string;
+  readonly from?: number;
+  readonly to?: number;
+  readonly reason: string;
+}
+
+/** @param gaps what could not be read. */
 export function reportOf(
   observation: ObservationSnapshot,
   diagnosis: Diagnosis,
   version: string,
-  failed: readonly { origin: string; reason: string }[] = [],
+  gaps: readonly ReportGap[] = [],
 ) {
   const { coverage, traffic } = observation;
   const errorsOnly = onlyFailures(observation);
   return {
     schema: REPORT_SCHEMA,
     version,
-    coverage: coverageOf(coverage, errorsOnly, failed, diagnosis.versions),
+    coverage: coverageOf(coverage, errorsOnly, gaps, diagnosis.versions),
     totals: {
       requests: traffic.requests,
       failures: traffic.failures,
@@ -54,7 +62,7 @@ function onlyFailures({ traffic }: ObservationSnapshot): boolean {
 function coverageOf(
   coverage: CoverageSnapshot,
   errorsOnly: boolean,
-  failed: readonly { origin: string; reason: string }[],
+  gaps: readonly ReportGap[],
   versions: readonly VersionHint[],
 ) {
   const envoyOf = new Map(versions.map(({ proxy, envoy }) => [proxy, envoy]));
@@ -77,7 +85,12 @@ function coverageOf(
     unterminated: coverage.unterminated,
     first: time(coverage.first),
     last: time(coverage.last),
-    gaps: failed.map(({ origin, reason }) => ({ origin, from: null, to: null, reason })),
+    gaps: gaps.map(({ origin, from, to, reason }) => ({
+      origin,
+      from: from === undefined ? null : time(from),
+      to: to === undefined ? null : time(to),
+      reason,
+    })),
     errors_only: errorsOnly,
     malformed_examples: coverage.malformedExamples,
   };

@@ -393,7 +393,11 @@ export class Follower {
 
   #refusal(error: unknown): Ending {
     if (this.around.signal.aborted) return { kind: 'stopped' };
-    if (error instanceof MeshtailError) return { kind: 'broken', reason: error.message };
+    if (error instanceof MeshtailError) {
+      return error.code === 'cluster-unreachable'
+        ? { kind: 'broken', reason: error.message }
+        : { kind: 'refused', error };
+    }
     if (!(error instanceof ApiError)) throw error;
     const { status, message, retryAfterMs } = error;
     switch (status) {
@@ -405,13 +409,6 @@ export class Follower {
         return { kind: 'refused', error: new MeshtailError('log-refused', `cannot read logs of ${this.#name}: ${message}`) };
       case 404:
         return { kind: 'gone' };
-      case 401:
-        return {
-          kind: 'refused',
-          error: new MeshtailError('unauthorized', `the API server does not know who asks: ${message}`, {
-            hint: 'log in again, then start anew; try: kubectl auth whoami',
-          }),
-        };
       case 403:
         return { kind: 'refused', error: forbidden('get', 'pods/log', this.pod.namespace, message) };
       default:

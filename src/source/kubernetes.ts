@@ -345,11 +345,6 @@ function noProxy(pods: readonly Pod[], container: string | undefined): MeshtailE
 function explained(error: unknown, verb: string, resource: string, namespace: string | null): unknown {
   if (!(error instanceof ApiError)) return error;
   switch (error.status) {
-    case 401:
-      return new MeshtailError('unauthorized', `the API server does not know who asks: ${error.message}`, {
-        hint: 'log in again; try: kubectl auth whoami',
-        cause: error,
-      });
     case 403:
       return forbidden(verb, resource, namespace, error.message);
     default:

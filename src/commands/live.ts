@@ -1,0 +1,146 @@
+import type { Options } from '../cli/options.js';
+import { usageError } from '../errors.js';
+import type { LogWindow } from '../source/follower.js';
+import type { LiveOptions, LiveSession } from '../source/kubernetes.js';
+import { isFileArgument } from '../source/resolve.js';
+import type { Environment } from './environment.js';
+
+/** History that a live target begins with. */
+const HISTORY_MS = 600_000;
+
+/** Whether the command line means a cluster: targets, or no input at all and a flag that only a cluster knows. */
+export function asksCluster(args: readonly string[], { cluster }: Options): boolean {
+  if (args.length === 0) return cluster.allNamespaces || cluster.selector !== undefined;
+  const files = args.filter(isFileArgument);
+  if (files.length > 0 && files.length < args.length) {
+    const targets = args.filter((argument) => !isFileArgument(argument)).map((one) => `'${one}'`);
+    throw usageError(
+      `files and targets do not mix: ${targets.join(', ')}`,
+      'name files only; a bare file name needs ./',
+    );
+  }
+  return files.length === 0;
+}
+
+/** What of the logs is asked for; `follow` where the command line does not say. */
+export function logWindowOf(options: Options, follow: boolean): LogWindow {
+  const { cluster, maxLine } = options;
+  return {
+    follow: (cluster.follow ?? follow) && !cluster.previous,
+    since: options.since ?? (cluster.tail === null && !cluster.previous ? Date.now() - HISTORY_MS : null),
+    tail: cluster.tail,
+    previous: cluster.previous,
+    maxLine,
+  };
+}
+
+export function liveOptionsOf(args: readonly string[], options: Options, follow: boolean): LiveOptions {
+  const { allNamespaces, selector, container, maxLogRequests } = options.cluster;
+  return { ...logWindowOf(options, follow), targets: args, allNamespaces, labels: selector, container, maxLogRequests };
+}
+
+/** Authenticates and finds what is asked for. The client is loaded only here. @throws MeshtailError */
+export async function openLive(
+  args: readonly string[],
+  options: Options,
+  follow: boolean,
+  environment: Environment,
+): Promise<LiveSession> {
+  const [{ connect }, { ClusterClient }, { LiveSession: Session }] = await Promise.all([
+    import('../cluster/kubeconfig.js'),
+    import('../cluster/client.js'),
+    import('../source/kubernetes.js'),
+  ]);
+  const { namespace, context, kubeconfig, as, asGroups } = options.cluster;
+  const connection = await connect({ namespace, context, kubeconfig, as, asGroups, env: environment.env });
+  environment.log.info(
+    { context: connection.context, server: connection.server.origin, user: connection.user },
+    'connected',
+  );
+  const session = await Session.open(new ClusterClient(connection), liveOptionsOf(args, options, follow));
+  environment.onStop(() => session.stop());
+  return session;
+}
+
+const REFRESH_MS = 1000;
+/** So long a proxy may write other things and no access line before something looks wrong. */
+const SILENCE_MS = 10_000;
+
+/**
+ * Tells a person on stderr how the streams stand: the beginning once, then whatever changes. Ends with `stop`.
+ * `counts` says how many lines and records were read so far.
+ */
+export function narrate(
+  session: LiveSession,
+  environment: Environment,
+  counts: () => { readonly lines: number; readonly records: number },
+): { stop(): void } {
+  let toldGaps = 0;
+  let toldRefused = 0;
+  let trouble: string | null = null;
+  let sampled = false;
+  let silent = false;
+  const began = Date.now();
+  const bare = new Set<string>();
+  const tell = (): void => {
+    const status = session.status();
+    for (const { name, namespace } of status.withoutProxy) {
+      if (bare.has(name)) continue;
+      bare.add(name);
+      environment.warn(`pod ${namespace}/${name} has no proxy: it was not injected; its traffic is not seen`);
+    }
+    for (const { origin, from, to, reason } of status.gaps.slice(toldGaps)) {
+      environment.warn(`gap: ${origin} from ${clock(from)} to ${clock(to)}: ${reason}`);
+    }
+    toldGaps = status.gaps.length;
+    // The Role to ask for is told once, however many pods it is about.
+    for (const { message, hint } of status.refused.slice(toldRefused)) {
+      environment.warn(hint && toldRefused === 0 ? `${message}; ${hint}` : message);
+      toldRefused++;
+    }
+    if (status.trouble !== trouble) {
+      trouble = status.trouble;
+      environment.warn(trouble === null ? 'the list of pods is up to date again' : `pods: ${trouble}; trying again`);
+    }
+    if (status.waiting > 0 && !sampled) {
+      sampled = true;
+      environment.warn(
+        `sampled: ${status.streams.length} logs take turns at ${session.options.maxLogRequests} streams (--max-log-requests)`,
+      );
+    }
+    const { lines, records } = counts();
+    if (!silent && records === 0 && lines > 0 && Date.now() - began > SILENCE_MS) {
+      silent = true;
+      environment.warn(accessLoggingOff(session));
+    }
+  };
+  const timer = setInterval(tell, REFRESH_MS);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      tell();
+    },
+  };
+}
+
+const clock = (at: number): string => new Date(at).toISOString().slice(11, 23);
+
+/** No access line although the proxy logs: how to turn access logging on for this workload alone, and off again. */
+export function accessLoggingOff(session: LiveSession): string {
+  const [stream] = session.status().streams;
+  const namespace = stream?.namespace ?? 'default';
+  const pod = session.pods.find(({ name }) => name === stream?.pod);
+  const app = Object.entries(pod?.labels ?? {}).find(([key]) => key === 'app' || key === 'app.kubernetes.io/name');
+  const labels = app ? `\n    matchLabels:\n      ${app[0]}: ${app[1]}` : ' {}';
+  return [
+    'no access line came although the proxy logs other things: access logging looks off.',
+    'To turn it on for this workload alone (within seconds, no restart):',
+    `kubectl apply -f - <<'EOF'`,
+    'apiVersion: telemetry.istio.io/v1',
+    'kind: Telemetry',
+    `metadata:\n  name: meshtail-access-log\n  namespace: ${namespace}`,
+    `spec:\n  selector:${labels}\n  accessLogging:\n  - providers:\n    - name: envoy`,
+    'EOF',
+    `and off again: kubectl -n ${namespace} delete telemetry meshtail-access-log`,
+  ].join('\n');
+}
