@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type ClusterClient } from '../cluster/client.js';
 import { podOf, proxyOf, workloadOf, type Owner, type Pod, type ProxyKind } from '../cluster/pods.js';
@@ -94,6 +95,8 @@ export class LiveSession {
     readonly options: LiveOptions,
   ) {
     this.#slots = new Slots(options.maxLogRequests);
+    // One listener for each stream and each wait: as many as there are pods.
+    setMaxListeners(0, this.#abort.signal);
   }
 
   /**
