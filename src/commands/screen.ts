@@ -144,6 +144,9 @@ function perform(
       return tell({ kind: 'find', from: effect.from, direction: effect.direction });
     case 'suspend':
       return suspended(terminal);
+    case 'widen':
+      // Files are all there is: only a live target asks.
+      return;
     case 'write':
       try {
         writeFileSync(effect.path, effect.text, { flag: effect.overwrite ? 'w' : 'wx' });

@@ -84,6 +84,7 @@ export class Engine {
       proxies: coverage.inputs.filter(({ records }) => records > 0).length,
       ...counted.totals,
       timeline: timelineOf(narrow(whole, rangeOf(spec, whole), filterOf(spec)), spec),
+      markers: [],
       rows: counted.rows,
       dismissed: moment.diagnosis.dismissed.map(({ cause, title, count, why }) => ({
         cause,

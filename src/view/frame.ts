@@ -79,6 +79,7 @@ export const frameText = ({ lines }: Frame): string =>
 const ASCII: Readonly<Record<string, string>> = {
   '─': '-',
   '│': '|',
+  '┆': '|',
   '…': '~',
   '▁': '_',
   '▂': '.',

@@ -1,39 +1,11 @@
+import type { Live } from './live.js';
 import type { Reading, Scope, Snapshot, Spec, ViewDimension, Window } from './snapshot.js';
 
-/** How far a live target has come; a replay has none. */
-export type Live =
-  | {
-      readonly phase: 'connecting';
-      readonly steps: readonly { readonly text: string; readonly done: boolean }[];
-    }
-  | {
-      readonly phase: 'logging-off';
-      /** What was looked at, each with what it said. */
-      readonly found: readonly string[];
-      /** Commands for a person to run. */
-      readonly fix: readonly string[];
-    }
-  | {
-      readonly phase: 'no-rights';
-      readonly verb: string;
-      readonly resource: string;
-      readonly namespace: string;
-      readonly user: string;
-      readonly fix: readonly string[];
-    }
-  | {
-      readonly phase: 'streaming';
-      readonly lagMs: number;
-      readonly streams: number;
-      readonly of: number;
-      readonly lost: readonly { readonly pod: string; readonly since: number; readonly reason: string }[];
-    };
-
 export interface Source {
-  /** What is looked at: a folder, a file, a workload. */
+  /** What is looked at: a folder, a file, a target as `deploy/payments`. */
   readonly title: string;
-  /** Cluster context and namespace; absent in replay. */
-  readonly context?: string;
+  /** Where the target is; absent in replay. */
+  readonly cluster?: { readonly context: string; readonly namespace: string };
   readonly live: Live | null;
   /** The words of the command line that opened it, for `Y`. */
   readonly argv: readonly string[];

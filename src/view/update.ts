@@ -4,6 +4,7 @@ import { runCommand } from './commands.js';
 import type { Message } from './message.js';
 import { paneLength } from './pane-length.js';
 import { selectedRow, sortedRows } from './selection.js';
+import { remedies } from './screens/states.js';
 import { VIEW_DIMENSIONS, type Snapshot } from './snapshot.js';
 import {
   NOTHING_READ,
@@ -196,14 +197,7 @@ function pressed(state: State, key: string): Updated {
     case 's':
       return only(sorted(state));
     case '+':
-      return only(
-        withNotice(
-          state,
-          state.source.live
-            ? 'widening needs a cluster that lets it'
-            : "saved logs cannot be widened: name the other side's log files too",
-        ),
-      );
+      return widened(state);
     case 'c':
       return copied(state, commandOf(state), 'no command to copy here');
     case 'y':
@@ -409,7 +403,19 @@ function nextFailure(state: State, direction: 1 | -1): Updated {
   return { state, effects: [{ kind: 'find', from, direction }] };
 }
 
+/** To the logs of whoever would decide; only a cluster has more than what was given. */
+function widened(state: State): Updated {
+  if (!state.source.live) {
+    return only(withNotice(state, "saved logs cannot be widened: name the other side's log files too"));
+  }
+  const pane = paneOf(state);
+  const row = pane.kind === 'explanation' ? pane.row : (selectedRow(state)?.key ?? null);
+  return { state, effects: [{ kind: 'widen', row }] };
+}
+
 function commandOf(state: State): string | null {
+  const fix = remedies(state);
+  if (fix.length > 0) return fix.join('\n');
   const pane = paneOf(state);
   const key = pane.kind === 'explanation' ? pane.row : selectedRow(state)?.key;
   const row = state.snapshot?.rows.find((one) => one.key === key);

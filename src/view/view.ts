@@ -3,8 +3,9 @@ import { asciiFrame, fitted, span, spread, type Frame, type Line } from './frame
 import { contentOf } from './screens/content.js';
 import { breadcrumb, chipsLine, headerLine } from './screens/header.js';
 import { homeLines } from './screens/home.js';
-import { dismissedLines, linesLines, streamsLines, valuesLines } from './screens/lists.js';
-import { lostLines } from './screens/states.js';
+import { dismissedLines, linesLines, valuesLines } from './screens/lists.js';
+import { isWaiting, lostLines, remedies } from './screens/states.js';
+import { streamsLines } from './screens/streams.js';
 import { LEAST_COLUMNS, LEAST_ROWS, paneOf, type Pane, type State } from './state.js';
 
 /** What a state looks like: exactly as many rows and columns as the terminal has. */
@@ -150,8 +151,19 @@ const KEYS: Readonly<Record<Pane['kind'], readonly (readonly [string, string])[]
   text: [],
 };
 
+/** What can be done while there is no table. */
+const WAITING_KEYS: (typeof KEYS)['home'] = [
+  ['p', 'pods'],
+  [':', 'command'],
+];
+const REMEDY_KEYS: typeof WAITING_KEYS = [['c', 'copy commands'], ...WAITING_KEYS];
+
+function keysOf(state: State): (typeof KEYS)['home'] {
+  if (!isWaiting(state)) return KEYS[paneOf(state).kind];
+  return remedies(state).length > 0 ? REMEDY_KEYS : WAITING_KEYS;
+}
+
 function keysLine(state: State): Line {
-  const pane = paneOf(state);
   const last: Line = [
     span('[?]', 'key'),
     span('help ', 'dim'),
@@ -160,7 +172,7 @@ function keysLine(state: State): Line {
   ];
   const line = [span(' ')];
   let left = state.columns - 2 - last.reduce((sum, { text }) => sum + widthOf(text), 0);
-  for (const [key, text] of KEYS[pane.kind]) {
+  for (const [key, text] of keysOf(state)) {
     const word = key === 'space' ? spaceWord(state) : text;
     const sign = /[[\]]/.test(key) ? `${key} ` : `[${key.trim()}]`;
     const size = widthOf(`${sign}${word} `);

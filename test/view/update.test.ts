@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Live } from '../../src/view/live.js';
 import { paneOf } from '../../src/view/state.js';
 import { blank, play, Player } from './player.js';
 
@@ -141,6 +142,22 @@ describe('update', () => {
     const text = effect?.kind === 'write' ? effect.text : '';
     expect(text).toContain('**HIGH · app · One of 3 pods');
     expect(text).toContain('kubectl -n store describe pod');
+  });
+
+  it('asks a live target for the logs that would decide, and says why files cannot be widened', async () => {
+    const player = await (await play(INCIDENT)).keys('+');
+    expect(player.text).toContain('saved logs cannot be widened');
+    const live: Live = { phase: 'streaming', streams: [], since: { at: 0, reason: '' }, limits: [] };
+    await player.send({ kind: 'live', live });
+    await player.keys('+');
+    expect(player.done).toEqual([{ kind: 'widen', row: player.state.snapshot!.rows[0]!.key }]);
+  });
+
+  it('copies what would lift what is in the way', async () => {
+    const live: Live = { phase: 'logging-off', found: [], fix: ['kubectl apply -f a', 'kubectl get b'] };
+    const player = await new Player(blank(), null).send({ kind: 'live', live });
+    await player.keys('c');
+    expect(player.done).toEqual([{ kind: 'copy', text: 'kubectl apply -f a\nkubectl get b' }]);
   });
 
   it('helps with a misspelt command', async () => {

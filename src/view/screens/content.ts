@@ -1,5 +1,5 @@
 import { clock, ofWords, percent, span as duration, thousands } from '../../diagnosis/words.js';
-import { foldCells, wrapCells } from '../cells.js';
+import { foldCells, foldCommand, wrapCells } from '../cells.js';
 import { FIELD_MEANINGS } from '../field-meanings.js';
 import { span, type Line, type StyleName } from '../frame.js';
 import { rowByKey } from '../selection.js';
@@ -45,9 +45,9 @@ export function labelled(
   ]);
 }
 
-/** A command on one line of its own width, cut only by the screen: it is copied with c. */
+/** A command over as few rows as it needs; what is selected of them with a mouse is still one command. */
 export function commandLines(label: string, command: string, columns: number, most: number): Line[] {
-  return foldCells(command, columns - LABEL - 2, most).map((line, i) => [
+  return foldCommand(command, columns - LABEL - 2, most).map((line, i) => [
     span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
     span(line, 'accent'),
   ]);

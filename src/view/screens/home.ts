@@ -1,6 +1,7 @@
-import { plural, thousands } from '../../diagnosis/words.js';
+import { plural, span as duration, thousands } from '../../diagnosis/words.js';
 import type { Fact } from '../../diagnosis/hypothesis.js';
-import { highlight, span, type Line, type StyleName } from '../frame.js';
+import { highlight, lineWidth, span, type Line, type Span, type StyleName } from '../frame.js';
+import type { Marker } from '../live.js';
 import { selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
 import type { State } from '../state.js';
@@ -49,6 +50,8 @@ export function homeLines(state: State, height: number): Line[] {
 function failingLine(state: State, snapshot: Snapshot): Line {
   const { failures, requests, byCode, onset, errorsOnly } = snapshot;
   const line = [span(' ')];
+  const change = onset === null ? undefined : changeBefore(snapshot.markers, onset);
+  const codes: Line[] = [];
   if (errorsOnly) {
     line.push(
       span(plural(failures, 'failure'), 'bad'),
@@ -58,20 +61,38 @@ function failingLine(state: State, snapshot: Snapshot): Line {
     const share = requests === 0 ? 0 : failures / requests;
     line.push(
       span(`failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good'),
-      span(`   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 76 ? ' requests' : ''}`),
+      span(
+        `   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 100 || (state.columns >= 76 && !change) ? ' requests' : ''}`,
+      ),
     );
     const hidden = snapshot.rows.reduce((sum, row) => sum + (row.explanation ? row.failures : 0), 0);
     if (failures === 0 && hidden > 0)
       line.push(span(`   ${thousands(hidden)} failed attempts behind them`, 'warn'));
-    for (const [code, count] of byCode.slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)) {
-      line.push(span(`   ${code} `, 'dim'), span(`${shareCell(count / requests)}%`));
-    }
+    codes.push(
+      ...byCode
+        .slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)
+        .map(([code, count]): Line => [span(`   ${code} `, 'dim'), span(`${shareCell(count / requests)}%`)]),
+    );
   }
-  if (onset !== null) line.push(span('   since ', 'dim'), span(clockSeconds(onset), 'bad'));
+  const began: Span[] = [];
+  if (onset !== null) {
+    began.push(span('   since ', 'dim'), span(clockSeconds(onset), 'bad'));
+    if (change) began.push(span(`, ${duration(onset - change.at)} after ${change.text}`, 'warn'));
+  }
+  // When it began is worth more than by which codes.
+  const room = (): number => state.columns - lineWidth([...line, ...codes.flat(), ...began]);
+  while (codes.length > 0 && room() < 0) codes.pop();
+  line.push(...codes.flat(), ...began);
   if (snapshot.spec.now !== state.clock.now && state.clock.now !== null && !state.clock.playing)
     line.push(span('   explaining…', 'dim'));
   return line;
 }
+
+/** A change this long before the onset may have begun it. */
+const MAY_CAUSE_MS = 600_000;
+
+const changeBefore = (markers: readonly Marker[], onset: number): Marker | undefined =>
+  markers.findLast(({ at }) => at <= onset && onset - at <= MAY_CAUSE_MS);
 
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
   const { columns, homeCursor } = state;

@@ -1,4 +1,6 @@
 import { span, type Line, type Span, type StyleName } from '../frame.js';
+import { clip } from '../cells.js';
+import type { Marker } from '../live.js';
 import type { Snapshot } from '../snapshot.js';
 import { clockSeconds } from '../words.js';
 
@@ -29,7 +31,7 @@ export function timelineLines(snapshot: Snapshot, height: number, axis: boolean)
     const label = level === height - 1 && some ? `${String(100 * top)}%`.padStart(5) : '';
     lines.push([span(' '), ...joined(glyphs), span(label, 'dim')]);
   }
-  if (axis) lines.push(axisLine(snapshot, cells, nowCell, atEnd));
+  if (axis) lines.push(axisLine(snapshot, cells, nowCell, atEnd), ...markerLines(snapshot, cells));
   return lines;
 }
 
@@ -39,6 +41,33 @@ function glyphAt(eighths: number, level: number, traffic: boolean): string {
   if (here >= 1) return EIGHTHS[here - 1]!;
   return level === 0 && traffic ? '▁' : ' ';
 }
+
+/** What happened, under the cells of its time: as many as can be read, the last ones first; of others only a sign. */
+function markerLines({ timeline, markers }: Snapshot, cells: number): Line[] {
+  const { from, to } = timeline;
+  const shown = markers.filter(({ at }) => at >= from && at <= to);
+  if (shown.length === 0) return [];
+  const row = Array.from({ length: cells }, () => ' ');
+  const free = (start: number, end: number): boolean =>
+    start >= 0 && end <= cells && row.slice(start, end).every((sign) => sign === ' ');
+  const put = (start: number, text: string): void => {
+    for (const [i, sign] of [...text].entries()) row[start + i] = sign;
+  };
+  const cellOf = ({ at }: Marker): number =>
+    Math.min(cells - 1, Math.floor(((at - from) / Math.max(to - from, 1)) * cells));
+  for (const marker of shown) row[cellOf(marker)] = SIGN;
+  for (const marker of shown.toReversed()) {
+    const cell = cellOf(marker);
+    const text = clip(marker.text, MOST_MARKER_CELLS).replace(WIDE, '?');
+    if (free(cell + 1, cell + 1 + text.length)) put(cell + 1, text);
+    else if (free(cell - text.length, cell)) put(cell - text.length, text);
+  }
+  return [[span(' '), span(row.join(''), 'warn')]];
+}
+
+const SIGN = '┆';
+const MOST_MARKER_CELLS = 40;
+const WIDE = /[^\u0020-\u2fff]/gu;
 
 /** Neighbours of one style as one span. */
 function joined(spans: readonly Span[]): Span[] {
