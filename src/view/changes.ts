@@ -22,3 +22,10 @@ export function opened(state: State, pane: Pane): State {
     ? withNotice(state, 'too deep: esc goes back')
     : { ...state, panes: [...state.panes, pane] };
 }
+
+export function withPane(state: State, pane: Pane): State {
+  return { ...state, panes: [...state.panes.slice(0, -1), pane] };
+}
+
+export const back = (state: State): State =>
+  state.panes.length > 1 ? { ...state, panes: state.panes.slice(0, -1) } : state;
