@@ -41,7 +41,7 @@ const MANY: Readonly<Record<StyleName, string>> = {
   key: '38;5;117',
   badge: '1;48;5;203;38;5;16',
   chip: '48;5;24;38;5;255',
-  selected: '48;5;238;38;5;255',
+  selected: '1;48;5;238;38;5;255',
   rule: '38;5;239',
   future: '38;5;240',
 };

@@ -9,6 +9,8 @@ const SIZES = [
   [80, 24],
   [120, 40],
 ] as const;
+/** Two pictures of what only a large screen shows. */
+const LARGE = [240, 70] as const;
 const picture = (name: string, columns: number, rows: number): string =>
   `./screens/${name}-${columns}x${rows}.txt`;
 
@@ -23,7 +25,8 @@ function checked(player: Player): string {
 describe('pictures of recordings', () => {
   const scenes: readonly (readonly [string, string, string])[] = [
     ['home-incident', 'checkout-app-crash', ''],
-    ['home-two-incidents', 'pricing-all-ejected', 'down'],
+    ['home-two-incidents', 'booking-evening-mix', 'down'],
+    ['home-quiet', 'intranet-quiet-day', ''],
     ['home-healthy', 'intranet-quiet-day', '/ "code:2xx" enter'],
     ['explanation', 'checkout-app-crash', 'e'],
     ['drill-pods', 'checkout-app-crash', 'enter'],
@@ -47,6 +50,11 @@ describe('pictures of recordings', () => {
       await expect(checked(player)).toMatchFileSnapshot(picture(name, columns, rows));
     });
   }
+
+  it.each(['booking-evening-mix', 'intranet-quiet-day'])('%s on a large screen', async (incident) => {
+    const player = await play(incident, ...LARGE);
+    await expect(checked(player)).toMatchFileSnapshot(picture(`large-${incident}`, ...LARGE));
+  });
 
   it('is ASCII alone where asked', async () => {
     const player = await play('checkout-app-crash');

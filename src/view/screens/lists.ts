@@ -122,11 +122,11 @@ function lineColumns(columns: number): Column<LineItem>[] {
     columns >= 80 && { title: 'UPSTREAM HOST', width: wide ? 21 : 18, value: ({ host }) => host },
     wide && {
       title: 'DETAILS',
-      width: Math.floor((columns - 70) / 3),
+      width: Math.floor((columns - 66) / 2),
       value: ({ details }) => details,
       style: () => 'dim',
     },
-    columns >= 140 && {
+    columns >= 150 && {
       title: 'POD',
       width: 30,
       middle: true,

@@ -1,11 +1,18 @@
 import { plural, thousands } from '../../diagnosis/words.js';
+import { widthOf } from '../cells.js';
 import { span, type Line } from '../frame.js';
 import { expected, lost, type Live, type Streaming } from '../live.js';
 import { paneOf, type Source, type State } from '../state.js';
 import { clockSeconds } from '../words.js';
 import { commandLines, labelled } from './content.js';
 
-export const rule = (columns: number): Line => [span(` ${'─'.repeat(Math.max(0, columns - 2))}`, 'rule')];
+/** A line across, with a word near its end where there is one to say. */
+export function rule(columns: number, word = ''): Line {
+  if (word === '') return [span(` ${'─'.repeat(Math.max(0, columns - 2))}`, 'rule')];
+  const label = span(` ${word} `, 'warn');
+  const width = Math.max(0, columns - 4 - widthOf(label.text));
+  return [span(` ${'─'.repeat(width)}`, 'rule'), label, span('──', 'rule')];
+}
 
 /** The states in which there is no table to show: each says what is, and what to do next. `null`: there is one. */
 export function stateLines(state: State, height: number): Line[] | null {

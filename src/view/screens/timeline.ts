@@ -7,8 +7,13 @@ import { clockSeconds } from '../words.js';
 const EIGHTHS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
 const SCALES = [0.01, 0.05, 0.1, 0.25, 0.5, 1] as const;
 
-/** The failing share by time as bars `height` rows high, their scale at the right, and below it the times. */
-export function timelineLines(snapshot: Snapshot, height: number, axis: boolean): Line[] {
+/** The failing share by time as bars `height` rows high, their scale at the right, and below it the times and an onset. */
+export function timelineLines(
+  snapshot: Snapshot,
+  onset: number | null,
+  height: number,
+  axis: boolean,
+): Line[] {
   const { timeline, now } = snapshot;
   const cells = timeline.total.length;
   const shares = timeline.total.map((total, i) =>
@@ -21,17 +26,19 @@ export function timelineLines(snapshot: Snapshot, height: number, axis: boolean)
   const atEnd = snapshot.spec.now === null;
   const lines: Line[] = [];
   for (let level = height - 1; level >= 0; level--) {
-    const glyphs: Span[] = shares.map((share, i) => {
+    const glyphs: Span[] = shares.map((share, i): Span => {
       const eighths = Math.max(share > 0 ? 2 : 0, Math.round((share / top) * height * 8));
       const glyph = glyphAt(eighths, level, timeline.total[i]! > 0);
-      const style: StyleName =
-        !atEnd && i > nowCell ? 'future' : share === 0 ? 'dim' : timeline.failed[i]! > 0 ? 'bad' : 'warn';
+      // What is still to come looks otherwise without colours too.
+      if (!atEnd && i > nowCell)
+        return { text: glyph === ' ' ? ' ' : share > 0 ? '░' : '·', style: 'future' };
+      const style: StyleName = share === 0 ? 'dim' : timeline.failed[i]! > 0 ? 'bad' : 'warn';
       return { text: glyph, style };
     });
     const label = level === height - 1 && some ? `${String(100 * top)}%`.padStart(5) : '';
     lines.push([span(' '), ...joined(glyphs), span(label, 'dim')]);
   }
-  if (axis) lines.push(axisLine(snapshot, cells, nowCell, atEnd), ...markerLines(snapshot, cells));
+  if (axis) lines.push(axisLine(snapshot, onset, cells, nowCell, atEnd), ...markerLines(snapshot, cells));
   return lines;
 }
 
@@ -81,8 +88,14 @@ function joined(spans: readonly Span[]): Span[] {
 }
 
 /** First and last time at the ends; the onset and the moment shown under their cells, where there is room. */
-function axisLine(snapshot: Snapshot, cells: number, nowCell: number, atEnd: boolean): Line {
-  const { timeline, onset } = snapshot;
+function axisLine(
+  snapshot: Snapshot,
+  onset: number | null,
+  cells: number,
+  nowCell: number,
+  atEnd: boolean,
+): Line {
+  const { timeline } = snapshot;
   const { from, to } = timeline;
   if (!Number.isFinite(from) || !Number.isFinite(to)) return [];
   const marks: { at: number; text: string; style: StyleName }[] = [];
