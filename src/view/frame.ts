@@ -13,6 +13,7 @@ export type StyleName =
   | 'badge'
   | 'chip'
   | 'selected'
+  | 'error'
   | 'rule'
   | 'future';
 

@@ -35,6 +35,9 @@ export type Effect =
    * What became of it comes back as a `notice`, and its streams in the next `live` message.
    */
   | { readonly kind: 'widen'; readonly row: string | null }
+  /** Keep a filter for later sessions, or keep one (`''`: all) no longer. */
+  | { readonly kind: 'save'; readonly filter: string }
+  | { readonly kind: 'forget'; readonly filter: string }
   | { readonly kind: 'suspend' }
   | { readonly kind: 'repaint' }
   | { readonly kind: 'quit' };

@@ -1,7 +1,15 @@
 import { compileFilter, FilterError } from '../filter/filter.js';
-import { only, type Updated } from './changes.js';
+import { filtered, only, type Updated } from './changes.js';
 import { runCommand } from './commands.js';
 import type { Prompt, State } from './state.js';
+
+export const promptOf = (kind: Prompt['kind'], text = ''): Prompt => ({
+  kind,
+  text,
+  cursor: text.length,
+  recalled: -1,
+  error: null,
+});
 
 /** Keys while something is typed. */
 export function typed(state: State, prompt: Prompt, key: string): Updated {
@@ -39,15 +47,23 @@ export function typed(state: State, prompt: Prompt, key: string): Updated {
       return to(kept + text.slice(cursor), kept.length);
     }
     case 'up':
-      return prompt.kind === 'command' && state.lastCommand
-        ? to(state.lastCommand, state.lastCommand.length)
-        : only(state);
+    case 'down':
+      return only(recalled(state, prompt, key === 'up' ? 1 : -1));
     default: {
       const sign = key === 'space' ? ' ' : key;
       if ([...sign].length !== 1 || text.length >= MOST_TYPED) return only(state);
       return to(text.slice(0, cursor) + sign + text.slice(cursor), cursor + sign.length);
     }
   }
+}
+
+/** Through what was entered before: up to older ones, down to newer ones and to an empty line. */
+function recalled(state: State, prompt: Prompt, by: 1 | -1): State {
+  const past = prompt.kind === 'filter' ? state.saved : state.lastCommand ? [state.lastCommand] : [];
+  const at = Math.max(-1, Math.min(past.length - 1, prompt.recalled + by));
+  if (at === prompt.recalled) return state;
+  const text = past[at] ?? '';
+  return { ...state, prompt: checked({ ...prompt, text, cursor: text.length, recalled: at }) };
 }
 
 const MOST_TYPED = 1_000;
@@ -68,5 +84,5 @@ function entered(state: State, prompt: Prompt): Updated {
   const closed = { ...state, prompt: null };
   if (prompt.kind === 'command') return runCommand({ ...closed, lastCommand: text }, text);
   if (prompt.error) return only(state);
-  return only(text === '' ? closed : { ...closed, filters: [...state.filters, text] });
+  return text === '' ? only(closed) : filtered(closed, text);
 }

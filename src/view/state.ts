@@ -45,6 +45,8 @@ export interface Prompt {
   readonly text: string;
   /** Index in the text. */
   readonly cursor: number;
+  /** Which of the saved filters it is; -1: none of them. */
+  readonly recalled: number;
   /** What is wrong, and at which column from 1. */
   readonly error: { readonly message: string; readonly at: number } | null;
 }
@@ -61,7 +63,10 @@ export interface State {
   /** Reading or streaming goes on unseen: the lines read when the picture was frozen. */
   readonly frozenAt: number | null;
   readonly window: Window;
+  /** In force, as chips. */
   readonly filters: readonly string[];
+  /** Entered before, here or in another session; newest first. */
+  readonly saved: readonly string[];
   readonly sort: SortKey;
   readonly panes: readonly Pane[];
   readonly homeCursor: number;
@@ -105,7 +110,7 @@ export const NOTHING_READ: Reading = {
 
 export function initialState(
   set: Pick<State, 'columns' | 'rows' | 'ascii' | 'canCopy' | 'source'> &
-    Partial<Pick<State, 'filters' | 'window' | 'clock'>>,
+    Partial<Pick<State, 'filters' | 'saved' | 'window' | 'clock'>>,
 ): State {
   return {
     reading: NOTHING_READ,
@@ -114,6 +119,7 @@ export function initialState(
     frozenAt: null,
     window: { last: null, range: null },
     filters: [],
+    saved: [],
     sort: 'impact',
     panes: [{ kind: 'home' }],
     homeCursor: 0,

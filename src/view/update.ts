@@ -13,7 +13,7 @@ import {
   tail,
 } from './moving.js';
 import { begun, faster, paused, stepped, ticked, windowed } from './playing.js';
-import { typed } from './prompt.js';
+import { promptOf, typed } from './prompt.js';
 import { selectedRow, sortedRows } from './selection.js';
 import type { Snapshot } from './snapshot.js';
 import { NOTHING_READ, paneOf, specOf, WINDOWS, type State } from './state.js';
@@ -122,9 +122,9 @@ function pressed(state: State, key: string): Updated {
     case 'end':
       return only({ ...state, clock: { ...state.clock, now: null, playing: false } });
     case '/':
-      return only({ ...state, prompt: { kind: 'filter', text: '', cursor: 0, error: null } });
+      return only({ ...state, prompt: promptOf('filter') });
     case ':':
-      return only({ ...state, prompt: { kind: 'command', text: '', cursor: 0, error: null } });
+      return only({ ...state, prompt: promptOf('command') });
     case 'space':
       return only(paused(state));
     case '.':
@@ -171,10 +171,7 @@ function pressed(state: State, key: string): Updated {
     case 'Y':
       return copied(state, viewCommand(state), '');
     case 'w':
-      return only({
-        ...state,
-        prompt: { kind: 'command', text: 'w brief.md', cursor: 'w brief.md'.length, error: null },
-      });
+      return only({ ...state, prompt: promptOf('command', 'w brief.md') });
     case '?':
       return only(
         pane.kind === 'help' ? back(state) : opened(state, { kind: 'help', of: pane.kind, scroll: 0 }),

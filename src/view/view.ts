@@ -81,7 +81,7 @@ function bottomLine(state: State): { line: Line; column: number | null } {
     const room = columns - 4;
     // A long line shows the part around its cursor.
     const from = Math.max(0, prompt.cursor - Math.floor(room * 0.7));
-    const shown = span(prompt.text.slice(from, from + room));
+    const shown = prompt.text.slice(from, from + room);
     const before = widthOf(span(prompt.text.slice(from, prompt.cursor)).text);
     const tail = prompt.error
       ? [span(` ${prompt.error.message} (column ${prompt.error.at}) `, 'bad')]
@@ -90,9 +90,12 @@ function bottomLine(state: State): { line: Line; column: number | null } {
         : prompt.kind === 'filter' && state.snapshot
           ? [span(` ${state.snapshot.requests} requests, ${state.snapshot.failures} failed `, 'dim')]
           : [];
-    const used = widthOf(shown.text) + 2;
+    const used = widthOf(span(shown).text) + 2;
     const hint = tail.map((piece) => ({ ...piece, text: clip(piece.text, Math.max(0, columns - used - 2)) }));
-    return { line: spread([span(sign, 'key'), shown], hint, columns), column: 2 + before };
+    // What cannot be read is marked from its first character on.
+    const bad = prompt.error ? Math.max(from, prompt.error.at - 1) - from : room;
+    const typed = [span(shown.slice(0, bad)), span(shown.slice(bad), 'error')];
+    return { line: spread([span(sign, 'key'), ...typed], hint, columns), column: 2 + before };
   }
   if (notice) {
     const style = notice.tone === 'bad' ? 'bad' : notice.tone === 'good' ? 'good' : 'strong';

@@ -40,6 +40,7 @@ describe('pictures of recordings', () => {
     ['help-home', 'checkout-app-crash', '?'],
     ['help-lines', 'checkout-app-crash', 'l ?'],
     ['filter-preview', 'checkout-app-crash', '/ "pod:*zzvvr flag:UC"'],
+    ['filter-kept', 'checkout-app-crash', '/ "flag:UC" enter / "code>=500 path:/checkout*" enter x /'],
     ['filter-error', 'checkout-app-crash', '/ "cod>=500"'],
     ['replay-paused', 'checkout-app-crash', ': "seek 08:13:58" enter'],
     ['replay-before', 'checkout-app-crash', ': "seek 08:13:50" enter'],

@@ -29,6 +29,28 @@ describe('update', () => {
     expect(player.state.snapshot?.rows.length).toBe(1);
   });
 
+  it('keeps entered filters, and recalls them with their preview', async () => {
+    const player = await (await play(INCIDENT)).keys('/ "flag:UC" enter x / "code:503" enter x');
+    expect(player.done).toEqual([
+      { kind: 'save', filter: 'flag:UC' },
+      { kind: 'save', filter: 'code:503' },
+    ]);
+    await player.keys('/ up up up');
+    expect(player.state.prompt).toMatchObject({ text: 'flag:UC', recalled: 1 });
+    expect(player.state.snapshot?.failures).toBe(12);
+    await player.keys('down down down');
+    expect(player.state.prompt?.text).toBe('');
+    await player.keys('up enter');
+    expect(player.state.filters).toEqual(['code:503']);
+    await player.keys(': "forget flag:UC" enter');
+    expect(player.state.saved).toEqual(['code:503']);
+    expect(player.done.at(-1)).toEqual({ kind: 'forget', filter: 'flag:UC' });
+    await player.keys(': "forget flag:UC" enter');
+    expect(player.text).toContain('not kept: flag:UC');
+    await player.keys(': "forget all" enter');
+    expect(player.state.saved).toEqual([]);
+  });
+
   it('keeps the last good preview and the prompt while a filter is wrong', async () => {
     const player = await (await play(INCIDENT)).keys('/ "cod>=1" enter');
     expect(player.state.prompt?.error).toEqual({ message: "no field 'cod'; did you mean code?", at: 1 });
@@ -130,7 +152,7 @@ describe('update', () => {
 
   it('gives a command that opens the same view', async () => {
     const player = await (await play(INCIDENT)).keys('/ "code>=500 path:/a*" enter Y');
-    expect(player.done).toEqual([
+    expect(player.done.slice(1)).toEqual([
       { kind: 'copy', text: "meshtail samples/incidents/checkout-app-crash --filter 'code>=500 path:/a*'" },
     ]);
   });

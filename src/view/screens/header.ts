@@ -91,13 +91,19 @@ function badgesOf(state: State): Span[] {
 
 /** Chips of what narrows the view; nothing where all is shown. */
 export function chipsLine(state: State): Line | null {
-  const { filters, window, prompt } = state;
+  const { filters, saved, window, prompt } = state;
+  const offered = prompt?.kind === 'filter' && prompt.text === '' ? saved : [];
   const chips: Span[] = filters.map((filter) => span(` ${filter} `, 'chip'));
   if (prompt?.kind === 'filter' && prompt.error === null && prompt.text.trim() !== '')
     chips.push(span(` ${prompt.text.trim()} `, 'warn'));
   if (window.range)
     chips.push(span(` ${clockSeconds(window.range[0])} to ${clockSeconds(window.range[1])} `, 'chip'));
   else if (window.last !== null) chips.push(span(` last ${windowWords(window.last)} `, 'chip'));
+  if (offered.length > 0) {
+    const words = offered.flatMap((one) => [span(` ${one} `, 'accent'), span('·', 'dim')]);
+    const only = chips.length > 0 ? [...chips.flatMap((chip) => [chip, span(' ')]), span(' ')] : [];
+    return [span(' ', 'dim'), ...only, span('↑ kept:', 'dim'), ...words.slice(0, -1)];
+  }
   if (chips.length === 0) return null;
   return [span(' only ', 'dim'), ...chips.flatMap((chip) => [chip, span(' ')]), span(' esc clears', 'dim')];
 }

@@ -68,7 +68,7 @@ const PANES: Readonly<Record<Pane['kind'], { readonly title: string; readonly ke
 
 const ALWAYS: Keys = [
   ['esc q', 'back; on home q leaves'],
-  ['/', 'filter, with preview while you type; x drops the last one'],
+  ['/', 'filter, with preview while you type; ↑ those entered before; x drops the last one'],
   [':', 'command line'],
   ['?', 'this help'],
   ['w', 'write a brief for the incident channel'],
