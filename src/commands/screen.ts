@@ -15,6 +15,7 @@ import { timeFrom } from '../view/timing.js';
 import type { Environment } from './environment.js';
 import { inputsOf, isTerminal, reportFailed } from './inputs.js';
 import { report } from './report.js';
+import { changeSavedFilters, readSavedFilters, savedFiltersPath } from './saved-filters.js';
 
 /** Inputs without a command: the screen where the output is a terminal, else the report. Returns the exit status. */
 export async function look(
@@ -40,13 +41,17 @@ export async function look(
     envelopeKeys: options.envelopeKeys,
     selection: { ...screen.selection, filter: [] },
   });
-  const state = stateOf(
-    args,
-    sources.map(({ name }) => name),
-    screen,
-    kind.canCopy,
-    screen.ascii || !kind.unicode,
-  );
+  const saved = savedFiltersPath(environment.env);
+  const state: State = {
+    ...stateOf(
+      args,
+      sources.map(({ name }) => name),
+      screen,
+      kind.canCopy,
+      screen.ascii || !kind.unicode,
+    ),
+    saved: readSavedFilters(saved),
+  };
   const input = isTerminal(environment.stdin) ? environment.stdin : keyboard();
   const terminal: Terminal = new Terminal(state, {
     input,
@@ -54,7 +59,7 @@ export async function look(
     colours: kind.colours,
     terminfo: kind.terminfo,
     mouse: screen.mouse,
-    effect: (effect) => perform(effect, engine, terminal),
+    effect: (effect) => perform(effect, engine, terminal, saved),
     now: () => performance.now(),
   });
   const restore = restoreAtEnd(terminal);
@@ -135,6 +140,7 @@ function perform(
   effect: Exclude<Effect, { kind: 'quit' | 'copy' | 'repaint' }>,
   engine: Worker,
   terminal: Terminal,
+  saved: string | null,
 ): void {
   const tell = (message: ToEngine): void => engine.postMessage(message, []);
   switch (effect.kind) {
@@ -144,6 +150,13 @@ function perform(
       return tell({ kind: 'find', from: effect.from, direction: effect.direction });
     case 'suspend':
       return suspended(terminal);
+    case 'save':
+      return keep(saved, { save: effect.filter }, terminal);
+    case 'forget':
+      return keep(saved, { forget: effect.filter }, terminal);
+    case 'widen':
+      // Files are all there is: only a live target asks.
+      return;
     case 'write':
       try {
         writeFileSync(effect.path, effect.text, { flag: effect.overwrite ? 'w' : 'wx' });
@@ -156,6 +169,20 @@ function perform(
       }
     default:
       effect satisfies never;
+  }
+}
+
+/** That a filter cannot be kept is no reason not to use it. */
+function keep(
+  path: string | null,
+  change: Parameters<typeof changeSavedFilters>[1],
+  terminal: Terminal,
+): void {
+  try {
+    changeSavedFilters(path, change);
+  } catch (error) {
+    const text = `filters are not kept: ${(error as Error).message}`;
+    terminal.send({ kind: 'notice', text, tone: 'bad' });
   }
 }
 

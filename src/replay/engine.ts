@@ -3,6 +3,7 @@ import type { Row } from '../aggregate/rows.js';
 import { groupBy, least, median, most } from '../diagnosis/stats.js';
 import { compileFilter, type Filter } from '../filter/filter.js';
 import type { AccessRecord } from '../record/access-record.js';
+import type { Marker } from '../view/live.js';
 import type { Reading, Snapshot, Spec, Stream, Timeline, Traffic } from '../view/snapshot.js';
 import { momentOf, type Moment } from './moment.js';
 import { narrow, type Narrowed } from './narrowed.js';
@@ -29,15 +30,17 @@ const MOST_LISTED = 100;
 export class Engine {
   #whole: Moment | undefined;
   #reading: Reading = { done: false, share: 0, lines: 0, inputs: 0, inputsDone: 0, failed: [] };
+  #markers: readonly Marker[] = [];
   #moments = new Map<number, Moment>();
   #narrowed: { readonly key: string; readonly moment: Moment; readonly value: Counted } | undefined;
   #raw: { readonly ref: string; readonly value: Awaited<ReturnType<ReadAgain>> } | undefined;
 
   constructor(readonly readAgain: ReadAgain = () => Promise.resolve(null)) {}
 
-  /** Everything read so far, anew. */
-  observe(observation: ObservationSnapshot, reading: Reading): void {
+  /** Everything read so far, anew, and what a cluster told beside it. */
+  observe(observation: ObservationSnapshot, reading: Reading, markers: readonly Marker[] = []): void {
     this.#whole = momentOf(observation, Infinity);
+    this.#markers = markers.toSorted((a, b) => a.at - b.at);
     this.#reading = reading;
     this.#moments.clear();
     this.#narrowed = undefined;
@@ -84,6 +87,7 @@ export class Engine {
       proxies: coverage.inputs.filter(({ records }) => records > 0).length,
       ...counted.totals,
       timeline: timelineOf(narrow(whole, rangeOf(spec, whole), filterOf(spec)), spec),
+      markers: this.#markers.filter(({ at }) => at <= (spec.now ?? Infinity)),
       rows: counted.rows,
       dismissed: moment.diagnosis.dismissed.map(({ cause, title, count, why }) => ({
         cause,

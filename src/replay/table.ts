@@ -65,7 +65,8 @@ function incidentRow(
     failures: shown,
     requests,
     ratePerSecond: shown / Math.max((last - first) / 1000, 1),
-    share: errorsOnly ? null : requests === 0 ? 0 : shown / Math.max(requests, shown),
+    // A filter may leave failed lines and none of what they are counted against.
+    share: errorsOnly ? null : shown / Math.max(requests, shown, 1),
     upstream: upstreamOf(narrowed, deciders[0]!),
     where: whereOf(narrowed, deciders),
     since: incident.onset,

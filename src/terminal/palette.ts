@@ -15,6 +15,7 @@ const MONO: Readonly<Record<StyleName, string>> = {
   badge: '7',
   chip: '7',
   selected: '7',
+  error: '4',
   rule: '',
   future: '',
 };
@@ -28,6 +29,7 @@ const SIXTEEN: Readonly<Record<StyleName, string>> = {
   key: '36',
   badge: '1;41;97',
   chip: '46;30',
+  error: '4;31',
   rule: '90',
   future: '90',
 };
@@ -41,7 +43,8 @@ const MANY: Readonly<Record<StyleName, string>> = {
   key: '38;5;117',
   badge: '1;48;5;203;38;5;16',
   chip: '48;5;24;38;5;255',
-  selected: '48;5;238;38;5;255',
+  selected: '1;48;5;238;38;5;255',
+  error: '4;38;5;203',
   rule: '38;5;239',
   future: '38;5;240',
 };

@@ -162,3 +162,22 @@ export function foldCells(text: string, width: number, most: number): string[] {
   if (rows.length <= most && text.length <= width * most) return rows;
   return [...rows.slice(0, Math.max(0, most - 1)), `… ${text.length} characters in all`];
 }
+
+/** A shell command in rows, continued by a backslash at blanks outside of quotes; anywhere where there is no such blank. */
+export function foldCommand(command: string, width: number, most: number): string[] {
+  if (widthOf(cellText(command)) <= width) return [cellText(command)];
+  const rows: string[] = [];
+  let row = '';
+  for (const word of command.match(/(?:'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"]|['"])+/g) ?? []) {
+    if (row !== '' && widthOf(cellText(`${row} ${word}`)) > width - 2) {
+      rows.push(`${row} \\`);
+      row = '';
+    }
+    row = row === '' ? word : `${row} ${word}`;
+  }
+  rows.push(row);
+  if (rows.length > most || rows.some((one) => widthOf(cellText(one)) > width)) {
+    return foldCells(command, width, most);
+  }
+  return rows.map(cellText);
+}

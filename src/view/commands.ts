@@ -1,7 +1,7 @@
 import { compileFilter, FilterError } from '../filter/filter.js';
 import { briefOf } from './brief.js';
-import { only, opened, withNotice, type Updated } from './changes.js';
 import { nearestWord } from '../nearest.js';
+import { filtered, only, opened, withNotice, type Updated } from './changes.js';
 import { SORT_KEYS, SPEEDS, type SortKey, type State } from './state.js';
 import { durationFrom, seekTo, timeFrom } from './timing.js';
 
@@ -45,11 +45,25 @@ export const COMMANDS: readonly Command[] = [
     run: (state, argument) => {
       try {
         compileFilter(argument);
-        return only(argument === '' ? state : { ...state, filters: [...state.filters, argument] });
+        return argument === '' ? only(state) : filtered(state, argument);
       } catch (error) {
         if (!(error instanceof FilterError)) throw error;
         return failed(state, `column ${error.at}: ${error.message}`);
       }
+    },
+  },
+  {
+    name: 'forget',
+    takes: 'TERMS|all',
+    help: 'keep a filter, or all, no longer for / ↑',
+    run: (state, argument) => {
+      const filter = argument === 'all' ? '' : argument;
+      if (argument === '') return failed(state, ':forget needs a filter, or all');
+      if (filter !== '' && !state.saved.includes(filter)) return failed(state, `not kept: ${filter}`);
+      return {
+        state: { ...state, saved: state.saved.filter((one) => filter !== '' && one !== filter) },
+        effects: [{ kind: 'forget', filter }],
+      };
     },
   },
   { name: 'nofilter', takes: '', help: 'drop all filters', run: (state) => only({ ...state, filters: [] }) },

@@ -13,6 +13,7 @@ export type StyleName =
   | 'badge'
   | 'chip'
   | 'selected'
+  | 'error'
   | 'rule'
   | 'future';
 
@@ -54,6 +55,14 @@ export function spread(left: Line, right: Line, width: number): Line {
   return [...kept, span(' '.repeat(Math.max(0, free - lineWidth(kept)))), ...right];
 }
 
+/** Two blocks in columns, the right one beginning at a cell. */
+export function beside(left: readonly Line[], right: readonly Line[], at: number): Line[] {
+  return Array.from({ length: Math.max(left.length, right.length) }, (_, i) => {
+    const line = clipLine(left[i] ?? [], at);
+    return [...line, span(' '.repeat(at - lineWidth(line))), ...(right[i] ?? [])];
+  });
+}
+
 /** The whole row in one style, to its very end. */
 export function highlight(line: Line, width: number, style: StyleName): Line {
   const clipped = clipLine(line, width);
@@ -79,6 +88,7 @@ export const frameText = ({ lines }: Frame): string =>
 const ASCII: Readonly<Record<string, string>> = {
   '─': '-',
   '│': '|',
+  '┆': '|',
   '…': '~',
   '▁': '_',
   '▂': '.',

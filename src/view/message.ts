@@ -1,5 +1,5 @@
+import type { Live } from './live.js';
 import type { Reading, Snapshot, Spec } from './snapshot.js';
-import type { Live } from './state.js';
 
 /**
  * Whatever happens. A key is a printable character or one of: up down left right enter escape space tab shift-tab
@@ -30,6 +30,14 @@ export type Effect =
   | { readonly kind: 'find'; readonly from: number; readonly direction: 1 | -1 }
   | { readonly kind: 'copy'; readonly text: string }
   | { readonly kind: 'write'; readonly path: string; readonly text: string; readonly overwrite: boolean }
+  /**
+   * A live target only: follow also the logs of the workload that would decide the row's cause (`null`: that of any row).
+   * What became of it comes back as a `notice`, and its streams in the next `live` message.
+   */
+  | { readonly kind: 'widen'; readonly row: string | null }
+  /** Keep a filter for later sessions, or keep one (`''`: all) no longer. */
+  | { readonly kind: 'save'; readonly filter: string }
+  | { readonly kind: 'forget'; readonly filter: string }
   | { readonly kind: 'suspend' }
   | { readonly kind: 'repaint' }
   | { readonly kind: 'quit' };

@@ -1,4 +1,5 @@
 import { paneOf, type State } from './state.js';
+import { streamRows } from './stream-rows.js';
 import { contentOf } from './screens/content.js';
 
 /** How many things the cursor of the focused pane can stand on; for a text, how far it scrolls. */
@@ -13,7 +14,7 @@ export function paneLength(state: State): number {
     case 'lines':
       return data?.kind === 'lines' ? data.total : 0;
     case 'streams':
-      return state.snapshot?.streams.length ?? 0;
+      return streamRows(state).length;
     case 'dismissed':
       return state.snapshot?.dismissed.length ?? 0;
     case 'explanation':

@@ -1,8 +1,13 @@
 import type { Fact, NextStep } from '../diagnosis/hypothesis.js';
+import type { Marker } from './live.js';
 
 /*
  * What the screen is told, as plain data: it may come from another thread, from a replay or from a live mesh. Times are ms
  * since the Unix epoch. Requests are counted at the outermost proxy that logged them.
+ *
+ * A live source answers the same `Spec` with the same `Snapshot`, anew whenever there is more to tell (at most ten times a
+ * second are drawn): `spec` is the last one asked, `now` the time up to which lines were counted where `spec.now` is null,
+ * `first` the beginning of what is kept. How the connection stands goes beside it: see live.
  */
 
 /** By what failures can be split on the screen. */
@@ -129,7 +134,9 @@ export interface Traffic {
   readonly maxMs: number | null;
 }
 
+/** What was read of one log; how a followed one stands is said by the `LiveStream` of the same name. */
 export interface Stream {
+  /** The pod, else the file. */
   readonly name: string;
   readonly format: string;
   readonly role: string;
@@ -220,6 +227,8 @@ export interface Snapshot {
   readonly ratePerSecond: number;
   readonly onset: number | null;
   readonly timeline: Timeline;
+  /** By time, none after `now`; a replay knows none. */
+  readonly markers: readonly Marker[];
   readonly rows: readonly TableRow[];
   readonly dismissed: readonly {
     readonly cause: string;

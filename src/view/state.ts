@@ -1,39 +1,11 @@
+import type { Live } from './live.js';
 import type { Reading, Scope, Snapshot, Spec, ViewDimension, Window } from './snapshot.js';
 
-/** How far a live target has come; a replay has none. */
-export type Live =
-  | {
-      readonly phase: 'connecting';
-      readonly steps: readonly { readonly text: string; readonly done: boolean }[];
-    }
-  | {
-      readonly phase: 'logging-off';
-      /** What was looked at, each with what it said. */
-      readonly found: readonly string[];
-      /** Commands for a person to run. */
-      readonly fix: readonly string[];
-    }
-  | {
-      readonly phase: 'no-rights';
-      readonly verb: string;
-      readonly resource: string;
-      readonly namespace: string;
-      readonly user: string;
-      readonly fix: readonly string[];
-    }
-  | {
-      readonly phase: 'streaming';
-      readonly lagMs: number;
-      readonly streams: number;
-      readonly of: number;
-      readonly lost: readonly { readonly pod: string; readonly since: number; readonly reason: string }[];
-    };
-
 export interface Source {
-  /** What is looked at: a folder, a file, a workload. */
+  /** What is looked at: a folder, a file, a target as `deploy/payments`. */
   readonly title: string;
-  /** Cluster context and namespace; absent in replay. */
-  readonly context?: string;
+  /** Where the target is; absent in replay. */
+  readonly cluster?: { readonly context: string; readonly namespace: string };
   readonly live: Live | null;
   /** The words of the command line that opened it, for `Y`. */
   readonly argv: readonly string[];
@@ -73,6 +45,8 @@ export interface Prompt {
   readonly text: string;
   /** Index in the text. */
   readonly cursor: number;
+  /** Which of the saved filters it is; -1: none of them. */
+  readonly recalled: number;
   /** What is wrong, and at which column from 1. */
   readonly error: { readonly message: string; readonly at: number } | null;
 }
@@ -89,7 +63,10 @@ export interface State {
   /** Reading or streaming goes on unseen: the lines read when the picture was frozen. */
   readonly frozenAt: number | null;
   readonly window: Window;
+  /** In force, as chips. */
   readonly filters: readonly string[];
+  /** Entered before, here or in another session; newest first. */
+  readonly saved: readonly string[];
   readonly sort: SortKey;
   readonly panes: readonly Pane[];
   readonly homeCursor: number;
@@ -133,7 +110,7 @@ export const NOTHING_READ: Reading = {
 
 export function initialState(
   set: Pick<State, 'columns' | 'rows' | 'ascii' | 'canCopy' | 'source'> &
-    Partial<Pick<State, 'filters' | 'window' | 'clock'>>,
+    Partial<Pick<State, 'filters' | 'saved' | 'window' | 'clock'>>,
 ): State {
   return {
     reading: NOTHING_READ,
@@ -142,6 +119,7 @@ export function initialState(
     frozenAt: null,
     window: { last: null, range: null },
     filters: [],
+    saved: [],
     sort: 'impact',
     panes: [{ kind: 'home' }],
     homeCursor: 0,

@@ -3,8 +3,9 @@ import { asciiFrame, fitted, span, spread, type Frame, type Line } from './frame
 import { contentOf } from './screens/content.js';
 import { breadcrumb, chipsLine, headerLine } from './screens/header.js';
 import { homeLines } from './screens/home.js';
-import { dismissedLines, linesLines, streamsLines, valuesLines } from './screens/lists.js';
-import { lostLines } from './screens/states.js';
+import { dismissedLines, linesLines, valuesLines } from './screens/lists.js';
+import { isWaiting, lostLines, remedies } from './screens/states.js';
+import { streamsLines } from './screens/streams.js';
 import { LEAST_COLUMNS, LEAST_ROWS, paneOf, type Pane, type State } from './state.js';
 
 /** What a state looks like: exactly as many rows and columns as the terminal has. */
@@ -80,7 +81,7 @@ function bottomLine(state: State): { line: Line; column: number | null } {
     const room = columns - 4;
     // A long line shows the part around its cursor.
     const from = Math.max(0, prompt.cursor - Math.floor(room * 0.7));
-    const shown = span(prompt.text.slice(from, from + room));
+    const shown = prompt.text.slice(from, from + room);
     const before = widthOf(span(prompt.text.slice(from, prompt.cursor)).text);
     const tail = prompt.error
       ? [span(` ${prompt.error.message} (column ${prompt.error.at}) `, 'bad')]
@@ -89,9 +90,12 @@ function bottomLine(state: State): { line: Line; column: number | null } {
         : prompt.kind === 'filter' && state.snapshot
           ? [span(` ${state.snapshot.requests} requests, ${state.snapshot.failures} failed `, 'dim')]
           : [];
-    const used = widthOf(shown.text) + 2;
+    const used = widthOf(span(shown).text) + 2;
     const hint = tail.map((piece) => ({ ...piece, text: clip(piece.text, Math.max(0, columns - used - 2)) }));
-    return { line: spread([span(sign, 'key'), shown], hint, columns), column: 2 + before };
+    // What cannot be read is marked from its first character on.
+    const bad = prompt.error ? Math.max(from, prompt.error.at - 1) - from : room;
+    const typed = [span(shown.slice(0, bad)), span(shown.slice(bad), 'error')];
+    return { line: spread([span(sign, 'key'), ...typed], hint, columns), column: 2 + before };
   }
   if (notice) {
     const style = notice.tone === 'bad' ? 'bad' : notice.tone === 'good' ? 'good' : 'strong';
@@ -150,8 +154,19 @@ const KEYS: Readonly<Record<Pane['kind'], readonly (readonly [string, string])[]
   text: [],
 };
 
+/** What can be done while there is no table. */
+const WAITING_KEYS: (typeof KEYS)['home'] = [
+  ['p', 'pods'],
+  [':', 'command'],
+];
+const REMEDY_KEYS: typeof WAITING_KEYS = [['c', 'copy commands'], ...WAITING_KEYS];
+
+function keysOf(state: State): (typeof KEYS)['home'] {
+  if (!isWaiting(state)) return KEYS[paneOf(state).kind];
+  return remedies(state).length > 0 ? REMEDY_KEYS : WAITING_KEYS;
+}
+
 function keysLine(state: State): Line {
-  const pane = paneOf(state);
   const last: Line = [
     span('[?]', 'key'),
     span('help ', 'dim'),
@@ -160,7 +175,7 @@ function keysLine(state: State): Line {
   ];
   const line = [span(' ')];
   let left = state.columns - 2 - last.reduce((sum, { text }) => sum + widthOf(text), 0);
-  for (const [key, text] of KEYS[pane.kind]) {
+  for (const [key, text] of keysOf(state)) {
     const word = key === 'space' ? spaceWord(state) : text;
     const sign = /[[\]]/.test(key) ? `${key} ` : `[${key.trim()}]`;
     const size = widthOf(`${sign}${word} `);

@@ -89,6 +89,17 @@ describe('the engine', () => {
     ]);
   });
 
+  it('tells of changes in their order, and of none before it happened', async () => {
+    const marked = new Engine();
+    const [later, sooner] = [
+      { at: at('08:14:00'), kind: 'restart', text: 'later' },
+      { at: at('08:13:50'), kind: 'rollout', text: 'sooner' },
+    ] as const;
+    marked.observe(whole, reading, [later, sooner]);
+    expect((await marked.answer(spec())).markers).toEqual([sooner, later]);
+    expect((await marked.answer(spec({ now: at('08:13:55') }))).markers).toEqual([sooner]);
+  });
+
   it('finds the failures beside a moment', () => {
     const first = engine.failureBeside(0, 1)!;
     expect(new Date(first).toISOString()).toContain('08:13:54.7');

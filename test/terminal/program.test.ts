@@ -183,6 +183,29 @@ describe('the program in a terminal', () => {
   });
 });
 
+describe('filters', () => {
+  it('outlive a session, and are left alone where nothing can be kept', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'meshtail-'));
+    for (const [home, kept] of [
+      [folder, 'flag:UC'],
+      ['/proc/nowhere', 'filters are not kept'],
+    ] as const) {
+      const first = session([CRASH], { env: { XDG_STATE_HOME: home } });
+      await first.shows('evidence');
+      await first.keys('/flag:UC\r', home === folder ? 'only  flag:UC' : kept);
+      first.pty.write('\x03');
+      await first.ends();
+    }
+    const second = session([CRASH], { env: { XDG_STATE_HOME: folder } });
+    await second.shows('evidence');
+    await second.keys('/', 'kept: flag:UC');
+    await second.keys('\x1b[A', '12 requests, 12 failed');
+    second.pty.write('\x03\x03');
+    await second.ends();
+    second.restored();
+  });
+});
+
 describe('the program without a terminal', () => {
   it('prints the report of a demo, and the names of all', () => {
     const run = (...args: string[]): string =>

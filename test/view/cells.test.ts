@@ -2,7 +2,16 @@ import blessed from 'blessed';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { eastAsianWidth } from 'get-east-asian-width';
-import { cellsOf, cellText, clip, fit, foldCells, widthOf, wrapCells } from '../../src/view/cells.js';
+import {
+  cellsOf,
+  cellText,
+  clip,
+  fit,
+  foldCells,
+  foldCommand,
+  widthOf,
+  wrapCells,
+} from '../../src/view/cells.js';
 
 const { unicode } = blessed as unknown as { unicode: { charWidth(code: number): number } };
 
@@ -47,6 +56,15 @@ describe('cells', () => {
         },
       ),
     );
+  });
+
+  it.each([
+    ['kubectl get pods', 20, ['kubectl get pods']],
+    ['kubectl -n shop get pods', 16, ['kubectl -n \\', 'shop get pods']],
+    ['echo \'a b  c\' "d e" f', 12, ['echo \\', "'a b  c' \\", '"d e" f']],
+    ["grep 'no blank to break at' x", 12, ["grep 'no bla", 'nk to break ', "at' x"]],
+  ])('folds %j at %i into one command still', (command, width, rows) => {
+    expect(foldCommand(command, width, 8)).toEqual(rows);
   });
 
   it('cuts 100 KB quickly', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Live } from '../../src/view/state.js';
+import type { Live, LiveStream, Marker } from '../../src/view/live.js';
+import type { State } from '../../src/view/state.js';
 import { blank, play, Player } from './player.js';
 
 // Pictures stand in test/view/screens as text; `npx vitest run test/view -u` rewrites them, and the diff is reviewed.
@@ -8,6 +9,8 @@ const SIZES = [
   [80, 24],
   [120, 40],
 ] as const;
+/** Two pictures of what only a large screen shows. */
+const LARGE = [240, 70] as const;
 const picture = (name: string, columns: number, rows: number): string =>
   `./screens/${name}-${columns}x${rows}.txt`;
 
@@ -22,7 +25,8 @@ function checked(player: Player): string {
 describe('pictures of recordings', () => {
   const scenes: readonly (readonly [string, string, string])[] = [
     ['home-incident', 'checkout-app-crash', ''],
-    ['home-two-incidents', 'pricing-all-ejected', 'down'],
+    ['home-two-incidents', 'booking-evening-mix', 'down'],
+    ['home-quiet', 'intranet-quiet-day', ''],
     ['home-healthy', 'intranet-quiet-day', '/ "code:2xx" enter'],
     ['explanation', 'checkout-app-crash', 'e'],
     ['drill-pods', 'checkout-app-crash', 'enter'],
@@ -36,6 +40,7 @@ describe('pictures of recordings', () => {
     ['help-home', 'checkout-app-crash', '?'],
     ['help-lines', 'checkout-app-crash', 'l ?'],
     ['filter-preview', 'checkout-app-crash', '/ "pod:*zzvvr flag:UC"'],
+    ['filter-kept', 'checkout-app-crash', '/ "flag:UC" enter / "code>=500 path:/checkout*" enter x /'],
     ['filter-error', 'checkout-app-crash', '/ "cod>=500"'],
     ['replay-paused', 'checkout-app-crash', ': "seek 08:13:58" enter'],
     ['replay-before', 'checkout-app-crash', ': "seek 08:13:50" enter'],
@@ -47,6 +52,11 @@ describe('pictures of recordings', () => {
     });
   }
 
+  it.each(['booking-evening-mix', 'intranet-quiet-day'])('%s on a large screen', async (incident) => {
+    const player = await play(incident, ...LARGE);
+    await expect(checked(player)).toMatchFileSnapshot(picture(`large-${incident}`, ...LARGE));
+  });
+
   it('is ASCII alone where asked', async () => {
     const player = await play('checkout-app-crash');
     player.state = { ...player.state, ascii: true };
@@ -57,11 +67,11 @@ describe('pictures of recordings', () => {
 
 describe('pictures of states before and beside the table', () => {
   const reading = { done: false, share: 0.43, lines: 512_331, inputs: 6, inputsDone: 2, failed: [] };
-  const live = (value: Live): { title: string; context: string; live: Live; argv: string[] } => ({
-    title: 'shop/deploy/payments',
-    context: 'prod-eu',
+  const live = (value: Live): State['source'] => ({
+    title: 'deploy/checkout',
+    cluster: { context: 'prod-eu', namespace: 'store' },
     live: value,
-    argv: ['deploy/payments'],
+    argv: ['deploy/checkout', '-n', 'store'],
   });
   const states = {
     loading: blank(80, 24, { reading, source: { title: 'mesh.log', live: null, argv: ['mesh.log'] } }),
@@ -70,7 +80,7 @@ describe('pictures of states before and beside the table', () => {
         phase: 'connecting',
         steps: [
           { text: 'cluster prod-eu answers', done: true },
-          { text: 'deployment payments has 6 pods', done: true },
+          { text: 'deployment checkout has 6 pods', done: true },
           { text: 'opening their access logs', done: false },
           { text: 'reading 10 minutes of history', done: false },
         ],
@@ -91,9 +101,9 @@ describe('pictures of states before and beside the table', () => {
         phase: 'no-rights',
         verb: 'get',
         resource: 'pods/log',
-        namespace: 'shop',
+        namespace: 'store',
         user: 'jane@example.com',
-        fix: ['kubectl -n shop create role log-reader --verb=get,list,watch --resource=pods,pods/log'],
+        fix: ['kubectl -n store create role log-reader --verb=get,list,watch --resource=pods,pods/log'],
       }),
     }),
   };
@@ -104,25 +114,65 @@ describe('pictures of states before and beside the table', () => {
     });
   }
 
+  const at = (time: string): number => Date.parse(`2026-11-23T${time}Z`);
+  const stream = (pod: string, set: Partial<LiveStream> = {}): LiveStream => ({
+    pod,
+    namespace: 'store',
+    container: 'istio-proxy',
+    state: 'following',
+    stateSince: at('08:13:40'),
+    reason: '',
+    coveredSince: at('08:13:38.9'),
+    lagMs: 800,
+    gaps: [],
+    ...set,
+  });
+  const streaming = (...streams: LiveStream[]): Live => ({
+    phase: 'streaming',
+    streams,
+    since: { at: at('08:13:38.9'), reason: 'the kubelet kept no more' },
+    limits: ['no config changes: may not list virtualservices in store'],
+  });
+  const all = streaming(
+    stream('checkout-9f98g5nwm-448gz'),
+    stream('checkout-9f98g5nwm-j5pjg', { lagMs: 300 }),
+    stream('checkout-9f98g5nwm-zzvvr', {
+      state: 'lost',
+      stateSince: at('08:14:12'),
+      reason: 'connection reset, trying again in 4 s',
+      lagMs: null,
+      gaps: [{ from: at('08:14:12'), to: null, reason: 'connection reset' }],
+    }),
+    stream('checkout-7c5d9fxkq-p2w8v', { state: 'ended', reason: 'deleted by the rollout', lagMs: null }),
+  );
+  const markers: readonly Marker[] = [
+    { at: at('08:13:41.2'), kind: 'config', text: 'VirtualService checkout changed' },
+    { at: at('08:13:44.6'), kind: 'rollout', text: 'checkout rev 42' },
+  ];
+
+  it.each(SIZES)('a live incident at %ix%i', async (columns, rows) => {
+    const player = await play('checkout-app-crash', columns, rows);
+    player.state = {
+      ...player.state,
+      reading: { ...player.state.reading, done: false, share: null },
+      snapshot: { ...player.state.snapshot!, markers },
+      source: live(streaming(stream('checkout-9f98g5nwm-448gz'))),
+    };
+    await expect(checked(player)).toMatchFileSnapshot(picture('live-incident', columns, rows));
+  });
+
   it.each(SIZES)('streams lost at %ix%i', async (columns, rows) => {
     const player = await play('checkout-app-crash', columns, rows);
-    await player.send({
-      kind: 'live',
-      live: {
-        phase: 'streaming',
-        lagMs: 800,
-        streams: 5,
-        of: 6,
-        lost: [
-          {
-            pod: 'payments-6d5f-k9x2q',
-            since: Date.UTC(2026, 10, 23, 8, 14, 2),
-            reason: 'connection reset, trying again',
-          },
-        ],
-      },
-    });
+    player.state = { ...player.state, source: live(all) };
     await expect(checked(player)).toMatchFileSnapshot(picture('streams-lost', columns, rows));
+    await player.keys('p');
+    await expect(checked(player)).toMatchFileSnapshot(picture('live-streams', columns, rows));
+  });
+
+  it.each(SIZES)('catching up at %ix%i', async (columns, rows) => {
+    const source = live(streaming(stream('a'), stream('b', { state: 'history' })));
+    const player = await new Player(blank(80, 24, { reading, source }), null).size(columns, rows);
+    await expect(checked(player)).toMatchFileSnapshot(picture('catching-up', columns, rows));
   });
 
   it('says when it is too small, and recovers', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Live } from '../../src/view/live.js';
 import { paneOf } from '../../src/view/state.js';
 import { blank, play, Player } from './player.js';
 
@@ -26,6 +27,28 @@ describe('update', () => {
     expect(player.state.snapshot?.rows.length).toBe(1);
     await player.keys('escape');
     expect(player.state.snapshot?.rows.length).toBe(1);
+  });
+
+  it('keeps entered filters, and recalls them with their preview', async () => {
+    const player = await (await play(INCIDENT)).keys('/ "flag:UC" enter x / "code:503" enter x');
+    expect(player.done).toEqual([
+      { kind: 'save', filter: 'flag:UC' },
+      { kind: 'save', filter: 'code:503' },
+    ]);
+    await player.keys('/ up up up');
+    expect(player.state.prompt).toMatchObject({ text: 'flag:UC', recalled: 1 });
+    expect(player.state.snapshot?.failures).toBe(12);
+    await player.keys('down down down');
+    expect(player.state.prompt?.text).toBe('');
+    await player.keys('up enter');
+    expect(player.state.filters).toEqual(['code:503']);
+    await player.keys(': "forget flag:UC" enter');
+    expect(player.state.saved).toEqual(['code:503']);
+    expect(player.done.at(-1)).toEqual({ kind: 'forget', filter: 'flag:UC' });
+    await player.keys(': "forget flag:UC" enter');
+    expect(player.text).toContain('not kept: flag:UC');
+    await player.keys(': "forget all" enter');
+    expect(player.state.saved).toEqual([]);
   });
 
   it('keeps the last good preview and the prompt while a filter is wrong', async () => {
@@ -129,7 +152,7 @@ describe('update', () => {
 
   it('gives a command that opens the same view', async () => {
     const player = await (await play(INCIDENT)).keys('/ "code>=500 path:/a*" enter Y');
-    expect(player.done).toEqual([
+    expect(player.done.slice(1)).toEqual([
       { kind: 'copy', text: "meshtail samples/incidents/checkout-app-crash --filter 'code>=500 path:/a*'" },
     ]);
   });
@@ -141,6 +164,22 @@ describe('update', () => {
     const text = effect?.kind === 'write' ? effect.text : '';
     expect(text).toContain('**HIGH · app · One of 3 pods');
     expect(text).toContain('kubectl -n store describe pod');
+  });
+
+  it('asks a live target for the logs that would decide, and says why files cannot be widened', async () => {
+    const player = await (await play(INCIDENT)).keys('+');
+    expect(player.text).toContain('saved logs cannot be widened');
+    const live: Live = { phase: 'streaming', streams: [], since: { at: 0, reason: '' }, limits: [] };
+    await player.send({ kind: 'live', live });
+    await player.keys('+');
+    expect(player.done).toEqual([{ kind: 'widen', row: player.state.snapshot!.rows[0]!.key }]);
+  });
+
+  it('copies what would lift what is in the way', async () => {
+    const live: Live = { phase: 'logging-off', found: [], fix: ['kubectl apply -f a', 'kubectl get b'] };
+    const player = await new Player(blank(), null).send({ kind: 'live', live });
+    await player.keys('c');
+    expect(player.done).toEqual([{ kind: 'copy', text: 'kubectl apply -f a\nkubectl get b' }]);
   });
 
   it('helps with a misspelt command', async () => {

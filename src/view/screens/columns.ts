@@ -14,22 +14,34 @@ export interface Column<T> {
   readonly style?: (item: T) => StyleName;
 }
 
-/** The same columns, the snug ones no wider than what they hold. */
-export function snugColumns<T>(columns: readonly Column<T>[], items: readonly T[]): Column<T>[] {
-  return columns.map((column) => {
-    if (!column.snug || column.width === null) return column;
-    const widest = Math.max(
-      column.title.length,
-      ...items.map((item) => widthOf(cellText(column.value(item)))),
-    );
-    return { ...column, width: Math.min(column.width, widest) };
-  });
+/** Columns no wider than what they hold, where they are snug; one without a width then stops at what is left over. */
+export function snugColumns<T>(
+  columns: readonly Column<T>[],
+  items: readonly T[],
+  width: number,
+): Column<T>[] {
+  const widest = (column: Column<T>): number =>
+    Math.max(column.title.length, ...items.map((item) => widthOf(cellText(column.value(item)))));
+  const snug = columns.map((column) =>
+    column.snug && column.width !== null
+      ? { ...column, width: Math.min(column.width, widest(column)) }
+      : column,
+  );
+  const rest = restOf(snug, width);
+  return snug.map((column) =>
+    column.snug && column.width === null ? { ...column, width: Math.min(rest, widest(column)) } : column,
+  );
+}
+
+/** Cells left over for a column without a width. */
+export function restOf<T>(columns: readonly Column<T>[], width: number): number {
+  const fixed = columns.reduce((sum, column) => sum + (column.width ?? 0), 0);
+  return Math.max(4, width - fixed - (columns.length - 1));
 }
 
 /** A row of cells with one blank between; the column without a width takes the rest. */
 export function cells<T>(columns: readonly Column<T>[], item: T | null, width: number): Line {
-  const fixed = columns.reduce((sum, column) => sum + (column.width ?? 0), 0);
-  const rest = Math.max(4, width - fixed - (columns.length - 1));
+  const rest = restOf(columns, width);
   return columns.flatMap((column, i) => {
     const size = column.width ?? rest;
     const value = item === null ? column.title : column.value(item);

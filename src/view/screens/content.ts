@@ -1,5 +1,5 @@
 import { clock, ofWords, percent, span as duration, thousands } from '../../diagnosis/words.js';
-import { foldCells, wrapCells } from '../cells.js';
+import { foldCells, foldCommand, wrapCells } from '../cells.js';
 import { FIELD_MEANINGS } from '../field-meanings.js';
 import { span, type Line, type StyleName } from '../frame.js';
 import { rowByKey } from '../selection.js';
@@ -14,7 +14,7 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
     case 'explanation': {
       const explanation = rowByKey(state.snapshot, pane.row)?.explanation;
       return explanation
-        ? explanationLines(explanation, state.columns)
+        ? explanationLines(explanation, Math.min(state.columns, MOST_TEXT))
         : [[span(' Nothing to explain at this moment.', 'dim')]];
     }
     case 'record':
@@ -27,6 +27,9 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
       return [];
   }
 }
+
+/** Columns of running text: longer lines are hard to read. */
+export const MOST_TEXT = 116;
 
 const LABEL = 10;
 
@@ -45,9 +48,9 @@ export function labelled(
   ]);
 }
 
-/** A command on one line of its own width, cut only by the screen: it is copied with c. */
+/** A command over as few rows as it needs; what is selected of them with a mouse is still one command. */
 export function commandLines(label: string, command: string, columns: number, most: number): Line[] {
-  return foldCells(command, columns - LABEL - 2, most).map((line, i) => [
+  return foldCommand(command, columns - LABEL - 2, most).map((line, i) => [
     span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
     span(line, 'accent'),
   ]);
@@ -64,13 +67,12 @@ export function titleLines(explanation: Explanation, columns: number, most: numb
   const lines: Line[] = wrapCells(title, columns - 2, most).map((line) => [span(' '), span(line, 'strong')]);
   lines.push([
     span(' '),
-    span(severity, severityStyle(severity)),
+    span(`${severity} severity`, severityStyle(severity)),
     span(' · ', 'dim'),
     span(verdict === 'unknown' ? 'who is to act is not known' : `for ${actorWords(verdict)}`),
-    span(' · ', 'dim'),
-    span(cause, 'dim'),
     span(' · confidence ', 'dim'),
     span(confidence, confidence === 'possible' ? 'warn' : 'strong'),
+    span(` · ${cause}`, 'dim'),
   ]);
   return lines;
 }
@@ -99,8 +101,11 @@ export function sinceWords({ onset, last, beganBeforeInput, ongoing }: Explanati
   return `${before}${clock(onset)}, ${end}`;
 }
 
+/** How sure, and by which rule. */
+export const becauseWords = ({ confidence, why }: Explanation): string => `${confidence}, because ${why}`;
+
 function explanationLines(explanation: Explanation, columns: number): Line[] {
-  const { summary, evidence, against, why, confidence, alternatives, next, fix, place } = explanation;
+  const { summary, evidence, against, alternatives, next, fix, place } = explanation;
   const lines: Line[] = [...titleLines(explanation, columns, 4), []];
   const say = (label: string, text: string, style?: StyleName): void => {
     lines.push(...labelled(label, text, columns, style));
@@ -114,7 +119,7 @@ function explanationLines(explanation: Explanation, columns: number): Line[] {
   evidence.forEach((fact, i) => say(i === 0 ? 'evidence' : '', factWords(fact)));
   if (against.length === 0) say('against', 'nothing');
   against.forEach((fact, i) => say(i === 0 ? 'against' : '', factWords(fact), 'warn'));
-  say(confidence, `because ${why}`);
+  say('why', becauseWords(explanation));
   if (next.length > 0) lines.push([]);
   next.forEach(({ purpose, command }, i) => {
     lines.push(...commandLines(i === 0 ? 'confirm' : 'then', command, columns, 8));

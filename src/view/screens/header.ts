@@ -1,36 +1,21 @@
 import { plural, thousands } from '../../diagnosis/words.js';
 import { cellText, clipMiddle, widthOf } from '../cells.js';
 import { lineWidth, span, spread, type Line, type Span } from '../frame.js';
+import { expected, worstLag, type Streaming } from '../live.js';
 import { scopeWords } from '../selection.js';
+import type { Snapshot } from '../snapshot.js';
 import { type Pane, type State } from '../state.js';
 import { clockSeconds, rateCell, shortName } from '../words.js';
 
 /** What is always on screen: the target, how much of it is seen and how late, and whatever stands still or is missing. */
 export function headerLine(state: State): Line {
-  const { source, snapshot, columns } = state;
+  const { source, columns } = state;
   const left: Span[] = [span(' ')];
-  if (source.context) left.push(span(source.context, 'dim'), span('  '));
-  left.push(span(source.title, 'strong'));
-  const facts: string[] = [];
-  const live = source.live?.phase === 'streaming' ? source.live : null;
-  if (snapshot) {
-    if (live) facts.push(`lag ${(live.lagMs / 1000).toFixed(1)}s`);
-    else if (Number.isFinite(snapshot.now)) {
-      const behind =
-        snapshot.spec.now === null ? 'end' : `-${Math.round((snapshot.last - snapshot.now) / 1000)}s`;
-      facts.push(`${clockSeconds(snapshot.now)} (${behind})`);
-    }
-    // The rate gives way first: how much of the input is seen must not.
-    const lines =
-      columns < 76 || state.frozenAt !== null || state.clock.now !== null
-        ? `${snapshot.lines === 0 ? 100 : Math.floor((100 * snapshot.records) / snapshot.lines)}% read`
-        : `${thousands(snapshot.records)} of ${thousands(snapshot.lines)} lines`;
-    facts.push(
-      lines,
-      live ? `pods ${live.streams}/${live.of}` : plural(snapshot.proxies, 'pod'),
-      `${rateCell(snapshot.ratePerSecond)}/s`,
-    );
+  if (source.cluster) {
+    left.push(span(source.cluster.context, 'dim'), span('  '), span(`${source.cluster.namespace}/`));
   }
+  left.push(span(source.title, 'strong'));
+  const facts = source.live?.phase === 'streaming' ? liveFacts(state, source.live) : replayFacts(state);
   const badges = badgesOf(state);
   const right = badges.flatMap((badge, i) => (i === 0 ? [badge] : [span(' '), badge]));
   const room = columns - lineWidth(right) - 2;
@@ -42,6 +27,39 @@ export function headerLine(state: State): Line {
   return spread(left, [...right, span(' ')], columns);
 }
 
+/** The last ones give way first. */
+function liveFacts({ snapshot }: State, live: Streaming): string[] {
+  const wanted = expected(live);
+  const up = wanted.filter(({ state }) => state === 'following' || state === 'history').length;
+  const lag = worstLag(live);
+  const facts = [
+    `pods ${up}/${wanted.length}`,
+    `lag ${lag === null ? '-' : `${(lag / 1000).toFixed(1)}s`}`,
+    `from ${clockSeconds(live.since.at)}`,
+  ];
+  if (!snapshot) return facts;
+  return [...facts, `${rateCell(snapshot.ratePerSecond)}/s`, readWords(snapshot)];
+}
+
+function replayFacts({ snapshot, columns, frozenAt, clock }: State): string[] {
+  if (!snapshot) return [];
+  const facts: string[] = [];
+  if (Number.isFinite(snapshot.now)) {
+    const behind =
+      snapshot.spec.now === null ? 'end' : `-${Math.round((snapshot.last - snapshot.now) / 1000)}s`;
+    facts.push(`${clockSeconds(snapshot.now)} (${behind})`);
+  }
+  // The rate gives way first: how much of the input is seen must not.
+  const lines =
+    columns < 76 || frozenAt !== null || clock.now !== null
+      ? readWords(snapshot)
+      : `${thousands(snapshot.records)} of ${thousands(snapshot.lines)} lines`;
+  return [...facts, lines, plural(snapshot.proxies, 'pod'), `${rateCell(snapshot.ratePerSecond)}/s`];
+}
+
+const readWords = ({ records, lines }: Snapshot): string =>
+  `${lines === 0 ? 100 : Math.floor((100 * records) / lines)}% read`;
+
 function badgesOf(state: State): Span[] {
   const { snapshot, reading, clock, frozenAt, source } = state;
   const badges: Span[] = [];
@@ -50,8 +68,11 @@ function badgesOf(state: State): Span[] {
   };
   if (snapshot && snapshot.malformed > 0) say(`${thousands(snapshot.malformed)} unread`, 'warn');
   if (reading.failed.length > 0) say(`${plural(reading.failed.length, 'input')} lost`, 'bad');
-  if (source.live?.phase === 'streaming' && source.live.lost.length > 0) {
-    say(`${plural(source.live.lost.length, 'stream')} lost`, 'badge');
+  if (source.live?.phase === 'streaming') {
+    const gaps = source.live.streams.reduce((sum, stream) => sum + stream.gaps.length, 0);
+    if (gaps > 0) say(plural(gaps, 'gap'), 'warn');
+    const behind = source.live.streams.filter(({ state }) => state === 'history').length;
+    if (behind > 0) say(`catching up ${behind}`, 'chip');
   }
   if (snapshot && snapshot.sampled < 0.999) say(`sampled 1:${Math.round(1 / snapshot.sampled)}`, 'warn');
   if (!reading.done && !source.live) {
@@ -70,13 +91,19 @@ function badgesOf(state: State): Span[] {
 
 /** Chips of what narrows the view; nothing where all is shown. */
 export function chipsLine(state: State): Line | null {
-  const { filters, window, prompt } = state;
+  const { filters, saved, window, prompt } = state;
+  const offered = prompt?.kind === 'filter' && prompt.text === '' ? saved : [];
   const chips: Span[] = filters.map((filter) => span(` ${filter} `, 'chip'));
   if (prompt?.kind === 'filter' && prompt.error === null && prompt.text.trim() !== '')
     chips.push(span(` ${prompt.text.trim()} `, 'warn'));
   if (window.range)
     chips.push(span(` ${clockSeconds(window.range[0])} to ${clockSeconds(window.range[1])} `, 'chip'));
   else if (window.last !== null) chips.push(span(` last ${windowWords(window.last)} `, 'chip'));
+  if (offered.length > 0) {
+    const words = offered.flatMap((one) => [span(` ${one} `, 'accent'), span('·', 'dim')]);
+    const only = chips.length > 0 ? [...chips.flatMap((chip) => [chip, span(' ')]), span(' ')] : [];
+    return [span(' ', 'dim'), ...only, span('↑ kept:', 'dim'), ...words.slice(0, -1)];
+  }
   if (chips.length === 0) return null;
   return [span(' only ', 'dim'), ...chips.flatMap((chip) => [chip, span(' ')]), span(' esc clears', 'dim')];
 }

@@ -1,7 +1,7 @@
 import { FILTER_FIELDS } from '../../filter/fields.js';
 import { wrapCells } from '../cells.js';
 import { COMMANDS } from '../commands.js';
-import { span, type Line } from '../frame.js';
+import { beside, span, type Line } from '../frame.js';
 import type { Pane } from '../state.js';
 
 type Keys = readonly (readonly [string, string])[];
@@ -68,11 +68,13 @@ const PANES: Readonly<Record<Pane['kind'], { readonly title: string; readonly ke
 
 const ALWAYS: Keys = [
   ['esc q', 'back; on home q leaves'],
-  ['/', 'filter, with preview while you type; x drops the last one'],
+  ['/', 'filter, with preview while you type; ↑ those entered before; x drops the last one'],
   [':', 'command line'],
   ['?', 'this help'],
   ['w', 'write a brief for the incident channel'],
   ['Y', 'copy a command that opens this view'],
+  ['+', 'widen: follow the logs that would decide (live)'],
+  ['ctrl-l ctrl-z', 'draw anew; to the shell, fg comes back'],
 ];
 const TIME: Keys = [
   ['space', 'play or pause; while reading: freeze the picture'],
@@ -85,13 +87,23 @@ const TIME: Keys = [
   ['z Z', 'zoom the timeline in, out'],
 ];
 
-const KEY = 12;
+const KEY = 13;
+
+/** From here on two columns fit. */
+const TWO_COLUMNS = 110;
 
 /** Help for one pane first, then for all; sections are short so that it is read. */
-export function helpLines(of: Pane['kind'], columns: number): Line[] {
-  const { title, keys } = PANES[of];
+export function helpLines(of: Pane['kind'], screenColumns: number): Line[] {
+  if (screenColumns < TWO_COLUMNS) return [...keyLines(of, screenColumns), [], ...wordLines(screenColumns)];
+  const half = Math.floor(screenColumns / 2);
+  return beside(keyLines(of, half), wordLines(screenColumns - half), half);
+}
+
+type Section = (name: string, entries: Keys, width?: number) => void;
+
+function sections(columns: number, write: (section: Section) => void): Line[] {
   const lines: Line[] = [];
-  const section = (name: string, entries: Keys, width = KEY): void => {
+  write((name, entries, width = KEY) => {
     if (entries.length === 0) return;
     if (lines.length > 0) lines.push([]);
     lines.push([span(` ${name}`, 'strong')]);
@@ -100,29 +112,40 @@ export function helpLines(of: Pane['kind'], columns: number): Line[] {
         lines.push([span(`  ${(i === 0 ? key : '').padEnd(width)}`, 'key'), span(` ${line}`)]);
       });
     }
-  };
-  section(title, keys);
-  section('time and replay', TIME);
-  section('everywhere', ALWAYS);
-  section(
-    'filter: terms with blanks between, all must hold; ! turns one around',
-    [
-      ['code>=500', 'numbers: > >= < <= = !=; code:5xx; code:502,503'],
-      ['flag:UF,UH', 'any of a list; * and ? stand for anything; flag:- for none'],
-      ['path~^/v1', 'a regular expression'],
-      ['dur>2s', 'with a unit: us ms s m h; sizes as sent>1k'],
-      ['timeout', 'a bare word is looked for in all fields'],
-      ['fields', FILTER_FIELDS.map(({ name }) => name).join(' ')],
-    ],
-    12,
-  );
-  section(
-    'commands',
-    COMMANDS.map(({ name, takes, help }): [string, string] => [
-      `:${name} ${takes.length > 8 ? '…' : takes}`,
-      help,
-    ]),
-    15,
-  );
+  });
   return lines;
+}
+
+function keyLines(of: Pane['kind'], columns: number): Line[] {
+  const { title, keys } = PANES[of];
+  return sections(columns, (section) => {
+    section(title, keys);
+    section('time and replay', TIME);
+    section('everywhere', ALWAYS);
+  });
+}
+
+function wordLines(columns: number): Line[] {
+  return sections(columns, (section) => {
+    section(
+      'filter: all terms must hold; ! turns one around',
+      [
+        ['code>=500', 'numbers: > >= < <= = !=; code:5xx; code:502,503'],
+        ['flag:UF,UH', 'any of a list; * and ? stand for anything; flag:- for none'],
+        ['path~^/v1', 'a regular expression'],
+        ['dur>2s', 'with a unit: us ms s m h; sizes as sent>1k'],
+        ['timeout', 'a bare word is looked for in all fields'],
+        ['fields', FILTER_FIELDS.map(({ name }) => name).join(' ')],
+      ],
+      12,
+    );
+    section(
+      'commands',
+      COMMANDS.map(({ name, takes, help }): [string, string] => [
+        `:${name} ${takes.length > 8 ? '…' : takes}`,
+        help,
+      ]),
+      15,
+    );
+  });
 }

@@ -1,15 +1,18 @@
-import { plural, thousands } from '../../diagnosis/words.js';
+import { plural, span as duration, thousands } from '../../diagnosis/words.js';
 import type { Fact } from '../../diagnosis/hypothesis.js';
-import { highlight, span, type Line, type StyleName } from '../frame.js';
+import { beside, highlight, lineWidth, span, type Line, type Span, type StyleName } from '../frame.js';
+import type { Marker } from '../live.js';
 import { selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
 import type { State } from '../state.js';
 import { clockSeconds, factWords, milliseconds, rateCell, shareCell, shortName } from '../words.js';
-import { cells, snugColumns, windowOf, type Column } from './columns.js';
+import { cells, restOf, snugColumns, windowOf, type Column } from './columns.js';
 import {
+  becauseWords,
   commandLines,
   failsWords,
   labelled,
+  MOST_TEXT,
   severityStyle,
   sinceWords,
   titleLines,
@@ -29,26 +32,47 @@ export function homeLines(state: State, height: number): Line[] {
   const { failed, masked } = snapshot.timeline;
   // A flat line needs no height.
   const flat = ![...failed, ...masked].some((count) => count > 0);
-  const bars = flat ? 1 : height >= 32 ? 4 : height >= 26 ? 3 : height >= 19 ? 2 : 1;
-  const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(snapshot, bars, roomy)];
+  const bars = flat ? 1 : height >= 50 ? 8 : height >= 32 ? 4 : height >= 26 ? 3 : height >= 19 ? 2 : 1;
+  const onset = selectedRow(state)?.explanation?.onset ?? snapshot.onset;
+  const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(snapshot, onset, bars, roomy)];
   if (roomy) lines.push(rule(columns));
   const left = height - lines.length;
   const rows = sortedRows(snapshot, state.sort);
-  if (rows.length === 0) return [...lines, ...healthyLines(state, snapshot, left)];
-  // The explanation is why one looks: the table gets what it needs, but no more than its part.
-  const most = Math.max(2, Math.floor((left - 2) * (roomy ? 0.4 : 0.34)));
-  const shown = Math.min(rows.length, most);
-  lines.push(...tableLines(state, rows, shown), rule(columns));
-  const selected = selectedRow(state);
+  if (!rows.some(({ explanation }) => explanation !== null)) {
+    return [...lines, ...healthyLines(state, snapshot, rows, left)];
+  }
+  lines.push(...tableLines(state, rows, tableRows(rows, left, roomy)));
   const room = height - lines.length;
-  if (selected?.explanation) lines.push(...briefLines(selected.explanation, columns, room));
-  else if (selected) lines.push(...looseLines(selected, columns));
+  const aside = columns >= ASIDE_COLUMNS ? columns - MOST_TEXT - 4 : 0;
+  const text = selectedLines(selectedRow(state), Math.min(columns, MOST_TEXT), room);
+  if (aside > 0) return [...lines, ...beside(text, trafficLines(snapshot, aside, room), MOST_TEXT + 2)];
+  lines.push(...text);
+  // A tall screen tells beside the failures how the rest fares.
+  const below = height - lines.length - 2;
+  if (below >= 4) lines.push([], rule(columns), ...trafficLines(snapshot, columns, below));
   return lines;
+}
+
+/** From here on there is room for a second column. */
+const ASIDE_COLUMNS = MOST_TEXT + 64;
+
+/** The explanation is why one looks: the table gets what it needs, what belongs to no incident little, and all a part. */
+function tableRows(rows: readonly TableRow[], height: number, roomy: boolean): number {
+  const incidents = rows.filter(({ explanation }) => explanation !== null).length;
+  const wanted = Math.min(rows.length, incidents + (height >= 30 ? 5 : roomy || incidents === 1 ? 1 : 0));
+  return Math.min(wanted, Math.max(2, Math.floor((height - 2) * (roomy ? 0.4 : 0.34))));
+}
+
+function selectedLines(row: TableRow | null, columns: number, room: number): Line[] {
+  if (row?.explanation) return briefLines(row.explanation, columns, room);
+  return row ? looseLines(row, columns) : [];
 }
 
 function failingLine(state: State, snapshot: Snapshot): Line {
   const { failures, requests, byCode, onset, errorsOnly } = snapshot;
   const line = [span(' ')];
+  const change = onset === null ? undefined : changeBefore(snapshot.markers, onset);
+  const codes: Line[] = [];
   if (errorsOnly) {
     line.push(
       span(plural(failures, 'failure'), 'bad'),
@@ -58,28 +82,44 @@ function failingLine(state: State, snapshot: Snapshot): Line {
     const share = requests === 0 ? 0 : failures / requests;
     line.push(
       span(`failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good'),
-      span(`   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 76 ? ' requests' : ''}`),
+      span(
+        `   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 100 || (state.columns >= 76 && !change) ? ' requests' : ''}`,
+      ),
     );
     const hidden = snapshot.rows.reduce((sum, row) => sum + (row.explanation ? row.failures : 0), 0);
     if (failures === 0 && hidden > 0)
       line.push(span(`   ${thousands(hidden)} failed attempts behind them`, 'warn'));
-    for (const [code, count] of byCode.slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)) {
-      line.push(span(`   ${code} `, 'dim'), span(`${shareCell(count / requests)}%`));
-    }
+    codes.push(
+      ...byCode
+        .slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)
+        .map(([code, count]): Line => [span(`   ${code} `, 'dim'), span(`${shareCell(count / requests)}%`)]),
+    );
   }
-  if (onset !== null) line.push(span('   since ', 'dim'), span(clockSeconds(onset), 'bad'));
+  const began: Span[] = [];
+  if (onset !== null) {
+    began.push(span('   since ', 'dim'), span(clockSeconds(onset), 'bad'));
+    if (change) began.push(span(`, ${duration(onset - change.at)} after ${change.text}`, 'warn'));
+  }
+  // When it began is worth more than by which codes.
+  const room = (): number => state.columns - lineWidth([...line, ...codes.flat(), ...began]);
+  while (codes.length > 0 && room() < 0) codes.pop();
+  line.push(...codes.flat(), ...began);
   if (snapshot.spec.now !== state.clock.now && state.clock.now !== null && !state.clock.playing)
     line.push(span('   explaining…', 'dim'));
   return line;
 }
 
+/** A change this long before the onset may have begun it. */
+const MAY_CAUSE_MS = 600_000;
+
+const changeBefore = (markers: readonly Marker[], onset: number): Marker | undefined =>
+  markers.findLast(({ at }) => at <= onset && onset - at <= MAY_CAUSE_MS);
+
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
   const { columns, homeCursor } = state;
-  const table = snugColumns(tableColumns(columns), rows);
+  const table = tableColumns(columns, rows);
   const { from, to } = windowOf(rows.length, homeCursor, shown);
-  const hidden = rows.length - (to - from);
-  const head = cells(table, null, columns - 3);
-  const lines: Line[] = [[span('  '), ...head, ...(hidden > 0 ? [span(` +${hidden}`, 'warn')] : [])]];
+  const lines: Line[] = [[span('  '), ...cells(table, null, columns - 3)]];
   rows.slice(from, to).forEach((row, i) => {
     const line = cells(table, row, columns - 3);
     lines.push(
@@ -91,49 +131,73 @@ function tableLines(state: State, rows: readonly TableRow[], shown: number): Lin
           ],
     );
   });
-  return lines;
+  const hidden = [from > 0 ? `${from} above` : '', to < rows.length ? `${rows.length - to} more ↓` : ''];
+  return [...lines, rule(columns, hidden.filter(Boolean).join(', '))];
 }
 
-function tableColumns(columns: number): Column<TableRow>[] {
+/** A title shorter than this says nothing. */
+const LEAST_TITLE = 24;
+
+function tableColumns(columns: number, rows: readonly TableRow[]): Column<TableRow>[] {
   const wide = columns >= 100;
   const middle = columns >= 76;
-  const all: (Column<TableRow> | false)[] = [
-    wide && {
-      title: 'SEVERITY',
-      width: 8,
-      value: (row) => (row.explanation ? row.severity : '-'),
-      style: (row) => severityStyle(row.severity),
-    },
-    {
-      title: 'WHO',
-      width: 8,
-      snug: true,
-      value: (row) => (row.explanation ? whoWords(row.who) : '-'),
-      style: (row) => severityStyle(row.severity),
-    },
-    { title: 'FLAG', width: wide ? 10 : 6, snug: true, value: (row) => row.flag, style: () => 'strong' },
-    { title: 'CODE', width: 4, align: 'right', value: (row) => row.code },
-    {
-      title: 'FAILED',
-      width: wide ? 10 : 7,
-      snug: true,
-      align: 'right',
-      value: (row) => thousands(row.failures),
-      style: () => 'strong',
-    },
-    middle && {
-      title: '/s',
-      width: 6,
-      snug: true,
-      align: 'right',
-      value: (row) => rateCell(row.ratePerSecond),
-    },
-    { title: '%', width: 5, snug: true, align: 'right', value: (row) => shareCell(row.share) },
-    { title: 'UPSTREAM', width: null, middle: true, value: (row) => row.upstream },
-    middle && { title: 'WHERE', width: wide ? 20 : 12, snug: true, value: (row) => row.where },
-    { title: 'SINCE', width: 8, value: (row) => clockSeconds(row.since) },
-  ];
-  return all.filter((column) => column !== false);
+  const of = (titled: boolean): Column<TableRow>[] => {
+    const all: (Column<TableRow> | false)[] = [
+      wide && {
+        title: 'SEVERITY',
+        width: 8,
+        value: (row) => (row.explanation ? row.severity : '-'),
+        style: (row) => severityStyle(row.severity),
+      },
+      {
+        title: 'WHO',
+        width: 8,
+        snug: true,
+        value: (row) => (row.explanation ? whoWords(row.who) : '-'),
+        style: (row) => severityStyle(row.severity),
+      },
+      { title: 'FLAG', width: wide ? 10 : 6, snug: true, value: (row) => row.flag, style: () => 'strong' },
+      { title: 'CODE', width: 4, align: 'right', value: (row) => row.code },
+      {
+        title: 'FAILED',
+        width: wide ? 10 : 7,
+        snug: true,
+        align: 'right',
+        value: (row) => thousands(row.failures),
+        style: () => 'strong',
+      },
+      middle && {
+        title: '/s',
+        width: 6,
+        snug: true,
+        align: 'right',
+        value: (row) => rateCell(row.ratePerSecond),
+      },
+      { title: '%', width: 5, snug: true, align: 'right', value: (row) => shareCell(row.share) },
+      {
+        title: 'UPSTREAM',
+        width: titled ? 40 : null,
+        snug: true,
+        middle: true,
+        value: (row) => row.upstream,
+      },
+      middle && { title: 'WHERE', width: wide ? 20 : 12, snug: true, value: (row) => row.where },
+      { title: 'SINCE', width: 8, value: (row) => clockSeconds(row.since) },
+      titled && {
+        title: 'WHAT',
+        width: null,
+        value: (row) => row.explanation?.title ?? 'in no incident',
+        style: () => 'plain',
+      },
+    ];
+    return snugColumns(
+      all.filter((column) => column !== false),
+      rows,
+      columns - 3,
+    );
+  };
+  const titled = wide ? of(true) : [];
+  return restOf(titled, columns - 3) >= LEAST_TITLE && wide ? titled : of(false);
 }
 
 /**
@@ -164,7 +228,7 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
       lines: against.length === 0 ? one('against', 'nothing', 'dim', 1) : facts('against', against, 'warn'),
       least: 1,
     },
-    { lines: one(explanation.confidence, `because ${explanation.why}`, 'dim', 3), least: 0 },
+    { lines: one('why', becauseWords(explanation), 'dim', 3), least: 0 },
     // A command that is cut is worth nothing.
     { lines: command, least: room >= 6 ? command.length : 1 },
     { lines: confirm ? one('', `→ ${confirm.purpose}`, 'dim', 2) : [], least: 0 },
@@ -174,7 +238,7 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
     },
     { lines: one('else', others, 'dim', 2), least: 0 },
   ];
-  const order = [5, 5, 2, 1, 10, 5, 5, 9, 6, 3, 10, 5, 10];
+  const order = [5, 2, 3, 5, 1, 10, 5, 5, 9, 6, 10, 5, 10];
   const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
   let used = sizes.reduce((sum, size) => sum + size, 0);
   const grow = (index: number): boolean => {
@@ -206,22 +270,24 @@ function looseLines(row: TableRow, columns: number): Line[] {
   );
 }
 
-/** Nothing fails: say so in one line, then how much was seen of whom. */
-function healthyLines(state: State, snapshot: Snapshot, height: number): Line[] {
+/** Nothing fails: say so in one line, then what was looked at and let go, then how much was seen of whom. */
+function healthyLines(state: State, snapshot: Snapshot, rows: readonly TableRow[], height: number): Line[] {
   const { columns, window, filters } = state;
-  const { requests, upstreams, pods, dismissed } = snapshot;
+  const { requests, dismissed } = snapshot;
   const narrowed = window.last !== null || window.range !== null || filters.length > 0;
   const since = window.range?.[0] ?? (window.last === null ? snapshot.first : snapshot.now - window.last);
-  const counted = requests === 0 ? 'no request' : `no failures in ${plural(requests, 'request')}`;
   const lines: Line[] = [
     [],
-    [
-      span(' '),
-      span(requests === 0 ? counted : 'healthy', requests === 0 ? 'warn' : 'good'),
-      span(requests === 0 ? '' : `   ${counted} since ${clockSeconds(since)}`),
-      span(narrowed ? ' among what is shown' : '', 'dim'),
-    ],
+    requests === 0
+      ? [span(' '), span('no request', 'warn')]
+      : [
+          span(' '),
+          span('healthy', 'good'),
+          span(`   no ${rows.length > 0 ? 'incident' : 'failures'} in ${plural(requests, 'request')}`),
+          span(` since ${clockSeconds(since)}`),
+        ],
   ];
+  lines[1] = [...lines[1]!, span(narrowed ? ' among what is shown' : '', 'dim')];
   if (dismissed.length > 0) {
     const count = dismissed.reduce((sum, one) => sum + one.count, 0);
     lines.push([
@@ -235,38 +301,58 @@ function healthyLines(state: State, snapshot: Snapshot, height: number): Line[] 
     ]);
   }
   lines.push([]);
-  const room = Math.max(0, height - lines.length - 3);
-  const forUpstreams = Math.min(upstreams.length, Math.max(1, Math.ceil(room / 2)));
-  const forPods = Math.min(pods.length, Math.max(0, room - forUpstreams));
+  const room = height - lines.length;
+  if (rows.length === 0) return [...lines, ...trafficLines(snapshot, columns, room)];
+  const shown = Math.min(rows.length, Math.max(1, Math.floor(room / 4)));
+  const table = tableLines(state, rows, shown);
+  return [...lines, ...table, ...trafficLines(snapshot, columns, room - table.length)];
+}
+
+/** How all fare, by upstream and by pod: those that fail first. */
+function trafficLines({ upstreams, pods }: Snapshot, columns: number, height: number): Line[] {
+  const lines: Line[] = [];
+  // Both tables alike, so that their columns stand below each other.
+  const names = [...upstreams, ...pods];
+  const failing = names.some(({ failures }) => failures > 0);
   const show = (title: string, list: readonly Traffic[], count: number): void => {
-    const table = trafficColumns(title, columns);
-    lines.push([span(' '), ...cells(table, null, columns - 2)]);
-    for (const item of list.slice(0, count)) lines.push([span(' '), ...cells(table, item, columns - 2)]);
+    const width = Math.min(columns, MOST_TEXT) - 2;
+    const table = snugColumns(trafficColumns(title, columns, failing), names, width);
+    lines.push([span(' '), ...cells(table, null, width)]);
+    for (const item of list.toSorted((a, b) => b.failures - a.failures).slice(0, count)) {
+      lines.push([span(' '), ...cells(table, item, width)]);
+    }
   };
+  const room = Math.max(0, height - 3);
+  const forUpstreams = Math.min(upstreams.length, Math.max(1, Math.ceil(room / 2), room - pods.length));
+  const forPods = Math.min(pods.length, Math.max(0, room - forUpstreams));
   show('UPSTREAM', upstreams, forUpstreams);
   if (forPods > 0) {
     lines.push([]);
     show('POD', pods, forPods);
   }
-  return lines;
+  return lines.slice(0, Math.max(0, height));
 }
 
-function trafficColumns(title: string, columns: number): Column<Traffic>[] {
-  return [
-    { title, width: null, middle: true, value: ({ name }) => shortName(name) },
+function trafficColumns(title: string, columns: number, failing: boolean): Column<Traffic>[] {
+  const all: (Column<Traffic> | false)[] = [
+    { title, width: null, snug: true, middle: true, value: ({ name }) => shortName(name) },
+    failing && {
+      title: 'FAILED',
+      width: 7,
+      align: 'right',
+      value: ({ failures }) => thousands(failures),
+      style: ({ failures }) => (failures > 0 ? 'bad' : 'dim'),
+    },
     { title: 'REQUESTS', width: 9, align: 'right', value: ({ requests }) => thousands(requests) },
     { title: '/s', width: 6, align: 'right', value: ({ ratePerSecond }) => rateCell(ratePerSecond) },
     { title: '4xx APP', width: 7, align: 'right', value: ({ app4xx }) => thousands(app4xx) },
     { title: 'MEDIAN', width: 9, align: 'right', value: ({ medianMs }) => milliseconds(medianMs) },
-    ...(columns >= 70
-      ? [
-          {
-            title: 'MAX',
-            width: 9,
-            align: 'right' as const,
-            value: ({ maxMs }: Traffic) => milliseconds(maxMs),
-          },
-        ]
-      : []),
+    columns >= 70 && {
+      title: 'MAX',
+      width: 9,
+      align: 'right',
+      value: ({ maxMs }) => milliseconds(maxMs),
+    },
   ];
+  return all.filter((column) => column !== false);
 }

@@ -1,16 +1,16 @@
 import { clock, thousands } from '../../diagnosis/words.js';
 import { cellText, wrapCells } from '../cells.js';
 import { highlight, span, type Line } from '../frame.js';
-import { VIEW_DIMENSIONS, type LineItem, type Snapshot, type Stream } from '../snapshot.js';
+import { VIEW_DIMENSIONS, type LineItem, type Snapshot } from '../snapshot.js';
 import type { Pane, State } from '../state.js';
-import { clockSeconds, failing, milliseconds, shareCell, shortName } from '../words.js';
+import { failing, milliseconds, shareCell, shortName } from '../words.js';
 import { cells, windowOf, type Column } from './columns.js';
 import { countWords } from './content.js';
 
 const BAR = 12;
 
 /** Marks the row under the cursor: a sign, and the whole row turned. */
-function listed(lines: readonly Line[], selected: number, columns: number): Line[] {
+export function listed(lines: readonly Line[], selected: number, columns: number): Line[] {
   return lines.map((line, i) =>
     i === selected ? highlight([span('> '), ...line], columns, 'selected') : [span('  '), ...line],
   );
@@ -122,11 +122,11 @@ function lineColumns(columns: number): Column<LineItem>[] {
     columns >= 80 && { title: 'UPSTREAM HOST', width: wide ? 21 : 18, value: ({ host }) => host },
     wide && {
       title: 'DETAILS',
-      width: Math.floor((columns - 70) / 3),
+      width: Math.floor((columns - 66) / 2),
       value: ({ details }) => details,
       style: () => 'dim',
     },
-    columns >= 140 && {
+    columns >= 150 && {
       title: 'POD',
       width: 30,
       middle: true,
@@ -135,56 +135,6 @@ function lineColumns(columns: number): Column<LineItem>[] {
     },
   ];
   return all.filter((column) => column !== false);
-}
-
-export function streamsLines(state: State, pane: Extract<Pane, { kind: 'streams' }>, height: number): Line[] {
-  const { columns, snapshot, reading, source } = state;
-  if (!snapshot) return [[span(' reading…', 'dim')]];
-  const wide = columns >= 100;
-  const all: (Column<Stream> | false)[] = [
-    { title: 'POD', width: null, middle: true, value: ({ name }) => shortName(name) },
-    wide && { title: 'ROLE', width: 8, value: ({ role }) => role },
-    wide && { title: 'FORMAT', width: 16, value: ({ format }) => format },
-    { title: 'RECORDS', width: 9, align: 'right', value: ({ records }) => thousands(records) },
-    { title: 'OF LINES', width: 9, align: 'right', value: ({ lines }) => thousands(lines) },
-    {
-      title: 'UNREAD',
-      width: 6,
-      align: 'right',
-      value: ({ malformed }) => thousands(malformed),
-      style: ({ malformed }) => (malformed > 0 ? 'warn' : 'dim'),
-    },
-    {
-      title: 'FAILED',
-      width: 7,
-      align: 'right',
-      value: ({ failures }) => thousands(failures),
-      style: ({ failures }) => (failures > 0 ? 'bad' : 'dim'),
-    },
-    columns >= 80 && { title: 'FIRST', width: 8, value: ({ first }) => clockSeconds(first) },
-    columns >= 80 && { title: 'LAST', width: 8, value: ({ last }) => clockSeconds(last) },
-  ];
-  const table = all.filter((column) => column !== false);
-  const lost: Line[] = [
-    ...reading.failed.map(({ name, reason }): Line => [
-      span('  lost ', 'bad'),
-      span(`${shortName(name)}: ${reason}`),
-    ]),
-    ...(source.live?.phase === 'streaming' ? source.live.lost : []).map(({ pod, since, reason }): Line => [
-      span('  lost ', 'bad'),
-      span(`${pod} since ${clockSeconds(since)}: ${reason}`),
-    ]),
-  ];
-  const { from, to } = windowOf(snapshot.streams.length, pane.cursor, Math.max(1, height - 1 - lost.length));
-  return [
-    [span('  '), ...cells(table, null, columns - 3)],
-    ...listed(
-      snapshot.streams.slice(from, to).map((stream) => cells(table, stream, columns - 3)),
-      pane.cursor - from,
-      columns,
-    ),
-    ...lost,
-  ];
 }
 
 export function dismissedLines(

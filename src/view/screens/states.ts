@@ -1,10 +1,18 @@
 import { plural, thousands } from '../../diagnosis/words.js';
+import { widthOf } from '../cells.js';
 import { span, type Line } from '../frame.js';
-import type { State } from '../state.js';
+import { expected, lost, type Live, type Streaming } from '../live.js';
+import { paneOf, type Source, type State } from '../state.js';
 import { clockSeconds } from '../words.js';
 import { commandLines, labelled } from './content.js';
 
-export const rule = (columns: number): Line => [span(` ${'─'.repeat(Math.max(0, columns - 2))}`, 'rule')];
+/** A line across, with a word near its end where there is one to say. */
+export function rule(columns: number, word = ''): Line {
+  if (word === '') return [span(` ${'─'.repeat(Math.max(0, columns - 2))}`, 'rule')];
+  const label = span(` ${word} `, 'warn');
+  const width = Math.max(0, columns - 4 - widthOf(label.text));
+  return [span(` ${'─'.repeat(width)}`, 'rule'), label, span('──', 'rule')];
+}
 
 /** The states in which there is no table to show: each says what is, and what to do next. `null`: there is one. */
 export function stateLines(state: State, height: number): Line[] | null {
@@ -13,22 +21,32 @@ export function stateLines(state: State, height: number): Line[] | null {
   if (live?.phase === 'logging-off') return loggingOff(state, live);
   if (live?.phase === 'no-rights') return noRights(state, live);
   const { snapshot, reading } = state;
-  if (!snapshot) return loading(state, height);
+  if (!snapshot) return live ? catchingUp(state, live, height) : loading(state, height);
   if (reading.done && !live && snapshot.records === 0) return nothing(state);
   return null;
 }
 
+/** Nothing to look through yet: home shows how far it is, or what is in the way. */
+export const isWaiting = (state: State): boolean =>
+  paneOf(state).kind === 'home' && stateLines(state, state.rows) !== null;
+
+/** The commands that a person may run about it. */
+export const remedies = ({ source: { live } }: State): readonly string[] =>
+  live?.phase === 'logging-off' || live?.phase === 'no-rights' ? live.fix : [];
+
 /** Streams that broke, above the table that goes on with the rest. */
 export function lostLines(state: State): Line[] {
   const { live } = state.source;
-  if (live?.phase !== 'streaming' || live.lost.length === 0) return [];
-  const [first, ...others] = live.lost;
+  if (live?.phase !== 'streaming') return [];
+  const [first, ...others] = lost(live);
+  if (!first) return [];
   const more = others.length > 0 ? `, and ${others.length} more: [p]` : '';
+  const why = first.reason === '' ? '' : `: ${first.reason}`;
   return [
     [
       span(' '),
-      span(` ${live.lost.length} of ${plural(live.of, 'stream')} lost `, 'badge'),
-      span(` ${first!.pod} since ${clockSeconds(first!.since)}: ${first!.reason}${more}`, 'warn'),
+      span(` ${others.length + 1} of ${plural(expected(live).length, 'stream')} lost `, 'badge'),
+      span(` ${first.pod} since ${clockSeconds(first.stateSince)}${why}${more}`, 'warn'),
     ],
   ];
 }
@@ -70,6 +88,27 @@ function loading({ reading, columns, source }: State, height: number): Line[] {
   );
 }
 
+/** Streams are open, and nothing was counted yet. */
+function catchingUp({ source, reading }: State, live: Streaming, height: number): Line[] {
+  const all = expected(live);
+  const there = all.filter(({ state }) => state === 'following').length;
+  return centred(
+    [
+      [span('   reading what was logged before ', 'strong'), span(targetWords(source))],
+      [],
+      [
+        span(
+          `   ${there} of ${plural(all.length, 'stream')} caught up, ${plural(reading.lines, 'line')} so far`,
+        ),
+      ],
+    ],
+    height,
+  );
+}
+
+const targetWords = ({ cluster, title }: Source): string =>
+  cluster ? `${cluster.context} ${cluster.namespace}/${title}` : title;
+
 function connecting(
   { source }: State,
   steps: readonly { readonly text: string; readonly done: boolean }[],
@@ -78,7 +117,7 @@ function connecting(
   const at = steps.findIndex(({ done }) => !done);
   return centred(
     [
-      [span('   connecting ', 'strong'), span([source.context, source.title].filter(Boolean).join(' '))],
+      [span('   connecting ', 'strong'), span(targetWords(source))],
       [],
       ...steps.map(({ text, done }, i): Line => [
         span(done ? '   done  ' : i === at ? '   …     ' : '         ', done ? 'good' : 'accent'),
@@ -89,15 +128,12 @@ function connecting(
   );
 }
 
-function loggingOff(
-  { columns }: State,
-  live: { readonly found: readonly string[]; readonly fix: readonly string[] },
-): Line[] {
+function loggingOff({ columns }: State, live: Extract<Live, { phase: 'logging-off' }>): Line[] {
   return [
     [],
     [span(' '), span('access logging is off', 'bad'), span(': the proxies run, but write no access log')],
     [],
-    ...live.found.flatMap((text, i) => labelled(i === 0 ? 'looked at' : '', text, columns)),
+    ...live.found.flatMap((text, i) => labelled(i === 0 ? 'found' : '', text, columns)),
     [],
     [span(' A person may turn it on; meshtail changes nothing:', 'plain')],
     ...live.fix.flatMap((command) => commandLines('', command, columns, 4)),
@@ -106,16 +142,7 @@ function loggingOff(
   ];
 }
 
-function noRights(
-  { columns }: State,
-  live: {
-    readonly verb: string;
-    readonly resource: string;
-    readonly namespace: string;
-    readonly user: string;
-    readonly fix: readonly string[];
-  },
-): Line[] {
+function noRights({ columns }: State, live: Extract<Live, { phase: 'no-rights' }>): Line[] {
   return [
     [],
     [

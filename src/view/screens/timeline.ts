@@ -1,12 +1,19 @@
 import { span, type Line, type Span, type StyleName } from '../frame.js';
+import { clip } from '../cells.js';
+import type { Marker } from '../live.js';
 import type { Snapshot } from '../snapshot.js';
 import { clockSeconds } from '../words.js';
 
 const EIGHTHS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
 const SCALES = [0.01, 0.05, 0.1, 0.25, 0.5, 1] as const;
 
-/** The failing share by time as bars `height` rows high, their scale at the right, and below it the times. */
-export function timelineLines(snapshot: Snapshot, height: number, axis: boolean): Line[] {
+/** The failing share by time as bars `height` rows high, their scale at the right, and below it the times and an onset. */
+export function timelineLines(
+  snapshot: Snapshot,
+  onset: number | null,
+  height: number,
+  axis: boolean,
+): Line[] {
   const { timeline, now } = snapshot;
   const cells = timeline.total.length;
   const shares = timeline.total.map((total, i) =>
@@ -19,17 +26,19 @@ export function timelineLines(snapshot: Snapshot, height: number, axis: boolean)
   const atEnd = snapshot.spec.now === null;
   const lines: Line[] = [];
   for (let level = height - 1; level >= 0; level--) {
-    const glyphs: Span[] = shares.map((share, i) => {
+    const glyphs: Span[] = shares.map((share, i): Span => {
       const eighths = Math.max(share > 0 ? 2 : 0, Math.round((share / top) * height * 8));
       const glyph = glyphAt(eighths, level, timeline.total[i]! > 0);
-      const style: StyleName =
-        !atEnd && i > nowCell ? 'future' : share === 0 ? 'dim' : timeline.failed[i]! > 0 ? 'bad' : 'warn';
+      // What is still to come looks otherwise without colours too.
+      if (!atEnd && i > nowCell)
+        return { text: glyph === ' ' ? ' ' : share > 0 ? '░' : '·', style: 'future' };
+      const style: StyleName = share === 0 ? 'dim' : timeline.failed[i]! > 0 ? 'bad' : 'warn';
       return { text: glyph, style };
     });
     const label = level === height - 1 && some ? `${String(100 * top)}%`.padStart(5) : '';
     lines.push([span(' '), ...joined(glyphs), span(label, 'dim')]);
   }
-  if (axis) lines.push(axisLine(snapshot, cells, nowCell, atEnd));
+  if (axis) lines.push(axisLine(snapshot, onset, cells, nowCell, atEnd), ...markerLines(snapshot, cells));
   return lines;
 }
 
@@ -39,6 +48,33 @@ function glyphAt(eighths: number, level: number, traffic: boolean): string {
   if (here >= 1) return EIGHTHS[here - 1]!;
   return level === 0 && traffic ? '▁' : ' ';
 }
+
+/** What happened, under the cells of its time: as many as can be read, the last ones first; of others only a sign. */
+function markerLines({ timeline, markers }: Snapshot, cells: number): Line[] {
+  const { from, to } = timeline;
+  const shown = markers.filter(({ at }) => at >= from && at <= to);
+  if (shown.length === 0) return [];
+  const row = Array.from({ length: cells }, () => ' ');
+  const free = (start: number, end: number): boolean =>
+    start >= 0 && end <= cells && row.slice(start, end).every((sign) => sign === ' ');
+  const put = (start: number, text: string): void => {
+    for (const [i, sign] of [...text].entries()) row[start + i] = sign;
+  };
+  const cellOf = ({ at }: Marker): number =>
+    Math.min(cells - 1, Math.floor(((at - from) / Math.max(to - from, 1)) * cells));
+  for (const marker of shown) row[cellOf(marker)] = SIGN;
+  for (const marker of shown.toReversed()) {
+    const cell = cellOf(marker);
+    const text = clip(marker.text, MOST_MARKER_CELLS).replace(WIDE, '?');
+    if (free(cell + 1, cell + 1 + text.length)) put(cell + 1, text);
+    else if (free(cell - text.length, cell)) put(cell - text.length, text);
+  }
+  return [[span(' '), span(row.join(''), 'warn')]];
+}
+
+const SIGN = '┆';
+const MOST_MARKER_CELLS = 40;
+const WIDE = /[^\u0020-\u2fff]/gu;
 
 /** Neighbours of one style as one span. */
 function joined(spans: readonly Span[]): Span[] {
@@ -52,8 +88,14 @@ function joined(spans: readonly Span[]): Span[] {
 }
 
 /** First and last time at the ends; the onset and the moment shown under their cells, where there is room. */
-function axisLine(snapshot: Snapshot, cells: number, nowCell: number, atEnd: boolean): Line {
-  const { timeline, onset } = snapshot;
+function axisLine(
+  snapshot: Snapshot,
+  onset: number | null,
+  cells: number,
+  nowCell: number,
+  atEnd: boolean,
+): Line {
+  const { timeline } = snapshot;
   const { from, to } = timeline;
   if (!Number.isFinite(from) || !Number.isFinite(to)) return [];
   const marks: { at: number; text: string; style: StyleName }[] = [];

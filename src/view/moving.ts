@@ -1,0 +1,165 @@
+import { back, only, opened, withNotice, withPane, type Updated } from './changes.js';
+import { paneLength } from './pane-length.js';
+import { selectedRow, sortedRows } from './selection.js';
+import { VIEW_DIMENSIONS } from './snapshot.js';
+import { paneOf, SORT_KEYS, timelineCells, type State } from './state.js';
+import { seekTo } from './timing.js';
+
+/** Out of the pane, then out of what narrows the view; never out of the program. */
+export function escaped(state: State): State {
+  if (state.notice) return { ...state, notice: null };
+  if (state.panes.length > 1) return back(state);
+  if (state.filters.length > 0) return { ...state, filters: state.filters.slice(0, -1) };
+  if (state.window.range || state.window.last !== null)
+    return { ...state, window: { last: null, range: null } };
+  return state;
+}
+
+export function moved(state: State, by: number): State {
+  const pane = paneOf(state);
+  const last = Math.max(0, paneLength(state) - 1);
+  const to = (from: number): number => Math.max(0, Math.min(last, from + by));
+  switch (pane.kind) {
+    case 'home': {
+      if (!state.snapshot) return state;
+      const homeCursor = to(state.homeCursor);
+      return {
+        ...state,
+        homeCursor,
+        homeKey: sortedRows(state.snapshot, state.sort)[homeCursor]?.key ?? null,
+      };
+    }
+    case 'lines': {
+      const cursor = to(pane.cursor < 0 ? last : pane.cursor);
+      // G stays at the end, whatever comes.
+      return withPane(state, { ...pane, cursor: by === Infinity ? -1 : cursor });
+    }
+    case 'values':
+    case 'streams':
+    case 'dismissed':
+      return withPane(state, { ...pane, cursor: to(pane.cursor) });
+    case 'explanation':
+    case 'record':
+    case 'help':
+      return withPane(state, { ...pane, scroll: to(pane.scroll) });
+    case 'text':
+      return state;
+    default:
+      return pane satisfies never;
+  }
+}
+
+export function drilled(state: State): State {
+  const pane = paneOf(state);
+  const data = state.snapshot?.pane;
+  switch (pane.kind) {
+    case 'home': {
+      const row = selectedRow(state);
+      if (!row) return state;
+      return opened(state, {
+        kind: 'values',
+        scope: { row: row.key, where: [] },
+        dimension: 'pod',
+        cursor: 0,
+      });
+    }
+    case 'explanation':
+      return opened(state, {
+        kind: 'values',
+        scope: { row: pane.row, where: [] },
+        dimension: 'pod',
+        cursor: 0,
+      });
+    case 'values': {
+      if (data?.kind !== 'values' || data.dimension !== pane.dimension) return state;
+      const value = data.values[pane.cursor];
+      if (!value) return state;
+      const where = [...pane.scope.where, { dimension: pane.dimension, value: value.value }];
+      return opened(state, {
+        kind: 'lines',
+        scope: { ...pane.scope, where },
+        all: value.failures === 0,
+        raw: false,
+        cursor: 0,
+      });
+    }
+    case 'lines': {
+      if (data?.kind !== 'lines') return state;
+      const cursor = pane.cursor < 0 ? data.total - 1 : pane.cursor;
+      const line = data.lines[cursor - data.from];
+      return line ? opened(state, { kind: 'record', ref: line.ref, scroll: 0 }) : state;
+    }
+    default:
+      return state;
+  }
+}
+
+export function sideways(state: State, by: 1 | -1): State {
+  const pane = paneOf(state);
+  if (pane.kind === 'values') {
+    const at = VIEW_DIMENSIONS.indexOf(pane.dimension);
+    const dimension = VIEW_DIMENSIONS[(at + by + VIEW_DIMENSIONS.length) % VIEW_DIMENSIONS.length]!;
+    return withPane(state, { ...pane, dimension, cursor: 0 });
+  }
+  if (pane.kind === 'home' && state.snapshot) {
+    const { timeline, now } = state.snapshot;
+    const cell = (timeline.to - timeline.from) / timelineCells(state.columns);
+    return seekTo(state, (state.clock.now ?? Math.max(now, state.snapshot.last)) + by * Math.max(cell, 1));
+  }
+  return state;
+}
+
+export function sorted(state: State): State {
+  const sort = SORT_KEYS[(SORT_KEYS.indexOf(state.sort) + 1) % SORT_KEYS.length]!;
+  const next = { ...state, sort, homeCursor: 0 };
+  return withNotice(
+    { ...next, homeKey: state.snapshot ? (sortedRows(state.snapshot, sort)[0]?.key ?? null) : null },
+    `sorted by ${sort}`,
+  );
+}
+
+export function explained(state: State): State {
+  const pane = paneOf(state);
+  if (pane.kind === 'explanation') return back(state);
+  const key =
+    pane.kind === 'values' || pane.kind === 'lines' ? pane.scope.row : (selectedRow(state)?.key ?? null);
+  return key === null
+    ? withNotice(state, 'nothing to explain here')
+    : opened(state, { kind: 'explanation', row: key, scroll: 0 });
+}
+
+export function tail(state: State): State {
+  const pane = paneOf(state);
+  const scope = pane.kind === 'values' ? pane.scope : { row: null, where: [] };
+  if (pane.kind === 'lines') return state;
+  return opened(state, { kind: 'lines', scope, all: false, raw: true, cursor: -1 });
+}
+
+export function nextFailure(state: State, direction: 1 | -1): Updated {
+  const pane = paneOf(state);
+  const { snapshot } = state;
+  if (!snapshot) return only(state);
+  if (pane.kind === 'lines' && snapshot.pane?.kind === 'lines') {
+    const { from, lines, total } = snapshot.pane;
+    const start = pane.cursor < 0 ? total - 1 : pane.cursor;
+    for (let at = start + direction; lines[at - from]; at += direction) {
+      if (lines[at - from]!.failure) return only(withPane(state, { ...pane, cursor: at }));
+    }
+    return only(withNotice(state, 'no further failure that way'));
+  }
+  const from = state.clock.now ?? snapshot.last + 1;
+  return { state, effects: [{ kind: 'find', from, direction }] };
+}
+
+export function clicked(state: State, row: number, column: number): State {
+  const pane = paneOf(state);
+  if (pane.kind !== 'home' || !state.snapshot) return state;
+  // The first rows are header, numbers and timeline: a click there seeks.
+  if (row >= 2 && row < 6) {
+    const { timeline } = state.snapshot;
+    const cell = Math.max(0, Math.min(timelineCells(state.columns) - 1, column - 1));
+    const span = timeline.to - timeline.from;
+    return seekTo(state, timeline.from + (span * (cell + 1)) / timelineCells(state.columns));
+  }
+  return state;
+}
