@@ -43,7 +43,21 @@ export class ClusterClient {
   /** @throws ApiError, MeshtailError */
   async get<T = ApiObject>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
     const response = await this.stream(path, query, signal);
-    return JSON.parse(await textOf(response)) as T;
+    let text: string;
+    try {
+      text = await textOf(response);
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw unreachable(this.connection.server, error as NodeJS.ErrnoException);
+    }
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new MeshtailError('cluster-answer', `${path}: the answer is no JSON (${text.slice(0, 80)})`, {
+        hint: 'is this the API server, and not a proxy or a login page?',
+        cause: error,
+      });
+    }
   }
 
   /** All of a collection, page by page. @throws ApiError, MeshtailError */

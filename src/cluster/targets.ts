@@ -155,7 +155,9 @@ export async function selectionOf(
       };
     case 'Service': {
       const service = await objectOf(client, target, namespace, signal);
-      const selector = Object.entries((service['spec'] as { selector?: Record<string, string> }).selector ?? {});
+      const selector = Object.entries(
+        (service['spec'] as { selector?: Record<string, string> }).selector ?? {},
+      );
       if (selector.length === 0) {
         throw new MeshtailError('service-without-selector', `service/${target.name} has no selector`, {
           hint: `name the workload behind it: kubectl get endpointslices -l kubernetes.io/service-name=${target.name}`,
@@ -182,7 +184,8 @@ async function objectOf(
   namespace: string | null,
   signal?: AbortSignal,
 ): Promise<ApiObject> {
-  if (namespace === null) throw usageError(`-A does not go with ${targetText(target)}`, 'name its namespace with -n');
+  if (namespace === null)
+    throw usageError(`-A does not go with ${targetText(target)}`, 'name its namespace with -n');
   try {
     return await client.get(pathOf(target.kind, namespace, target.name), {}, signal);
   } catch (error) {
@@ -208,9 +211,13 @@ export async function nothingFound(
   const where = namespace === null ? 'in any namespace' : `in namespace ${namespace}`;
   const flag = namespace === null ? '-A' : `-n ${namespace}`;
   if (targets.length !== 1 || !target) {
-    return new MeshtailError('nothing-found', `no pods of ${targets.map(targetText).join(', ') || 'any name'} ${where}`, {
-      hint: `see what there is: kubectl get pods ${flag}`,
-    });
+    return new MeshtailError(
+      'nothing-found',
+      `no pods of ${targets.map(targetText).join(', ') || 'any name'} ${where}`,
+      {
+        hint: `see what there is: kubectl get pods ${flag}`,
+      },
+    );
   }
   if (target.kind === 'pattern' || target.kind === 'Namespace') {
     const near = nearest(target.name, [...new Set(pods.map((pod) => workloadOf(pod).name))]);

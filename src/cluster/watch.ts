@@ -58,13 +58,22 @@ async function watchOn(
         watched.all(again.items);
         version = again.resourceVersion;
       }
-      version = await watchOnce(client, path, { ...query, resourceVersion: version }, watched, healthy, signal);
+      version = await watchOnce(
+        client,
+        path,
+        { ...query, resourceVersion: version },
+        watched,
+        healthy,
+        signal,
+      );
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof ApiError || error instanceof MeshtailError || error instanceof Broken)) throw error;
+      if (!(error instanceof ApiError || error instanceof MeshtailError || error instanceof Broken))
+        throw error;
       if (error instanceof ApiError && error.status === 410) version = null;
       else if (error instanceof Broken) version = error.version;
-      if (well && !(error instanceof Broken && Date.now() - began > HEALTHY_MS)) watched.trouble(error.message);
+      if (well && !(error instanceof Broken && Date.now() - began > HEALTHY_MS))
+        watched.trouble(error.message);
       well = false;
     }
     if (Date.now() - began > HEALTHY_MS) backoff.reset();

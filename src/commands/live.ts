@@ -1,4 +1,5 @@
 import type { Options } from '../cli/options.js';
+import type { Connection } from '../cluster/kubeconfig.js';
 import { usageError } from '../errors.js';
 import type { LogWindow } from '../source/follower.js';
 import type { LiveOptions, LiveSession } from '../source/kubernetes.js';
@@ -36,7 +37,14 @@ export function logWindowOf(options: Options, follow: boolean): LogWindow {
 
 export function liveOptionsOf(args: readonly string[], options: Options, follow: boolean): LiveOptions {
   const { allNamespaces, selector, container, maxLogRequests } = options.cluster;
-  return { ...logWindowOf(options, follow), targets: args, allNamespaces, labels: selector, container, maxLogRequests };
+  return {
+    ...logWindowOf(options, follow),
+    targets: args,
+    allNamespaces,
+    labels: selector,
+    container,
+    maxLogRequests,
+  };
 }
 
 /** Authenticates and finds what is asked for. The client is loaded only here. @throws MeshtailError */
@@ -46,20 +54,26 @@ export async function openLive(
   follow: boolean,
   environment: Environment,
 ): Promise<LiveSession> {
-  const [{ connect }, { ClusterClient }, { LiveSession: Session }] = await Promise.all([
-    import('../cluster/kubeconfig.js'),
+  const [{ ClusterClient }, { LiveSession: Session }] = await Promise.all([
     import('../cluster/client.js'),
     import('../source/kubernetes.js'),
   ]);
+  const connection = await connectTo(options, environment);
+  const session = await Session.open(new ClusterClient(connection), liveOptionsOf(args, options, follow));
+  environment.onStop(() => session.stop());
+  return session;
+}
+
+/** The cluster that the command line means. A credential plugin may ask the person. @throws MeshtailError */
+export async function connectTo(options: Options, environment: Environment): Promise<Connection> {
+  const { connect } = await import('../cluster/kubeconfig.js');
   const { namespace, context, kubeconfig, as, asGroups } = options.cluster;
   const connection = await connect({ namespace, context, kubeconfig, as, asGroups, env: environment.env });
   environment.log.info(
     { context: connection.context, server: connection.server.origin, user: connection.user },
     'connected',
   );
-  const session = await Session.open(new ClusterClient(connection), liveOptionsOf(args, options, follow));
-  environment.onStop(() => session.stop());
-  return session;
+  return connection;
 }
 
 const REFRESH_MS = 1000;
@@ -100,7 +114,9 @@ export function narrate(
     }
     if (status.trouble !== trouble) {
       trouble = status.trouble;
-      environment.warn(trouble === null ? 'the list of pods is up to date again' : `pods: ${trouble}; trying again`);
+      environment.warn(
+        trouble === null ? 'the list of pods is up to date again' : `pods: ${trouble}; trying again`,
+      );
     }
     if (status.waiting > 0 && !sampled) {
       sampled = true;
@@ -130,7 +146,9 @@ export function accessLoggingOff(session: LiveSession): string {
   const [stream] = session.status().streams;
   const namespace = stream?.namespace ?? 'default';
   const pod = session.pods.find(({ name }) => name === stream?.pod);
-  const app = Object.entries(pod?.labels ?? {}).find(([key]) => key === 'app' || key === 'app.kubernetes.io/name');
+  const app = Object.entries(pod?.labels ?? {}).find(
+    ([key]) => key === 'app' || key === 'app.kubernetes.io/name',
+  );
   const labels = app ? `\n    matchLabels:\n      ${app[0]}: ${app[1]}` : ' {}';
   return [
     'no access line came although the proxy logs other things: access logging looks off.',

@@ -98,11 +98,20 @@ async function parseLive(
   const timer = setInterval(() => write(order.turn()), REORDER_MS);
   const told = narrate(session, environment, () => ({ lines, records }));
   const failed: MeshtailError[] = [];
-  await parseTogether(session.sources(), reading, onParsed, () => wait, (error) => failed.push(error));
+  await parseTogether(
+    session.sources(),
+    reading,
+    onParsed,
+    () => wait,
+    (error) => failed.push(error),
+  );
   clearInterval(timer);
   write(order.end());
   told.stop();
-  return statusOf([...failed, ...session.status().refused], records, { ...environment, warn: () => undefined });
+  return statusOf([...failed, ...session.status().refused], records, {
+    ...environment,
+    warn: () => undefined,
+  });
 }
 
 /** Reads one source after the other; those that fail are returned. */
@@ -203,7 +212,7 @@ const HEADINGS = [
 const WIDTHS = [24, 4, 7, 6, 7, 40, 44, 24, 0];
 
 /** One row for people. Columns are of fixed width, since rows are printed as they are read. */
-function tableRow({ result, record, origin, framed }: Parsed, all: boolean): string | undefined {
+export function tableRow({ result, record, origin, framed }: Parsed, all: boolean): string | undefined {
   if (result !== 'record') {
     if (!all) return undefined;
     const what = result === 'foreign' ? 'foreign' : `malformed at ${result.at}: ${result.expected}`;

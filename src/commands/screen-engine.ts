@@ -6,7 +6,7 @@ import { Observation } from '../aggregate/observation.js';
 import { MeshtailError } from '../errors.js';
 import { compileSelection } from '../filter/selection.js';
 import { LineScanner } from '../framing/lines.js';
-import { parseSource, type Reading as HowToRead } from '../pipeline.js';
+import { count, parseSource, parseTogether, type Parsed, type Reading as HowToRead } from '../pipeline.js';
 import { textOf } from '../record/line.js';
 import { RecordCursor } from '../record/record-view.js';
 import { Engine } from '../replay/engine.js';
@@ -14,6 +14,7 @@ import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
 import { fileSource } from '../source/file.js';
 import type { Source } from '../source/source.js';
 import type { Reading, Spec } from '../view/snapshot.js';
+import type { LiveJob } from './live-screen.js';
 
 /*
  * The thread that reads and explains, so that a key never waits for either. It says how far it is ten times a second, and
@@ -24,11 +25,13 @@ const PROGRESS_MS = 100;
 /** A picture while reading may cost this part of the time. */
 const PICTURE_SHARE = 0.2;
 const FIRST_PICTURE_MS = 400;
+/** How the streams stand is told that often. */
+const LIVE_MS = 500;
 /** gzip makes logs about this much smaller; only the progress bar depends on it. */
 const GZIP_RATIO = 12;
 
 const port = parentPort!;
-const job = workerData as EngineJob;
+const job = workerData as EngineJob<LiveJob>;
 const say = (message: FromEngine): void => port.postMessage(message);
 
 const observation = new Observation();
@@ -39,6 +42,7 @@ const known = sizes.every((size) => size !== null);
 const total = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
 
 let lines = 0;
+let records = 0;
 let inputsDone = 0;
 let bytesDone = 0;
 let bytesOfInput = 0;
@@ -152,22 +156,47 @@ const ticker = setInterval(() => {
   });
 }, PROGRESS_MS);
 
+function take(parsed: Parsed): void {
+  lines++;
+  const { line } = parsed.framed;
+  bytesOfInput += line.end - line.start + 1;
+  count(observation, parsed, selection);
+}
+
 async function read(source: Source): Promise<void> {
   observation.open(source.name, source.origin);
   try {
-    await parseSource(source, readingOfJob, ({ input, framed, result, record, origin }) => {
-      lines++;
-      bytesOfInput += framed.line.end - framed.line.start + 1;
-      if (result === 'record') {
-        if (selection && !selection.matches(record, origin))
-          observation.leftOut(input, record, origin, framed);
-        else observation.record(input, record, origin, framed);
-      } else if (result === 'foreign') observation.foreign(input, framed.line, origin, framed);
-      else observation.malformed(input, result, origin, framed);
-    });
+    await parseSource(source, readingOfJob, take);
   } catch (error) {
     if (!(error instanceof MeshtailError)) throw error;
     failed.push({ name: source.name, reason: error.message });
+  }
+}
+
+/** A live target, until the screen is left: the streams end with this thread. */
+async function follow(live: LiveJob): Promise<void> {
+  const { openJob, liveOf } = await import('./live-screen.js');
+  const session = await openJob(live);
+  const began = Date.now();
+  const state = (): void => say({ kind: 'live', live: liveOf(session, live, lines, records, began) });
+  state();
+  setInterval(state, LIVE_MS);
+  await parseTogether(
+    opened(session.sources()),
+    readingOfJob,
+    (parsed) => {
+      if (parsed.result === 'record') records++;
+      take(parsed);
+    },
+    () => undefined,
+    (error) => failed.push({ name: live.title, reason: error.message }),
+  );
+}
+
+async function* opened(sources: AsyncIterable<Source>): AsyncIterable<Source> {
+  for await (const source of sources) {
+    observation.open(source.name, source.origin);
+    yield source;
   }
 }
 
@@ -194,6 +223,14 @@ async function readAgain(file: string, line: number): ReturnType<Engine['readAga
   return found;
 }
 
+if (job.live) {
+  try {
+    await follow(job.live);
+  } catch (error) {
+    if (!(error instanceof MeshtailError)) throw error;
+    say({ kind: 'failed', message: error.message, hint: error.hint });
+  }
+}
 for (const [i, path] of job.inputs.entries()) {
   bytesOfInput = 0;
   await read(path === '-' ? pipe : fileSource(path));

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { Worker } from 'node:worker_threads';
 import type { Options, ScreenOptions } from '../cli/options.js';
-import { ExitStatus } from '../errors.js';
+import { ExitStatus, MeshtailError } from '../errors.js';
 import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
 import { terminalKind } from '../terminal/palette.js';
 import { restoreAtEnd, suspended } from '../terminal/exits.js';
@@ -14,6 +14,9 @@ import { initialState, type State } from '../view/state.js';
 import { timeFrom } from '../view/timing.js';
 import type { Environment } from './environment.js';
 import { inputsOf, isTerminal, reportFailed } from './inputs.js';
+import { failures } from './failures.js';
+import { asksCluster, connectTo, liveOptionsOf } from './live.js';
+import type { LiveJob } from './live-screen.js';
 import { report } from './report.js';
 import { changeSavedFilters, readSavedFilters, savedFiltersPath } from './saved-filters.js';
 
@@ -24,17 +27,23 @@ export async function look(
   screen: ScreenOptions,
   environment: Environment,
 ): Promise<number> {
-  if (!isTerminal(environment.stdout)) return report(args, options, environment);
+  const live = asksCluster(args, options);
+  if (!isTerminal(environment.stdout)) {
+    return live ? failures(args, options, environment) : report(args, options, environment);
+  }
   const kind = terminalKind(environment.env, options.color);
   if (!kind.usable) {
     environment.warn(`TERM=${environment.env['TERM'] ?? ''} cannot show the screen; this is the report`);
-    return report(args, options, environment);
+    return live ? failures(args, options, environment) : report(args, options, environment);
   }
-  const { sources, failed } = await inputsOf(args, environment);
-  if (sources.length === 0) return reportFailed(failed, environment);
+  // Before the screen: a credential plugin may ask the person.
+  const job = live ? await liveJob(args, options, environment) : null;
+  const { sources, failed } = job ? { sources: [], failed: [] } : await inputsOf(args, environment);
+  if (!job && sources.length === 0) return reportFailed(failed, environment);
   const { Terminal } = await import('../terminal/run.js');
 
   const engine = startEngine({
+    live: job,
     inputs: sources.map(({ name }) => name),
     maxLine: options.maxLine,
     format: options.format,
@@ -51,6 +60,14 @@ export async function look(
       screen.ascii || !kind.unicode,
     ),
     saved: readSavedFilters(saved),
+    ...(job && {
+      source: {
+        title: job.title,
+        cluster: { context: job.context, namespace: job.namespace },
+        live: { phase: 'connecting', steps: [{ text: `find ${job.title}`, done: false }] },
+        argv: args,
+      },
+    }),
   };
   const input = isTerminal(environment.stdin) ? environment.stdin : keyboard();
   const terminal: Terminal = new Terminal(state, {
@@ -65,8 +82,13 @@ export async function look(
   const restore = restoreAtEnd(terminal);
   terminal.start();
   let begun = false;
+  const failure = settleable<Extract<FromEngine, { kind: 'failed' }>>();
   engine.on('message', (message: FromEngine) => {
     if (message.kind === 'taken') return;
+    if (message.kind === 'failed') {
+      failure.resolve(message);
+      return;
+    }
     terminal.send(message, message.kind !== 'progress');
     if (message.kind === 'snapshot' && message.snapshot.reading.done && !begun) {
       begun = true;
@@ -80,16 +102,47 @@ export async function look(
     engine.once('error', reject);
   });
   try {
-    await Promise.race([terminal.end, crash]);
+    const refused = await Promise.race([terminal.end.then(() => null), crash, failure.promise]);
+    if (refused) {
+      throw new MeshtailError(
+        'cluster',
+        refused.message,
+        refused.hint === undefined ? {} : { hint: refused.hint },
+      );
+    }
   } finally {
     terminal.leave();
     restore();
     await engine.terminate();
+    // Standard input or the keyboard would keep the process alive.
+    input.destroy();
+    environment.stdin.destroy();
   }
-  // Standard input or the keyboard would keep the process alive.
-  input.destroy();
-  environment.stdin.destroy();
   return ExitStatus.ok;
+}
+
+/** A promise that is settled from elsewhere. */
+function settleable<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+async function liveJob(
+  args: readonly string[],
+  options: Options,
+  environment: Environment,
+): Promise<LiveJob & { readonly context: string; readonly namespace: string }> {
+  const connection = await connectTo(options, environment);
+  return {
+    title: args.join(' ') || (options.cluster.selector ?? 'all'),
+    connection: connection.transferable(),
+    options: liveOptionsOf(args, options, true),
+    context: connection.context ?? 'in-cluster',
+    namespace: options.cluster.allNamespaces ? 'all namespaces' : connection.namespace,
+  };
 }
 
 function startEngine(job: EngineJob): Worker {

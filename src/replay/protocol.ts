@@ -1,4 +1,5 @@
 import type { SelectionTexts } from '../filter/selection.js';
+import type { Live } from '../view/live.js';
 import type { Reading, Snapshot, Spec } from '../view/snapshot.js';
 
 /** What the screen's thread says to the one that reads and explains. */
@@ -11,12 +12,17 @@ export type ToEngine =
 /** And what comes back. */
 export type FromEngine =
   | { readonly kind: 'progress'; readonly reading: Reading }
+  | { readonly kind: 'live'; readonly live: Live }
+  /** The cluster refused or is not there: the run ends, and this is why. */
+  | { readonly kind: 'failed'; readonly message: string; readonly hint: string | undefined }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly kind: 'found'; readonly at: number | null }
   /** A piece of standard input was taken: the next may come. */
   | { readonly kind: 'taken' };
 
-export interface EngineJob {
+export interface EngineJob<Cluster = unknown> {
+  /** A live target instead of inputs: how to reach it, and what of it. */
+  readonly live: Cluster | null;
   /** Files in their order; `-` is standard input, whose pieces come as messages. */
   readonly inputs: readonly string[];
   readonly maxLine: number;

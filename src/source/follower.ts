@@ -402,11 +402,18 @@ export class Follower {
     const { status, message, retryAfterMs } = error;
     switch (status) {
       case 400:
-        if (/waiting to start|PodInitializing|ContainerCreating|is not available|not been started/i.test(message)) {
+        if (
+          /waiting to start|PodInitializing|ContainerCreating|is not available|not been started/i.test(
+            message,
+          )
+        ) {
           return { kind: 'starting' };
         }
         if (/previous terminated container/i.test(message)) return { kind: 'no-previous' };
-        return { kind: 'refused', error: new MeshtailError('log-refused', `cannot read logs of ${this.#name}: ${message}`) };
+        return {
+          kind: 'refused',
+          error: new MeshtailError('log-refused', `cannot read logs of ${this.#name}: ${message}`),
+        };
       case 404:
         return { kind: 'gone' };
       case 403:
@@ -446,7 +453,12 @@ export class Follower {
 }
 
 /** What was forbidden, and the Role to ask for. */
-export function forbidden(verb: string, resource: string, namespace: string | null, message: string): MeshtailError {
+export function forbidden(
+  verb: string,
+  resource: string,
+  namespace: string | null,
+  message: string,
+): MeshtailError {
   const kind = namespace === null ? 'ClusterRole' : 'Role';
   const where = namespace === null ? '' : `\n  namespace: ${namespace}`;
   return new MeshtailError('forbidden', `forbidden: ${message}`, {

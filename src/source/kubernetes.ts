@@ -34,6 +34,7 @@ export interface StreamStatus {
   readonly name: string;
   readonly pod: string;
   readonly namespace: string;
+  readonly container: string;
   readonly node: string;
   readonly workload: Owner;
   readonly kind: ProxyKind;
@@ -133,7 +134,8 @@ export class LiveSession {
     if (chosen.length === 0) {
       throw await nothingFound(this.client, targets, this.namespace, this.pods, signal);
     }
-    if (chosen.every((pod) => !proxyOf(pod, this.options.container))) throw noProxy(chosen, this.options.container);
+    if (chosen.every((pod) => !proxyOf(pod, this.options.container)))
+      throw noProxy(chosen, this.options.container);
     if (this.options.follow) void this.#tick();
     else this.#close();
   }
@@ -279,6 +281,7 @@ export class LiveSession {
           name: `${pod.namespace}/${pod.name}`,
           pod: pod.name,
           namespace: pod.namespace,
+          container: follower.container,
           node: pod.node,
           workload: workloadOf(pod),
           kind,
@@ -351,8 +354,12 @@ function explained(error: unknown, verb: string, resource: string, namespace: st
     case 403:
       return forbidden(verb, resource, namespace, error.message);
     default:
-      return new MeshtailError('cluster-error', `cannot ${verb} ${resource}: ${error.status} ${error.message}`, {
-        cause: error,
-      });
+      return new MeshtailError(
+        'cluster-error',
+        `cannot ${verb} ${resource}: ${error.status} ${error.message}`,
+        {
+          cause: error,
+        },
+      );
   }
 }

@@ -1,0 +1,95 @@
+import { ClusterClient } from '../cluster/client.js';
+import { connectionOf, type TransferableConnection } from '../cluster/kubeconfig.js';
+import { LiveSession, type LiveOptions, type StreamStatus } from '../source/kubernetes.js';
+import type { Live, LiveStream } from '../view/live.js';
+import { accessLoggingOff } from './live.js';
+
+/** What the reading thread needs of a live target; the person was asked for credentials before. */
+export interface LiveJob {
+  readonly title: string;
+  readonly connection: TransferableConnection;
+  readonly options: LiveOptions;
+}
+
+/** @throws MeshtailError where nothing is found, or nothing may be seen */
+export function openJob({ connection, options }: LiveJob): Promise<LiveSession> {
+  return LiveSession.open(new ClusterClient(connectionOf(connection)), options);
+}
+
+/** So long a proxy may write other things and no access line before something looks wrong. */
+const SILENCE_MS = 10_000;
+/** Lines older than this when they come are history. */
+const HISTORY_MS = 5_000;
+const GAPS_SHOWN = 20;
+
+/** How a session stands, in the screen's words. */
+export function liveOf(
+  session: LiveSession,
+  { options }: LiveJob,
+  lines: number,
+  records: number,
+  began: number,
+): Live {
+  if (records === 0 && lines > 0 && Date.now() - began > SILENCE_MS) {
+    const [why, ...how] = accessLoggingOff(session).split('\n');
+    return { phase: 'logging-off', found: [`${lines} lines read: ${why}`], fix: how };
+  }
+  const status = session.status();
+  const firsts = status.streams.map(({ first }) => first).filter((at) => !Number.isNaN(at));
+  const asked = options.since ?? 0;
+  const at = firsts.length === 0 ? Math.max(asked, began) : Math.max(asked, Math.max(...firsts));
+  return {
+    phase: 'streaming',
+    streams: status.streams.map((stream) => streamOf(stream, status.gaps)),
+    since: {
+      at,
+      reason: at - asked < 2000 ? 'as asked for' : 'no older line of every pod',
+    },
+    limits: [
+      ...(status.trouble === null ? [] : [`the list of pods may be old: ${status.trouble}`]),
+      ...status.withoutProxy.map(({ name }) => `pod ${name} has no proxy: its traffic is not seen`),
+      ...(status.waiting > 0
+        ? [`sampled: ${status.streams.length} logs take turns at ${options.maxLogRequests} streams`]
+        : []),
+    ],
+  };
+}
+
+const changed = new Map<string, { readonly state: LiveStream['state']; readonly since: number }>();
+
+function streamOf(
+  stream: StreamStatus,
+  gaps: readonly { origin: string; from: number; to: number; reason: string }[],
+): LiveStream {
+  const state = stateOf(stream);
+  let known = changed.get(stream.name);
+  if (known?.state !== state) changed.set(stream.name, (known = { state, since: Date.now() }));
+  return {
+    pod: stream.pod,
+    namespace: stream.namespace,
+    container: stream.container,
+    state,
+    stateSince: known.since,
+    reason: stream.reason,
+    coveredSince: Number.isNaN(stream.first) ? null : stream.first,
+    lagMs: state === 'following' ? stream.lagMs : null,
+    gaps: gaps.filter(({ origin }) => origin === stream.name).slice(-GAPS_SHOWN),
+  };
+}
+
+function stateOf({ state, last, lagMs }: StreamStatus): LiveStream['state'] {
+  switch (state) {
+    case 'waiting':
+    case 'queued':
+      return Number.isNaN(last) ? 'opening' : 'following';
+    case 'reading':
+      return lagMs !== null && lagMs > HISTORY_MS ? 'history' : 'following';
+    case 'reconnecting':
+    case 'refused':
+      return 'lost';
+    case 'ended':
+      return 'ended';
+    default:
+      return state satisfies never;
+  }
+}
