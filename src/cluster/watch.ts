@@ -119,31 +119,33 @@ async function watchOnce(
   healthy();
   let version = String(query['resourceVersion']);
   response.setTimeout(SILENCE_MS, () => response.destroy(new Error('silent for too long')));
-  const lines = createInterface({ input: response, crlfDelay: Infinity });
-  let failure: Error | undefined;
-  response.on('error', (error) => {
-    failure = error;
-    lines.close();
-  });
-  for await (const line of lines) {
-    if (line.trim() === '') continue;
-    let event: WatchEvent;
-    try {
-      event = JSON.parse(line) as WatchEvent;
-    } catch {
+  try {
+    for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
+      if (line.trim() === '') continue;
+      const event = eventOf(line);
       // The last line of a connection that broke: what it said comes again.
-      break;
+      if (event === null) break;
+      const { type, object } = event;
+      if (type === 'ERROR') {
+        throw new ApiError(object.code ?? 500, object.reason ?? '', object.message ?? 'the watch failed');
+      }
+      version = object.metadata?.resourceVersion ?? version;
+      if (type !== 'BOOKMARK') watched.changed(type, object);
     }
-    const { type, object } = event;
-    if (type === 'ERROR') {
-      throw new ApiError(object.code ?? 500, object.reason ?? '', object.message ?? 'the watch failed');
-    }
-    version = object.metadata?.resourceVersion ?? version;
-    if (type !== 'BOOKMARK') watched.changed(type, object);
-  }
-  if (failure || !response.complete) {
+  } catch (error) {
+    if (error instanceof ApiError || signal.aborted) throw error;
+    throw new Broken((error as Error).message, version);
+  } finally {
     response.destroy();
-    throw new Broken(failure?.message ?? 'the connection was cut', version);
   }
+  if (!response.complete) throw new Broken('the connection was cut', version);
   return version;
+}
+
+function eventOf(line: string): WatchEvent | null {
+  try {
+    return JSON.parse(line) as WatchEvent;
+  } catch {
+    return null;
+  }
 }

@@ -19,7 +19,7 @@ export class ReorderWindow {
   turn(): readonly string[] {
     const due = this.#aged.reduce((most, { at }) => Math.max(most, at), -Infinity);
     const early = this.#fresh.filter(({ at }) => at <= due);
-    const out = [...this.#aged, ...early].sort((a, b) => a.at - b.at);
+    const out = [...this.#aged, ...early].toSorted((a, b) => a.at - b.at);
     this.#aged = early.length === 0 ? this.#fresh : this.#fresh.filter(({ at }) => at > due);
     this.#fresh = [];
     return out.map(({ text }) => text);
