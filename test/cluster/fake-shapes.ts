@@ -168,6 +168,17 @@ export function object(
   return { apiVersion, kind, metadata, ...rest };
 }
 
+/** The characters that Kubernetes makes names of, so that no word comes out; here in the order of their codes. */
+const NAME_CHARACTERS = '2456789bcdfghjklmnpqrstvwxz';
+
+function suffix(index: number, length: number): string {
+  let text = '';
+  for (let left = index; text.length < length; left = Math.floor(left / NAME_CHARACTERS.length)) {
+    text = NAME_CHARACTERS[left % NAME_CHARACTERS.length] + text;
+  }
+  return text;
+}
+
 /** A Deployment whose pods run, and its rollouts one step at a time. */
 export class Deployed {
   readonly #world: World;
@@ -195,7 +206,7 @@ export class Deployed {
   roll(): KubeObject {
     const revision = ++this.#revision;
     const { name, namespace } = this.deployment.metadata;
-    const hash = `5d8f9c7b6${revision}`;
+    const hash = `6d5f9c7b${suffix(revision, 2)}`;
     const replicaSet = object('apps/v1', 'ReplicaSet', `${name}-${hash}`, {
       namespace: namespace!,
       labels: { app: this.#shape.app, 'pod-template-hash': hash },
@@ -210,14 +221,13 @@ export class Deployed {
   startPod(): Pod {
     const index = ++this.#pods;
     const { name, labels } = this.replicaSet.metadata;
-    const suffix = index.toString(36).padStart(5, 'x');
     return this.#world.run(
       this.#world.put(
         pod({
           node: `node-${1 + (index % 3)}`,
           ip: `10.0.${index >> 8}.${index & 255}`,
           ...this.#shape,
-          name: `${name}-${suffix}`,
+          name: `${name}-${suffix(index, 5)}`,
           labels: { ...labels, ...this.#shape.labels },
           owner: this.replicaSet,
         }),
