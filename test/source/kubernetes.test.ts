@@ -1,0 +1,230 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ClusterClient } from '../../src/cluster/client.js';
+import { connect } from '../../src/cluster/kubeconfig.js';
+import { LiveSession, type LiveOptions } from '../../src/source/kubernetes.js';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FakeApi } from '../cluster/fake-api.js';
+import { Deployed, object, pod as podShape } from '../cluster/fake-shapes.js';
+import type { Pod } from '../cluster/fake-world.js';
+
+let api: FakeApi;
+let payments: Deployed;
+let folder: string;
+let session: LiveSession | undefined;
+/** Texts of the lines read, by pod. */
+let read: Map<string, string[]>;
+
+beforeEach(async () => {
+  api = await FakeApi.start();
+  api.world.put(object('v1', 'Namespace', 'shop', { namespace: null }));
+  payments = new Deployed(api.world, 'payments', 2);
+  folder = mkdtempSync(join(tmpdir(), 'meshtail-'));
+  read = new Map();
+});
+afterEach(async () => {
+  session?.stop();
+  session = undefined;
+  await api.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function open(targets: readonly string[], options: Partial<LiveOptions> = {}): Promise<LiveSession> {
+  const kubeconfig = join(folder, 'config');
+  writeFileSync(kubeconfig, api.kubeconfig({ namespace: 'shop', token: 'admin' }));
+  const client = new ClusterClient(await connect({ kubeconfig, env: {} }));
+  session = await LiveSession.open(client, {
+    targets,
+    follow: true,
+    since: null,
+    tail: null,
+    previous: false,
+    maxLine: 1 << 20,
+    allNamespaces: false,
+    labels: undefined,
+    container: undefined,
+    maxLogRequests: 100,
+    ...options,
+  });
+  return session;
+}
+
+/** Reads all that comes, until the session is stopped. */
+async function drain(from: LiveSession): Promise<void> {
+  const running: Promise<void>[] = [];
+  for await (const source of from.sources()) {
+    const lines: string[] = [];
+    read.set(source.origin.pod!, lines);
+    running.push(
+      (async () => {
+        for await (const chunk of source.open()) {
+          const texts = chunk.toString().split('\n').slice(0, -1);
+          lines.push(...texts.map((text) => text.slice(text.indexOf(' ') + 1)));
+        }
+      })(),
+    );
+  }
+  await Promise.all(running);
+}
+
+let written = 0;
+/** Appends lines now, two to a stamp. */
+function write(pod: Pod, count: number): string[] {
+  const log = api.world.log(pod, 'istio-proxy');
+  const texts = Array.from({ length: count }, () => `line ${++written}`);
+  for (const [i, text] of texts.entries()) {
+    const at = Date.now() * 1e6 + Math.floor(i / 2) * 1000;
+    const nanos = String(at % 1e9 === at ? at : (Date.now() % 1000) * 1e6 + Math.floor(i / 2) * 1000);
+    log.append({ time: `${new Date().toISOString().slice(0, 19)}.${nanos.padStart(9, '0')}Z`, text });
+  }
+  return texts;
+}
+
+const nameOf = (pod: Pod): string => pod.metadata.name;
+const linesOf = (pod: Pod): string[] => read.get(nameOf(pod)) ?? [];
+
+describe('following a workload', () => {
+  it('reads every line once over resets in the middle of lines', async () => {
+    const [pod] = payments.pods();
+    const all = write(pod!, 20);
+    const run = drain(await open(['deployment/payments']));
+    for (let round = 0; round < 5; round++) {
+      all.push(...write(pod!, 7));
+      await expect.poll(() => api.streams('log', nameOf(pod!)).length, { timeout: 5000 }).toBeGreaterThan(0);
+      api.resetConnections();
+    }
+    all.push(...write(pod!, 3));
+    await expect.poll(() => linesOf(pod!), { timeout: 10_000 }).toEqual(all);
+    expect(session!.status().gaps).toEqual([]);
+    session!.stop();
+    await run;
+  });
+
+  it('takes up pods of a rollout and reads those that go to their end', async () => {
+    const run = drain(await open(['deployment/payments']));
+    const [old] = payments.pods();
+    payments.roll();
+    const fresh = payments.startPod();
+    const last = write(old!, 4);
+    const first = write(fresh, 4);
+    await expect.poll(() => linesOf(fresh), { timeout: 1000 }).toEqual(first);
+    api.world.terminate(old!);
+    last.push(...write(old!, 4));
+    await expect.poll(() => linesOf(old!), { timeout: 2000 }).toEqual(last);
+    api.world.remove(old!);
+    session!.stop();
+    await run;
+    expect(session!.status().gaps).toEqual([]);
+  });
+
+  it('reads the rest of an instance that ended, then the new one', async () => {
+    const [pod] = payments.pods();
+    const before = write(pod!, 3);
+    const run = drain(await open(['deployment/payments']));
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(before);
+    api.resetConnections();
+    const rest = write(pod!, 3);
+    api.world.endContainer(pod!, 'istio-proxy');
+    api.world.startContainer(pod!, 'istio-proxy');
+    const after = write(pod!, 3);
+    await expect.poll(() => linesOf(pod!), { timeout: 5000 }).toEqual([...before, ...rest, ...after]);
+    session!.stop();
+    await run;
+  });
+
+  it('opens a stream again that went silent over a rotation', { timeout: 20_000 }, async () => {
+    const [pod] = payments.pods();
+    const lines = write(pod!, 30);
+    const run = drain(await open(['deployment/payments']));
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    lines.push(...write(pod!, 30));
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    api.world.log(pod!, 'istio-proxy').rotate({ stale: true });
+    lines.push(...write(pod!, 2));
+    await expect.poll(() => linesOf(pod!), { timeout: 15_000 }).toEqual(lines);
+    session!.stop();
+    await run;
+  });
+
+  it('neither spins nor stops when every watch ends at once or is too old', async () => {
+    const run = drain(await open(['deployment/payments']));
+    for (let i = 0; i < 20; i++) api.fault({ kinds: ['watch'], answer: { status: 410, reason: 'Expired' } });
+    api.resetConnections();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(api.mostPerSecond('watch')).toBeLessThan(8);
+    api.clearFaults();
+    const fresh = payments.startPod();
+    const lines = write(fresh, 2);
+    await expect.poll(() => linesOf(fresh), { timeout: 8000 }).toEqual(lines);
+    session!.stop();
+    await run;
+  });
+
+  it(
+    'lets logs take turns where they may not all be read at once, and loses none',
+    { timeout: 30_000 },
+    async () => {
+      const [one, two] = payments.pods();
+      const lines = [write(one!, 3), write(two!, 3)];
+      const run = drain(await open(['deployment/payments'], { maxLogRequests: 1, follow: false }));
+      await run;
+      expect([linesOf(one!), linesOf(two!)]).toEqual(lines);
+    },
+  );
+
+  it('tells of a pod that is gone before its log was read to the end', async () => {
+    const [pod] = payments.pods();
+    const lines = write(pod!, 3);
+    const run = drain(await open(['deployment/payments']));
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    api.fault({ kinds: ['log'], times: 100, answer: { status: 503, message: 'kubelet unreachable' } });
+    api.resetConnections();
+    api.world.remove(pod!);
+    await expect
+      .poll(() => session!.status().gaps.map(({ reason }) => reason), { timeout: 8000 })
+      .toContain('the pod was gone before its log could be read to the end');
+    session!.stop();
+    await run;
+  });
+});
+
+describe('what cannot be had', () => {
+  it.each([
+    ['deployment/paymnts', 'nothing-found', /near: payments/],
+    ['statefulset/payments', 'nothing-found', /kubectl get statefulsets/],
+    ['nosuch', 'nothing-found', /kubectl get pods/],
+  ])('%s: %s', async (target, code, hint) => {
+    await expect(open([target])).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) });
+  });
+
+  it('names pods without a proxy as what they are', async () => {
+    api.world.run(api.world.put(podShape({ name: 'mailer', proxy: 'none' })));
+    await expect(open(['pod/mailer'])).rejects.toMatchObject({ code: 'no-proxy' });
+  });
+
+  it('names verb, resource and the Role to ask for', async () => {
+    api.authorize = () => false;
+    await expect(open(['deployment/payments'])).rejects.toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining('cannot list resource "pods"'),
+      hint: expect.stringContaining('pods/log'),
+    });
+  });
+
+  it('goes on with the pods that may be read', async () => {
+    const [one, two] = payments.pods();
+    const lines = write(two!, 2);
+    api.fault({
+      kinds: ['log'],
+      times: 100,
+      where: ({ name }) => name === nameOf(one!),
+      answer: { status: 403, reason: 'Forbidden', message: 'pods/log is forbidden' },
+    });
+    const run = drain(await open(['deployment/payments']));
+    await expect.poll(() => linesOf(two!), { timeout: 2000 }).toEqual(lines);
+    expect(session!.status().refused.map(({ code }) => code)).toEqual(['forbidden']);
+    session!.stop();
+    await run;
+  });
+});
