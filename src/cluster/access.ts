@@ -36,6 +36,16 @@ export interface Authentication {
   readonly provider: AuthProvider | undefined;
 }
 
+export const ANONYMOUS: Authentication = {
+  certificate: undefined,
+  key: undefined,
+  token: undefined,
+  tokenFile: undefined,
+  basic: undefined,
+  exec: undefined,
+  provider: undefined,
+};
+
 export interface Access {
   /** `null`: in-cluster. */
   readonly context: string | null;
