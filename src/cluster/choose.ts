@@ -33,12 +33,14 @@ async function ofContext(kubeconfig: Kubeconfig, choice: ClusterChoice): Promise
   if (context === undefined) throw unknownContext(name, kubeconfig, !choice.context);
   const clusterName = textOf(context.value, 'cluster');
   const cluster = kubeconfig.clusters.get(clusterName ?? '');
-  if (cluster === undefined) throw dangling(name, context, 'cluster', clusterName);
+  if (cluster === undefined) throw unknownCluster(name, context, clusterName);
   const userName = textOf(context.value, 'user');
+  // A user that is not there is anonymous to kubectl too.
   const user = userName === undefined ? undefined : kubeconfig.users.get(userName);
-  if (userName !== undefined && user === undefined) throw dangling(name, context, 'user', userName);
 
   const server = serverOf(clusterName!, cluster);
+  // kubectl sends no credentials that anybody on the way could read.
+  const isSecret = server.startsWith('https:');
   const tls = {
     authority: pemOf(cluster, 'certificate-authority'),
     serverName: textOf(cluster.value, 'tls-server-name'),
@@ -52,7 +54,7 @@ async function ofContext(kubeconfig: Kubeconfig, choice: ClusterChoice): Promise
     user: userName ?? 'anonymous',
     tls,
     proxy: proxyFor(new URL(server), proxyUrl, choice.env),
-    authentication: user === undefined ? ANONYMOUS : await authenticationOf(userName!, user, cluster, server),
+    authentication: isSecret && user ? await authenticationOf(userName!, user, cluster, server) : ANONYMOUS,
     impersonation: impersonationOf(choice, user),
     env: textEntries(choice.env),
   };
@@ -124,14 +126,9 @@ function contextsThere({ contexts, looked }: Kubeconfig): string {
   return `Contexts in ${read.join(', ')}:\n${shown.join('\n')}`;
 }
 
-function dangling(
-  context: string,
-  { file }: Entry,
-  kind: 'cluster' | 'user',
-  name: string | undefined,
-): MeshtailError {
-  const what = name === undefined ? `names no ${kind}` : `names the ${kind} ${name}, which is not there`;
-  return new MeshtailError(`${kind}-unknown`, `context ${context} of ${file} ${what}`, {
-    hint: `KUBECONFIG may lack the file that has it; see the whole with: kubectl config view`,
+function unknownCluster(context: string, { file }: Entry, name: string | undefined): MeshtailError {
+  const what = name === undefined ? 'names no cluster' : `names the cluster ${name}, which is not there`;
+  return new MeshtailError('cluster-unknown', `context ${context} of ${file} ${what}`, {
+    hint: 'KUBECONFIG may lack the file that has it; see the whole with: kubectl config view',
   });
 }

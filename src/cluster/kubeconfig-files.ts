@@ -99,7 +99,8 @@ async function parseKubeconfig(file: string, text: string): Promise<Tree | undef
     customTags: (tags) => [...tags, 'null'],
     uniqueKeys: false,
   });
-  const [wrong] = document.errors;
+  // Of several documents kubectl reads the first.
+  const wrong = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS');
   if (wrong) {
     const at = wrong.linePos ? `:${wrong.linePos[0].line}:${wrong.linePos[0].col}` : '';
     throw invalid(`${file}${at} is not YAML: ${wrong.message.split(/ at line |\n/, 1)[0]}`, wrong);

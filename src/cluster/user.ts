@@ -94,13 +94,19 @@ export function impersonationOf(
   user: Entry | undefined,
 ): Readonly<Record<string, string | readonly string[]>> {
   const value = user?.value ?? {};
-  const as = choice.as ?? textOf(value, 'as');
+  const as = choice.as || textOf(value, 'as');
   const groups = choice.asGroups?.length ? choice.asGroups : textsOf(value, 'as-groups');
   const uid = textOf(value, 'as-uid');
   const extra = Object.entries(treeOf(value, 'as-user-extra') ?? {});
   if (as === undefined) {
+    // Left out, they would leave us more rights than were asked for.
+    if (groups.length === 0 && uid === undefined && extra.length === 0) return {};
     if (choice.asGroups?.length) throw usageError('--as-group is given without --as', 'Add --as USER.');
-    return {};
+    throw new MeshtailError(
+      'kubeconfig-invalid',
+      `a user of ${user?.file} has as-groups, as-uid or as-user-extra without as`,
+      { hint: 'Add --as USER, or set `as` beside them.' },
+    );
   }
   return {
     'Impersonate-User': as,

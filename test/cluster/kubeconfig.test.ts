@@ -25,7 +25,7 @@ current-context: one
 contexts:
   - {name: one, context: {cluster: c, user: u, namespace: from-first}}
 clusters:
-  - {name: c, cluster: {server: 'http://first:1'}}
+  - {name: c, cluster: {server: 'https://first:1'}}
 users:
   - {name: u, user: {token: from-first}}
 `);
@@ -35,8 +35,8 @@ contexts:
   - {name: one, context: {cluster: c, user: u, namespace: from-second}}
   - {name: two, context: {cluster: d, user: v}}
 clusters:
-  - {name: c, cluster: {server: 'http://second:1'}}
-  - {name: d, cluster: {server: 'http://second:2'}}
+  - {name: c, cluster: {server: 'https://second:1'}}
+  - {name: d, cluster: {server: 'https://second:2'}}
 users:
   - {name: u, user: {token: from-second}}
   - {name: v, user: {token: t}}
@@ -48,14 +48,14 @@ users:
   it('the first that has a name or a current context counts', async () => {
     const connection = await through(first, second);
     expect(connection).toMatchObject({ context: 'one', namespace: 'from-first', user: 'u' });
-    expect(connection.server.href).toBe('http://first:1/');
+    expect(connection.server.href).toBe('https://first:1/');
     expect((await through(second, first)).context).toBe('two');
     expect((await through(first, second)).transferable().access.authentication.token).toBe('from-first');
   });
 
   it('the later ones add what they alone have', async () => {
     const connection = await connect(choice({ context: 'two', env: { KUBECONFIG: `${first}:${second}` } }));
-    expect(connection.server.href).toBe('http://second:2/');
+    expect(connection.server.href).toBe('https://second:2/');
   });
 
   it('leaves out what is missing, empty or named twice', async () => {
@@ -126,6 +126,11 @@ users: [{name: 1.50, user: {token: 00123456}}]
     expect(JSON.stringify(failure)).not.toContain('s3cret');
   });
 
+  it('reads the first of several documents', async () => {
+    const several = written(`---\n${kubeconfig('http://x:1')}\n---\ncurrent-context: other\n`);
+    expect((await through(several)).context).toBe('here');
+  });
+
   it('says that a directory is one', async () => {
     expect(await failureOf(through(folder))).toMatchObject({
       code: 'kubeconfig-unreadable',
@@ -184,7 +189,6 @@ describe('the context', () => {
   it.each([
     ['cluster-unknown', { cluster: 'gone' }, 'names the cluster gone, which is not there'],
     ['cluster-unknown', { cluster: null }, 'names no cluster'],
-    ['user-unknown', { user: 'gone' }, 'names the user gone, which is not there'],
   ])('that leads nowhere: %s %o', async (code, context, message) => {
     const config = to('http://x:1', { context });
     expect(await failureOf(through(config))).toMatchObject({
@@ -255,7 +259,37 @@ describe('who we are', () => {
     ['no user', null, undefined],
   ])('%s', async (_, user, authorization) => {
     expect((await ask(await through(to(https.url, { user })))).authorization).toBe(authorization);
-    expect((await ask(await through(to(http.url, { user })))).authorization).toBe(authorization);
+  });
+
+  it('is not said where anybody on the way could read it', async () => {
+    for (const user of [{ token: 'abc' }, { username: 'j', password: 'p' }, { exec: { command: 'none' } }]) {
+      const connection = await through(to(http.url, { user: { ...user, as: 'kim' } }));
+      expect(await ask(connection)).toMatchObject({ status: 200, impersonation: ['Impersonate-User: kim'] });
+      expect((await ask(connection)).authorization).toBeUndefined();
+      expect(connection.refusal().hint).toContain('Nobody is told credentials over http');
+    }
+  });
+
+  it('is nobody where the user is not there', async () => {
+    const connection = await through(to(https.url, { user: { token: 't' }, context: { user: 'gone' } }));
+    expect((await ask(connection)).authorization).toBeUndefined();
+    expect(connection.refusal()).toMatchObject({
+      message: 'the server wants to know who we are, and user gone has no credentials',
+      hint: expect.stringContaining('kubectl config view'),
+    });
+  });
+
+  it.each([
+    ['the token file', { tokenFile: file('token', 'of-the-file'), token: 't' }, /^Bearer of-the-file$/],
+    ['the token', { token: 't', exec: { apiVersion: 'v1', command: '/nowhere' } }, /^Bearer t$/],
+    [
+      'the password',
+      { username: 'j', password: 'p', exec: { apiVersion: 'v1', command: '/nowhere' } },
+      /^Basic/,
+    ],
+  ])('is said by %s where there is more', async (_, user, expected) => {
+    const connection = await through(to(https.url, { user }));
+    expect((await ask(connection)).authorization).toMatch(expected);
   });
 
   it('is read from the token file again after a minute, and at once after a 401', async () => {
@@ -346,6 +380,11 @@ describe('who we are', () => {
   it('cannot be groups of nobody', async () => {
     const failure = await failureOf(connect(choice({ kubeconfig: to(https.url), asGroups: ['ops'] })));
     expect(failure).toMatchObject({ code: 'usage', hint: 'Add --as USER.' });
+    for (const part of [{ 'as-groups': ['ops'] }, { 'as-uid': '7' }, { 'as-user-extra': { a: ['b'] } }]) {
+      const config = to(https.url, { user: { token: 't', ...part } });
+      expect(await failureOf(through(config))).toMatchObject({ code: 'kubeconfig-invalid' });
+      expect((await connect(choice({ kubeconfig: config, as: 'kim' }))).user).toBe('jane as kim');
+    }
   });
 
   it('comes from a legacy auth provider through the library', async () => {
