@@ -25,7 +25,10 @@ export interface AuthProvider {
   readonly config: Record<string, string>;
 }
 
-/** How we say who we are; what is stated twice is used in kubectl's order. */
+/**
+ * How we say who we are. Of several, kubectl 1.36 takes the token file, the token, name and password, the plugin; a
+ * certificate goes with each.
+ */
 export interface Authentication {
   readonly certificate: Pem | undefined;
   readonly key: Pem | undefined;
@@ -35,6 +38,16 @@ export interface Authentication {
   readonly exec: ExecPlugin | undefined;
   readonly provider: AuthProvider | undefined;
 }
+
+export const ANONYMOUS: Authentication = {
+  certificate: undefined,
+  key: undefined,
+  token: undefined,
+  tokenFile: undefined,
+  basic: undefined,
+  exec: undefined,
+  provider: undefined,
+};
 
 export interface Access {
   /** `null`: in-cluster. */

@@ -35,15 +35,6 @@ export async function authenticate(
     authorization: undefined,
     validUntil: Infinity,
   };
-  if (authentication.exec) {
-    const got = await runExecPlugin(authentication.exec, access, authority, mayAsk);
-    return {
-      ...own,
-      ...(got.certificate !== undefined && { certificate: got.certificate, key: got.key }),
-      authorization: bearer(got.token),
-      validUntil: got.validUntil,
-    };
-  }
   if (authentication.tokenFile !== undefined) {
     return {
       ...own,
@@ -56,6 +47,15 @@ export async function authenticate(
   if (authentication.basic) {
     const { username, password } = authentication.basic;
     return { ...own, authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
+  }
+  if (authentication.exec) {
+    const got = await runExecPlugin(authentication.exec, access, authority, mayAsk);
+    return {
+      ...own,
+      ...(got.certificate !== undefined && { certificate: got.certificate, key: got.key }),
+      authorization: bearer(got.token),
+      validUntil: got.validUntil,
+    };
   }
   if (authentication.provider) {
     return { ...own, authorization: await fromProvider(access), validUntil: Date.now() + PROVIDER_MS };

@@ -60,6 +60,7 @@ export async function runExecPlugin(
     plugin,
     { ...env, ...plugin.env, KUBERNETES_EXEC_INFO: JSON.stringify(info) },
     interactive,
+    mayAsk,
   ).catch((error: NodeJS.ErrnoException) => {
     throw notStarted(plugin, user, error);
   });
@@ -76,32 +77,41 @@ interface Ended {
   readonly timedOut: boolean;
 }
 
-function run(plugin: ExecPlugin, env: Record<string, string>, interactive: boolean): Promise<Ended> {
+/** Later than at the start it has a session of its own: it cannot open the terminal, which a screen may have. */
+function run(
+  plugin: ExecPlugin,
+  env: Record<string, string>,
+  interactive: boolean,
+  mayAsk: boolean,
+): Promise<Ended> {
   const child = spawn(plugin.command, plugin.args, {
     env,
     stdio: interactive ? ['inherit', 'pipe', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+    detached: !mayAsk,
   });
   return new Promise((resolve, reject) => {
     let stdout = '';
     let stderr = '';
-    let timedOut = false;
-    const late = interactive
-      ? undefined
-      : setTimeout(() => {
-          timedOut = true;
-          child.kill('SIGKILL');
-        }, PATIENCE_MS);
+    const ended = (status: number | null, timedOut: boolean): void => {
+      clearTimeout(late);
+      resolve({ status, stdout, stderr: interactive ? undefined : stderr, timedOut });
+    };
+    // What it started may hold the pipes open longer, so its end is not waited for.
+    const late = setTimeout(() => {
+      child.kill('SIGKILL');
+      child.stdout!.destroy();
+      child.stderr?.destroy();
+      ended(null, true);
+    }, PATIENCE_MS);
+    if (interactive) clearTimeout(late);
     child.stdout!.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       stderr = (stderr + text).slice(-STDERR_KEPT);
     });
+    child.on('close', (status) => ended(status, false));
     child.on('error', (error) => {
       clearTimeout(late);
       reject(error);
-    });
-    child.on('close', (status) => {
-      clearTimeout(late);
-      resolve({ status, stdout, stderr: interactive ? undefined : stderr, timedOut });
     });
   });
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
-import type { Access } from './access.js';
+import { ANONYMOUS, type Access } from './access.js';
 import type { ClusterChoice } from './kubeconfig.js';
 import { textEntries } from './kubeconfig-files.js';
 import { proxyFor } from './proxy.js';
@@ -34,15 +34,7 @@ export async function inClusterAccess(
       insecure: false,
     },
     proxy: proxyFor(new URL(server), undefined, env),
-    authentication: {
-      certificate: undefined,
-      key: undefined,
-      token: undefined,
-      tokenFile,
-      basic: undefined,
-      exec: undefined,
-      provider: undefined,
-    },
+    authentication: { ...ANONYMOUS, tokenFile },
     env: textEntries(env),
   };
 }

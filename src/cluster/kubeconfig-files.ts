@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { MeshtailError } from '../errors.js';
+import type { Pem } from './access.js';
 
 /*
  * Which kubeconfig files there are and what they say together, as client-go's ClientConfigLoadingRules has it:
@@ -18,9 +19,13 @@ export interface Entry {
   /** The same with its numbers and booleans, for what is handed on and not read by us. */
   readonly typed: () => Promise<Tree>;
 }
+interface Looked {
+  readonly file: string;
+  readonly found: 'missing' | 'empty' | 'read';
+}
 export interface Kubeconfig {
   /** Where was looked, in order. */
-  readonly looked: readonly { readonly file: string; readonly found: 'missing' | 'empty' | 'read' }[];
+  readonly looked: readonly Looked[];
   readonly currentContext: string | undefined;
   readonly contexts: ReadonlyMap<string, Entry>;
   readonly clusters: ReadonlyMap<string, Entry>;
@@ -32,29 +37,30 @@ export interface Kubeconfig {
  * The first file that has a name or a current context is the one that counts. Only a file named by `--kubeconfig` has to be there.
  */
 export async function readKubeconfig(named: string | undefined, env: Environment): Promise<Kubeconfig> {
-  const looked: { file: string; found: 'missing' | 'empty' | 'read' }[] = [];
+  const looked: Looked[] = [];
   const contexts = new Map<string, Entry>();
   const clusters = new Map<string, Entry>();
   const users = new Map<string, Entry>();
   let currentContext: string | undefined;
   for (const file of named === undefined ? filesOf(env) : [named]) {
     const text = await contentOf(file);
-    if (text === undefined && named !== undefined) {
-      throw new MeshtailError('kubeconfig-not-found', `there is no kubeconfig ${file}`, {
-        hint: 'Leave --kubeconfig out to use KUBECONFIG or ~/.kube/config, as kubectl does.',
-      });
-    }
+    if (text === undefined && named !== undefined) throw notFound(file);
     const tree = text === undefined ? undefined : await parseKubeconfig(file, text);
     looked.push({ file, found: text === undefined ? 'missing' : tree === undefined ? 'empty' : 'read' });
-    if (tree === undefined) continue;
+    if (text === undefined || tree === undefined) continue;
     currentContext ??= textOf(tree, 'current-context');
-    const add = (into: Map<string, Entry>, list: string, key: string) =>
-      addNamed(into, entriesOf(tree, list, key, file, text!));
-    add(contexts, 'contexts', 'context');
-    add(clusters, 'clusters', 'cluster');
-    add(users, 'users', 'user');
+    const source = { file, text, tree };
+    addNamed(contexts, source, 'contexts', 'context');
+    addNamed(clusters, source, 'clusters', 'cluster');
+    addNamed(users, source, 'users', 'user');
   }
   return { looked, currentContext, contexts, clusters, users };
+}
+
+function notFound(file: string): MeshtailError {
+  return new MeshtailError('kubeconfig-not-found', `there is no kubeconfig ${file}`, {
+    hint: 'Leave --kubeconfig out to use KUBECONFIG or ~/.kube/config, as kubectl does.',
+  });
 }
 
 function filesOf(env: Environment): string[] {
@@ -93,7 +99,8 @@ async function parseKubeconfig(file: string, text: string): Promise<Tree | undef
     customTags: (tags) => [...tags, 'null'],
     uniqueKeys: false,
   });
-  const [wrong] = document.errors;
+  // Of several documents kubectl reads the first.
+  const wrong = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS');
   if (wrong) {
     const at = wrong.linePos ? `:${wrong.linePos[0].line}:${wrong.linePos[0].col}` : '';
     throw invalid(`${file}${at} is not YAML: ${wrong.message.split(/ at line |\n/, 1)[0]}`, wrong);
@@ -111,25 +118,27 @@ function invalid(message: string, cause?: unknown): MeshtailError {
   });
 }
 
-/** kubectl writes an empty list as `null`. */
-function entriesOf(tree: Tree, list: string, key: string, file: string, text: string): [string, Entry][] {
+interface Source {
+  readonly file: string;
+  readonly text: string;
+  readonly tree: Tree;
+}
+
+/** Keeps what is there already. kubectl writes an empty list as `null`. */
+function addNamed(into: Map<string, Entry>, { file, text, tree }: Source, list: string, key: string): void {
   const entries = tree[list] ?? [];
   if (!Array.isArray(entries)) throw invalid(`${file} is not a kubeconfig: ${list} is not a list`);
-  return entries.map((entry: unknown, index) => {
+  for (const [index, entry] of entries.entries()) {
     const name = isTree(entry) ? textOf(entry, 'name') : undefined;
     if (name === undefined) throw invalid(`${file}: an entry of ${list} has no name`);
+    if (into.has(name)) continue;
     const typed = async (): Promise<Tree> => {
       const { parse } = await import('yaml');
       const whole = parse(text, { uniqueKeys: false }) as Record<string, Record<string, Tree>[]>;
       return whole[list]?.[index]?.[key] ?? {};
     };
-    return [name, { file, value: treeOf(entry as Tree, key) ?? {}, typed }];
-  });
-}
-
-/** Keeps what is there already. */
-function addNamed(into: Map<string, Entry>, entries: readonly [string, Entry][]): void {
-  for (const [name, entry] of entries) if (!into.has(name)) into.set(name, entry);
+    into.set(name, { file, value: treeOf(entry as Tree, key) ?? {}, typed });
+  }
 }
 
 function isTree(value: unknown): value is Tree {
@@ -178,4 +187,12 @@ export function pathOf(entry: Entry, key: string): string | undefined {
 
 export function besideFile(file: string, path: string): string {
   return isAbsolute(path) ? path : join(dirname(file), path);
+}
+
+/** The data comes before the file, as in client-go. */
+export function pemOf(entry: Entry, key: string): Pem | undefined {
+  const data = textOf(entry.value, `${key}-data`);
+  if (data !== undefined) return { text: Buffer.from(data, 'base64').toString('latin1') };
+  const file = pathOf(entry, key);
+  return file === undefined ? undefined : { file };
 }

@@ -1,6 +1,6 @@
-import type { Agent } from 'node:http';
+import { validateHeaderValue, type Agent, type OutgoingHttpHeaders } from 'node:http';
 import type { RequestOptions } from 'node:https';
-import type { MeshtailError } from '../errors.js';
+import { MeshtailError } from '../errors.js';
 import type { Access } from './access.js';
 import { agentFor } from './agent.js';
 import { accessFor } from './choose.js';
@@ -58,7 +58,9 @@ export interface TransferableConnection {
 /** Authenticates: a plugin may ask the person, so this comes before a screen. */
 export async function connect(choice: ClusterChoice, serviceAccount = SERVICE_ACCOUNT): Promise<Connection> {
   const access = await accessFor(choice, serviceAccount);
-  return new KubeConnection(access, await authenticate(access, true));
+  const connection = new KubeConnection(access, await authenticate(access, true));
+  await connection.requestOptions();
+  return connection;
 }
 
 /** In a worker: without asking the person again, nor later. */
@@ -101,7 +103,10 @@ class KubeConnection implements Connection {
   }
 
   renew(refused?: RequestOptions): void {
-    if (refused === undefined || refused === this.#options) this.#refused = true;
+    const now = this.#options;
+    const other =
+      refused && (refused.agent !== now?.agent || authorizationOf(refused) !== authorizationOf(now));
+    if (!other) this.#refused = true;
   }
 
   refusal(): MeshtailError {
@@ -148,12 +153,35 @@ class KubeConnection implements Connection {
   }
 }
 
-function headersOf(
-  { impersonation }: Access,
-  { authorization }: Credentials,
-): Record<string, string | string[]> {
-  return {
-    ...(authorization !== undefined && { Authorization: authorization }),
-    ...(impersonation as Record<string, string | string[]>),
+function authorizationOf(options: RequestOptions | undefined): unknown {
+  return (options?.headers as OutgoingHttpHeaders | undefined)?.['Authorization'];
+}
+
+function headersOf({ user, impersonation }: Access, { authorization }: Credentials): OutgoingHttpHeaders {
+  const headers = {
+    ...(authorization !== undefined && { Authorization: headerText(authorization) }),
+    ...Object.fromEntries(
+      Object.entries(impersonation).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? headerText(value) : value.map(headerText),
+      ]),
+    ),
   };
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      for (const one of [value].flat()) validateHeaderValue(name, one);
+    } catch (error) {
+      const what = name === 'Authorization' ? `the token of user ${user}` : `what ${name} is to say`;
+      throw new MeshtailError('credential-invalid', `${what} has a character that no header may have`, {
+        hint: 'Let the tool that wrote the kubeconfig write it anew.',
+        cause: error,
+      });
+    }
+  }
+  return headers;
+}
+
+/** Node sends a header as Latin-1; the server reads UTF-8. */
+function headerText(text: string): string {
+  return Buffer.from(text).toString('latin1');
 }

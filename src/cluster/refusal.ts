@@ -38,9 +38,15 @@ export function refusal(access: Access, credentials: Credentials): MeshtailError
       ? `the server wants to know who we are, and user ${user} has no credentials`
       : `the server does not accept the ${shown} of user ${user}`,
     {
-      hint: `${again}\nIs it the right context? ${access.context ?? 'in-cluster'} leads to ${access.server}; others: kubectl config get-contexts`,
+      hint: `${shown === undefined ? without(access) : again}\nIs it the right context? ${access.context ?? 'in-cluster'} leads to ${access.server}; others: kubectl config get-contexts`,
     },
   );
+}
+
+function without({ server }: Access): string {
+  return server.startsWith('http:')
+    ? 'Nobody is told credentials over http; does the server speak https?'
+    : 'See what the kubeconfigs say of the user: kubectl config view';
 }
 
 function iso(ms: number): string {

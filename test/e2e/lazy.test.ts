@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/paths.js';
 import { line, run, scratch } from './run.js';
 
 /*
@@ -31,9 +32,10 @@ register(pathToFileURL(${JSON.stringify(hook)}));`,
 
 let runs = 0;
 /** The packages that a run loads. */
-async function loadedBy(args: readonly string[]): Promise<ReadonlySet<string>> {
+async function loadedBy(args: readonly string[], program?: string): Promise<ReadonlySet<string>> {
   const note = join(notes, `${++runs}`);
-  const { status } = await run(args, { env: { NODE_OPTIONS: `--import=${register}`, LOADED: note } });
+  const env = { NODE_OPTIONS: `--import=${register}`, LOADED: note };
+  const { status } = await run(args, { env, ...(program !== undefined && { program }) });
   expect(status).toBe(0);
   const specifiers = readFileSync(note, 'utf8').trimEnd().split('\n');
   return new Set(specifiers.filter((specifier) => !/^(?:[./]|node:|file:)/.test(specifier)));
@@ -59,5 +61,31 @@ describe('what is loaded', () => {
   ])('%s does without what is slow', async (_, args, without) => {
     const loaded = await loadedBy(args);
     expect(without.filter((name) => loaded.has(name))).toEqual([]);
+  });
+});
+
+describe('what is loaded to connect to a cluster', () => {
+  const connecting = file(
+    'connect.mjs',
+    `import { connect } from ${JSON.stringify(join(packageRoot, 'dist/src/cluster/kubeconfig.js'))};
+await connect({ kubeconfig: process.argv[2], env: {} });`,
+  );
+  const kubeconfig = (name: string, cluster: object) =>
+    file(
+      name,
+      JSON.stringify({
+        'current-context': 'c',
+        contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+        clusters: [{ name: 'c', cluster: { server: 'https://c:1', ...cluster } }],
+        users: [{ name: 'u', user: { token: 't' } }],
+      }),
+    );
+
+  it('is the client library where it is needed alone', async () => {
+    const plain = await loadedBy([kubeconfig('plain', {})], connecting);
+    expect(plain).toContain('yaml');
+    expect(plain).not.toContain('@kubernetes/client-node');
+    const proxied = await loadedBy([kubeconfig('proxied', { 'proxy-url': 'http://p:1' })], connecting);
+    expect(proxied).toContain('@kubernetes/client-node');
   });
 });
