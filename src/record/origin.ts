@@ -60,16 +60,16 @@ export function proxyOf(origin: StreamOrigin): string {
   return origin.pod ?? origin.file ?? '';
 }
 
-/** An origin as it is printed. */
+/** An origin as it is printed. Written out, since it is made for each line. */
 export function printedOrigin({ pod, namespace, container, node, file, line }: Origin): Origin {
-  return {
-    ...(pod !== undefined && { pod }),
-    ...(namespace !== undefined && { namespace }),
-    ...(container !== undefined && { container }),
-    ...(node !== undefined && { node }),
-    ...(file !== undefined && { file }),
-    line,
-  };
+  const printed: { -readonly [K in keyof Origin]?: Origin[K] } = {};
+  if (pod !== undefined) printed.pod = pod;
+  if (namespace !== undefined) printed.namespace = namespace;
+  if (container !== undefined) printed.container = container;
+  if (node !== undefined) printed.node = node;
+  if (file !== undefined) printed.file = file;
+  printed.line = line;
+  return printed as Origin;
 }
 
 /** What a stream and a wrapper know together. A pod that the wrapper names outranks the one of the file's name, and all that was said of that. */
