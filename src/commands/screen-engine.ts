@@ -22,8 +22,9 @@ import type { LiveJob } from './live-screen.js';
  */
 
 const PROGRESS_MS = 100;
-/** A picture while reading may cost this part of the time. */
+/** A picture while reading may cost this part of the time: less where it keeps a person from the end of a file. */
 const PICTURE_SHARE = 0.2;
+const LIVE_PICTURE_SHARE = 0.5;
 const FIRST_PICTURE_MS = 400;
 /** How the streams stand is told that often. */
 const LIVE_MS = 500;
@@ -38,7 +39,7 @@ const observation = new Observation();
 const engine = new Engine(readAgain);
 const selection = compileSelection(job.selection);
 const sizes = job.inputs.map(sizeOf);
-const known = sizes.every((size) => size !== null);
+const known = sizes.length > 0 && sizes.every((size) => size !== null);
 const total = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
 
 let lines = 0;
@@ -130,7 +131,7 @@ async function picture(): Promise<void> {
   engine.observe(observation.snapshot(), reading());
   await answer();
   const cost = performance.now() - started;
-  pictureDue = performance.now() + Math.max(FIRST_PICTURE_MS, cost / PICTURE_SHARE);
+  pictureDue = performance.now() + Math.max(FIRST_PICTURE_MS, cost / (job.live ? LIVE_PICTURE_SHARE : PICTURE_SHARE));
 }
 
 // By the clock, not by what arrives: a pipe may fall silent, and what came before is shown all the same.
