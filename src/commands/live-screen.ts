@@ -35,15 +35,21 @@ export function liveOf(
     return { phase: 'logging-off', found: [`${lines} lines read: ${why}`], fix: how };
   }
   const status = session.status();
-  const firsts = status.streams.map(({ first }) => first).filter((at) => !Number.isNaN(at));
   const asked = options.since ?? 0;
-  const at = firsts.length === 0 ? Math.max(asked, began) : Math.max(asked, Math.max(...firsts));
+  // Pods that are younger than what was asked for hold all of their log.
+  const firsts = status.streams
+    .filter(({ createdAt, first }) => createdAt < asked && !Number.isNaN(first))
+    .map(({ first }) => first);
+  const at =
+    firsts.length === 0
+      ? Math.max(asked, Math.min(began, ...status.streams.map((one) => one.createdAt)))
+      : Math.max(asked, ...firsts);
   return {
     phase: 'streaming',
     streams: status.streams.map((stream) => streamOf(stream, status.gaps)),
     since: {
       at,
-      reason: at - asked < 2000 ? 'as asked for' : 'no older line of every pod',
+      reason: at - asked < 2000 ? 'as asked for' : 'some pod has no older line',
     },
     limits: [
       ...(status.trouble === null ? [] : [`the list of pods may be old: ${status.trouble}`]),

@@ -13,6 +13,7 @@ import { Engine } from '../replay/engine.js';
 import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
 import { fileSource } from '../source/file.js';
 import type { Source } from '../source/source.js';
+import type { Marker } from '../view/live.js';
 import type { Reading, Spec } from '../view/snapshot.js';
 import type { LiveJob } from './live-screen.js';
 
@@ -48,6 +49,8 @@ let inputsDone = 0;
 let bytesDone = 0;
 let bytesOfInput = 0;
 let done = false;
+/** What a live target's cluster tells beside its lines. */
+let markers: () => readonly Marker[] = () => [];
 const failed: { name: string; reason: string }[] = [];
 let spec: Spec | null = null;
 let answering = false;
@@ -128,10 +131,11 @@ async function answer(): Promise<void> {
 
 async function picture(): Promise<void> {
   const started = performance.now();
-  engine.observe(observation.snapshot(), reading());
+  engine.observe(observation.snapshot(), reading(), markers());
   await answer();
   const cost = performance.now() - started;
-  pictureDue = performance.now() + Math.max(FIRST_PICTURE_MS, cost / (job.live ? LIVE_PICTURE_SHARE : PICTURE_SHARE));
+  pictureDue =
+    performance.now() + Math.max(FIRST_PICTURE_MS, cost / (job.live ? LIVE_PICTURE_SHARE : PICTURE_SHARE));
 }
 
 // By the clock, not by what arrives: a pipe may fall silent, and what came before is shown all the same.
@@ -179,6 +183,7 @@ async function follow(live: LiveJob): Promise<void> {
   const { openJob, liveOf } = await import('./live-screen.js');
   const session = await openJob(live);
   const began = Date.now();
+  markers = () => session.status().events.filter(({ at }) => at >= (live.options.since ?? 0));
   const state = (): void => say({ kind: 'live', live: liveOf(session, live, lines, records, began) });
   state();
   setInterval(state, LIVE_MS);

@@ -47,9 +47,20 @@ export interface StreamStatus {
   readonly reconnects: number;
   readonly restarts: number;
   readonly terminating: boolean;
+  readonly createdAt: number;
+}
+
+/** Something that happened to the targets' pods, ms since the Unix epoch. */
+export interface PodEvent {
+  readonly at: number;
+  readonly kind: 'rollout' | 'restart';
+  /** `payments rollout 6d5f9c7b`, `payments-6d5f-k9x2q restarted (OOMKilled)`. */
+  readonly text: string;
 }
 
 export interface LiveStatus {
+  /** By time. */
+  readonly events: readonly PodEvent[];
   readonly streams: readonly StreamStatus[];
   /** Pods of the targets that have no proxy: a finding of its own. */
   readonly withoutProxy: readonly Pod[];
@@ -84,6 +95,8 @@ export class LiveSession {
   readonly #pods = new Map<string, Known>();
   readonly #followed = new Map<string, Followed>();
   readonly #gaps: Gap[] = [];
+  /** By what happened, so that each is told once however often it is seen. */
+  readonly #events = new Map<string, PodEvent>();
   readonly #refused: MeshtailError[] = [];
   #selections: Selection[] = [];
   #queue: Source[] = [];
@@ -201,7 +214,30 @@ export class LiveSession {
       known.pod = pod;
       for (const wake of known.wakes) wake();
     } else this.#pods.set(pod.uid, { pod, wakes: new Set() });
-    if (!this.#followed.has(pod.uid) && this.#selects(pod)) this.#add(pod);
+    if (!this.#selects(pod)) return;
+    this.#happened(pod);
+    if (!this.#followed.has(pod.uid)) this.#add(pod);
+  }
+
+  /** Rollouts show in the first pod of a new template, restarts in how the instance before ended. */
+  #happened(pod: Pod): void {
+    const hash = pod.labels['pod-template-hash'] ?? pod.labels['controller-revision-hash'];
+    if (hash !== undefined) {
+      const { kind, name } = workloadOf(pod);
+      const key = `${pod.namespace}/${kind}/${name}/${hash}`;
+      const known = this.#events.get(key);
+      if (!known || pod.createdAt < known.at) {
+        this.#events.set(key, { at: pod.createdAt, kind: 'rollout', text: `${name} rollout ${hash}` });
+      }
+    }
+    for (const { name, lastEnd } of pod.containers) {
+      if (!lastEnd) continue;
+      this.#events.set(`${pod.uid}/${name}/${lastEnd.at}`, {
+        at: lastEnd.at,
+        kind: 'restart',
+        text: `${pod.name} ${name} restarted (${lastEnd.reason || `exit ${lastEnd.exitCode}`})`,
+      });
+    }
   }
 
   #gone(uid: string): void {
@@ -274,6 +310,7 @@ export class LiveSession {
 
   status(): LiveStatus {
     return {
+      events: [...this.#events.values()].toSorted((a, b) => a.at - b.at),
       streams: [...this.#followed].map(([uid, { follower, kind }]) => {
         const pod = this.#pods.get(uid)?.pod ?? follower.pod;
         const container = pod.containers.find(({ name }) => name === follower.container);
@@ -293,6 +330,7 @@ export class LiveSession {
           reconnects: follower.reconnects,
           restarts: container?.restarts ?? 0,
           terminating: pod.deletedAt !== null,
+          createdAt: pod.createdAt,
         };
       }),
       withoutProxy: this.pods.filter(
