@@ -1,3 +1,10 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
-export default defineConfig({ test: { include: ['test/**/*.test.ts'], testTimeout: 30_000 } });
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // These need a cluster: npm run test:cluster.
+    exclude: [...configDefaults.exclude, 'test/rig/**'],
+    testTimeout: 30_000,
+  },
+});
