@@ -1,61 +1,87 @@
-// Pictures of the screen for the README, from real runs of the built program in a pseudo-terminal, so that they stay
-// true: `node scripts/pictures.mjs` prints them; with a file's name it puts them between its markers
-// <!-- picture NAME --> and <!-- /picture -->.
-import { readFileSync, writeFileSync } from 'node:fs';
+// Pictures of the screen for the documents, from real runs of the built program in a pseudo-terminal that an emulator
+// reads: `npm run pictures` draws docs/pictures anew, `node scripts/pictures.mjs --check` says which are no longer true.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pty from '@lydell/node-pty';
 import xterm from '@xterm/headless';
+import { svgOf } from './terminal-svg.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Name, size, demo, and keys, each with the text that tells that it was answered. */
+const folder = join(root, 'docs', 'pictures');
+/** Name, size, incident, and keys, each with the text that tells that it was answered. */
 const PICTURES = [
-  ['home', 80, 24, 'checkout-app-crash', []],
-  ['drill', 80, 15, 'checkout-app-crash', [['\r', 'by [pod]']]],
-  ['replay', 80, 24, 'checkout-app-crash', [[':seek 08:13:57\r', 'PAUSED +']]],
-  ['quiet', 80, 24, 'intranet-quiet-day', []],
+  ['home', 100, 30, 'checkout-app-crash', []],
+  ['drill', 100, 15, 'checkout-app-crash', [['\r', 'by [pod]']]],
+  [
+    'record',
+    100,
+    31,
+    'checkout-app-crash',
+    [
+      ['\r', 'by [pod]'],
+      ['\r', 'line 1 of'],
+      ['\r', 'response_flags'],
+    ],
+  ],
+  ['replay', 100, 30, 'checkout-app-crash', [[':seek 08:13:56\r', 'still going']]],
+  ['quiet', 100, 20, 'intranet-quiet-day', []],
 ];
 
-async function picture(columns, rows, demo, keys) {
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function picture(columns, rows, incident, keys) {
   const terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
-  const run = pty.spawn(process.execPath, ['bin/meshtail.js', 'demo', demo], {
+  const run = pty.spawn(process.execPath, ['bin/meshtail.js', `samples/incidents/${incident}`], {
     name: 'xterm-256color',
     cols: columns,
     rows,
     cwd: root,
-    env: { ...process.env, TERM: 'xterm-256color', LANG: 'C.UTF-8' },
+    env: { PATH: process.env.PATH, TERM: 'xterm-256color', LANG: 'C.UTF-8' },
   });
-  run.onData((data) => terminal.write(data));
+  let heardAt = performance.now();
+  run.onData((data) => {
+    heardAt = performance.now();
+    terminal.write(data);
+  });
   const text = () =>
-    Array.from({ length: rows }, (_, i) =>
-      (terminal.buffer.active.getLine(i)?.translateToString(true) ?? '').trimEnd(),
+    Array.from(
+      { length: rows },
+      (_, i) => terminal.buffer.active.getLine(i)?.translateToString(true) ?? '',
     ).join('\n');
   const shows = async (wanted) => {
-    for (let i = 0; !text().includes(wanted); i++) {
-      if (i > 500) throw new Error(`${demo}: '${wanted}' does not come\n${text()}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    const end = performance.now() + 20_000;
+    while (!text().includes(wanted)) {
+      if (performance.now() > end) throw new Error(`${incident}: '${wanted}' does not come\n${text()}`);
+      await sleep(20);
     }
   };
-  await shows('(end)');
-  for (const [key, wanted] of keys) {
-    run.write(key);
-    await shows(wanted);
+  try {
+    await shows('(end)');
+    for (const [key, wanted] of keys) {
+      run.write(key);
+      await shows(wanted);
+    }
+    // Whatever is still drawn.
+    while (performance.now() - heardAt < 400) await sleep(50);
+    return svgOf(terminal);
+  } finally {
+    run.kill('SIGKILL');
   }
-  // Whatever is still drawn.
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const shown = text();
-  run.kill();
-  return shown;
 }
 
-const [file] = process.argv.slice(2);
-let document = file === undefined ? '' : readFileSync(file, 'utf8');
-for (const [name, columns, rows, demo, keys] of PICTURES) {
-  const block = `<!-- picture ${name} -->\n\n\`\`\`text\n${await picture(columns, rows, demo, keys)}\n\`\`\`\n\n<!-- /picture -->`;
-  if (file === undefined) process.stdout.write(`${block}\n\n`);
-  else {
-    const place = new RegExp(`<!-- picture ${name} -->[\\s\\S]*?<!-- /picture -->`);
-    document = document.replace(place, () => block);
-  }
+const stale = [];
+const check = process.argv.includes('--check');
+mkdirSync(folder, { recursive: true });
+for (const [name, ...how] of PICTURES) {
+  const path = join(folder, `${name}.svg`);
+  const drawn = await picture(...how);
+  if (!check) writeFileSync(path, drawn);
+  else if (readFileSync(path, 'utf8') !== drawn) stale.push(`docs/pictures/${name}.svg`);
 }
-if (file !== undefined) writeFileSync(file, document);
-process.exit(0);
+if (stale.length > 0) {
+  process.stderr.write(
+    `no longer what the screen shows: ${stale.join(', ')}\nnpm run pictures draws them anew\n`,
+  );
+}
+process.exit(stale.length > 0 ? 1 : 0);

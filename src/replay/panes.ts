@@ -35,25 +35,22 @@ function membersOf(narrowed: Narrowed, scope: Scope): Members {
   const incident = moment.diagnosis.incidents[index];
   let failing: Row[];
   if (incident) {
-    failing = incident.hypothesis.cases
-      .filter(narrowed.keepsCase)
-      .map(({ decider }) => decider)
-      .filter(whereHolds);
+    failing = incident.hypothesis.cases.filter(narrowed.keepsCase).map(({ decider }) => decider);
   } else {
     failing = moment.rows.filter(
       (row) =>
         row.failure &&
         !row.tunnel &&
         (scope.row === null || (!moment.incidentOf.has(row) && row.groupKey === scope.row)) &&
-        keeps(row) &&
-        whereHolds(row),
+        keeps(row),
     );
   }
-  failing = [...new Set(failing)].toSorted((a, b) => a.start - b.start);
+  // What is counted against them, also where the scope is a value that does not fail.
+  const lists = new Set(scope.row === null ? [] : failing.map((row) => moment.population(row)));
+  failing = [...new Set(failing.filter(whereHolds))].toSorted((a, b) => a.start - b.start);
   if (scope.row === null) {
     return { failing, all: moment.rows.filter((row) => !row.tunnel && keeps(row) && whereHolds(row)) };
   }
-  const lists = new Set(failing.map((row) => moment.population(row)));
   const all = new Set<Row>();
   for (const list of lists) for (const row of list) if (keeps(row) && whereHolds(row)) all.add(row);
   for (const row of failing) all.add(row);

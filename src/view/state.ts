@@ -78,6 +78,8 @@ export interface State {
     readonly tone: 'plain' | 'bad' | 'good';
     readonly leftMs: number;
   } | null;
+  /** Keys that wait for what they act on. */
+  readonly ahead: readonly string[];
   /** What was asked last, as JSON. */
   readonly asked: string;
   readonly lastCommand: string;
@@ -126,6 +128,7 @@ export function initialState(
     homeKey: null,
     prompt: null,
     notice: null,
+    ahead: [],
     asked: '',
     lastCommand: '',
     ...set,

@@ -18,6 +18,7 @@ import { selectedRow, sortedRows } from './selection.js';
 import type { Snapshot } from './snapshot.js';
 import { NOTHING_READ, paneOf, specOf, WINDOWS, type State } from './state.js';
 import { seekTo, zoomed } from './timing.js';
+import { isAwaited, keptAhead } from './type-ahead.js';
 import { viewCommand } from './view-command.js';
 
 /** What a message makes of a state. Asks anew where the new state wants to be told something else. */
@@ -38,7 +39,7 @@ function react(state: State, message: Message): Updated {
     case 'progress':
       return only({ ...state, reading: message.reading });
     case 'snapshot':
-      return only(taken(state, message.snapshot));
+      return caughtUp(taken(state, message.snapshot));
     case 'found':
       return only(
         message.at === null ? withNotice(state, 'no further failure that way') : seekTo(state, message.at),
@@ -53,8 +54,11 @@ function react(state: State, message: Message): Updated {
       return only(moved(state, message.by * 3));
     case 'click':
       return only(clicked(state, message.row, message.column));
-    case 'key':
-      return state.prompt ? typed(state, state.prompt, message.key) : pressed(state, message.key);
+    case 'key': {
+      if (state.prompt) return typed(state, state.prompt, message.key);
+      const kept = keptAhead(state, message.key);
+      return kept ? only(kept) : pressed({ ...state, ahead: [] }, message.key);
+    }
     default:
       return message satisfies never;
   }
@@ -76,6 +80,16 @@ function taken(state: State, snapshot: Snapshot): State {
   // Rows come and go; the cursor stays on its row, else near its place.
   const homeCursor = kept >= 0 ? kept : Math.max(0, Math.min(state.homeCursor, rows.length - 1));
   return { ...next, homeCursor, homeKey: rows[homeCursor]?.key ?? null };
+}
+
+/** The keys that waited for this answer, up to one that opens what is to be waited for in turn. */
+function caughtUp(state: State): Updated {
+  let next = only(state);
+  for (let [key, ...rest] = state.ahead; key !== undefined && !isAwaited(next.state); [key, ...rest] = rest) {
+    const { state: after, effects } = pressed({ ...next.state, ahead: rest }, key);
+    next = { state: after, effects: [...next.effects, ...effects] };
+  }
+  return next;
 }
 
 function pressed(state: State, key: string): Updated {

@@ -89,6 +89,17 @@ describe('the engine', () => {
     ]);
   });
 
+  it('has the lines of a value that does not fail', async () => {
+    const { rows } = await engine.answer(spec());
+    const scope = {
+      row: rows[0]!.key,
+      where: [{ dimension: 'pod', value: 'checkout-9f98g5nwm-448gz' }],
+    } as const;
+    const pane = { kind: 'lines', scope, from: 0, count: 10 } as const;
+    expect((await engine.answer(spec({ pane: { ...pane, all: true } }))).pane).toMatchObject({ total: 166 });
+    expect((await engine.answer(spec({ pane: { ...pane, all: false } }))).pane).toMatchObject({ total: 0 });
+  });
+
   it('tells of changes in their order, and of none before it happened', async () => {
     const marked = new Engine();
     const [later, sooner] = [

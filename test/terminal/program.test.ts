@@ -104,44 +104,98 @@ describe('the program in a terminal', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
     ['SIGINT', 130],
+    ['SIGQUIT', 131],
   ])('gives the terminal back on %s', async (signal, status) => {
-    const run = session([CRASH, '--mouse']);
+    const pid = join(mkdtempSync(join(tmpdir(), 'meshtail-')), 'pid');
+    const program = `sh -c 'echo $$ > ${pid}; exec ${process.execPath} ${BIN} ${CRASH} --mouse'`;
+    const run = session([], { shell: `trap '' QUIT INT; ${program}; echo status $?; stty -a` });
     await run.shows('evidence');
-    run.pty.kill(signal);
+    process.kill(Number(readFileSync(pid, 'utf8')), signal);
     await run.ends();
-    expect(run.exit?.exitCode).toBe(status);
+    expect(run.written).toContain(`status ${status}`);
+    // What is typed is shown and comes by lines, as the shell had it.
+    expect(run.written).toMatch(/(?<!-)icanon\b[^]*(?<!-)echo\b/);
     run.restored();
   });
 
-  it('gives the terminal back on a crash, and shows its trace there', async () => {
+  // What is thrown in the middle of a message, and in the thread that reads.
+  it.each([
+    [
+      'inside update',
+      "const real = JSON.stringify; if (isMainThread) JSON.stringify = (value, ...more) => { if (value?.filter === 'boom') throw new Error('boom'); return real(value, ...more); };",
+      '/boom',
+    ],
+    ['in the reading thread', "if (!isMainThread) setTimeout(() => { throw new Error('boom'); }, 1500);", ''],
+    ['beside all', "if (isMainThread) setTimeout(() => { throw new Error('boom'); }, 1500);", ''],
+  ])('gives the terminal back on a crash %s, and shows its trace there', async (_, code, keys) => {
     const boom = join(mkdtempSync(join(tmpdir(), 'meshtail-')), 'boom.mjs');
-    writeFileSync(
-      boom,
-      "import { isMainThread } from 'node:worker_threads';\nif (isMainThread) setTimeout(() => { throw new Error('boom'); }, 1000);\n",
-    );
+    writeFileSync(boom, `import { isMainThread } from 'node:worker_threads';\n${code}\n`);
     const run = session([CRASH], { env: { NODE_OPTIONS: `--import=${boom}` } });
     await run.shows('evidence');
+    if (keys) run.pty.write(keys);
     await run.ends();
     expect(run.exit?.exitCode).toBe(1);
     run.restored();
     expect(run.text).toContain('Error: boom');
   });
 
-  it('stops on ctrl-z and goes on with the picture as it was', async () => {
-    const run = session([CRASH]);
+  it.each([
+    ['ctrl-z', (run: Session) => run.pty.write('\x1a')],
+    ['SIGTSTP', (run: Session) => run.pty.kill('SIGTSTP')],
+  ])('stops on %s and goes on with the picture as it was', async (_, stop) => {
+    const run = session([CRASH, '--mouse']);
     await run.shows('evidence');
-    run.pty.write('\x1a');
-    await until(
-      () => run.terminal.buffer.active.type === 'normal',
-      () => run.text,
-    );
-    run.pty.kill('SIGCONT');
-    await run.shows('evidence');
-    expect(run.terminal.buffer.active.type).toBe('alternate');
+    for (let i = 0; i < 2; i++) {
+      stop(run);
+      await until(
+        () => run.terminal.buffer.active.type === 'normal',
+        () => run.text,
+      );
+      expect(run.terminal.modes.mouseTrackingMode).toBe('none');
+      run.pty.kill('SIGCONT');
+      await run.shows('evidence');
+      expect(run.terminal.buffer.active.type).toBe('alternate');
+    }
     run.pty.write('\x03');
     await run.ends();
     expect(run.exit?.exitCode).toBe(0);
     run.restored();
+  });
+
+  it('gives a terminal that stood still the newest picture, not all that it missed', async () => {
+    const run = session([CRASH], { columns: 240, rows: 70 });
+    await run.shows('evidence');
+    run.pty.pause();
+    const before = run.written.length;
+    for (let i = 0; i < 100; i++) {
+      run.pty.write('?q');
+      await new Promise((done) => setTimeout(done, 20));
+    }
+    run.pty.write('?');
+    run.pty.resume();
+    await run.shows('home › help');
+    // Two hundred pictures would be some 2 MB.
+    expect(run.written.length - before).toBeLessThan(500_000);
+    run.pty.write('\x03');
+    await run.ends();
+    run.restored();
+  });
+
+  it('copies through the terminal, or shows what to select where it takes no copy', async () => {
+    const command = 'kubectl -n store describe pod checkout-9f98g5nwm-zzvvr';
+    const run = session([CRASH]);
+    await run.shows('evidence');
+    await run.keys('c', 'copied: kubectl');
+    expect(run.written).toContain(`\x1b]52;c;${Buffer.from(command).toString('base64')}\x07`);
+    const old = session([CRASH], { env: { TERM: 'linux' } });
+    await old.shows('evidence');
+    await old.keys('c', `select and copy\n\n${command}`);
+    expect(old.written).not.toContain('\x1b]52');
+    for (const one of [run, old]) {
+      one.pty.write('\x03');
+      await one.ends();
+      one.restored();
+    }
   });
 
   it('takes keys from the terminal while a log is piped in, and lets nothing of it through', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Live } from '../../src/view/live.js';
-import { paneOf } from '../../src/view/state.js';
+import { paneOf, specOf } from '../../src/view/state.js';
+import { update } from '../../src/view/update.js';
 import { blank, play, Player } from './player.js';
 
 const INCIDENT = 'checkout-app-crash';
@@ -15,6 +16,27 @@ describe('update', () => {
     expect(player.done).toEqual([]);
     await player.keys('q');
     expect(player.done).toEqual([{ kind: 'quit' }]);
+  });
+
+  it('keeps keys for the pane that is still being counted', async () => {
+    const player = await play(INCIDENT);
+    let state = player.state;
+    for (const key of ['enter', 'j', 'j', 'k', 'enter', 'enter']) {
+      ({ state } = update(state, { kind: 'key', key }));
+    }
+    expect(state.panes.map(({ kind }) => kind)).toEqual(['home', 'values']);
+    for (let i = 0; i < 3; i++) {
+      const snapshot = await player.engine!.answer(specOf(state));
+      ({ state } = update(state, { kind: 'snapshot', snapshot }));
+    }
+    expect(state.panes.map(({ kind }) => kind)).toEqual(['home', 'values', 'lines', 'record']);
+    expect(state.panes[1]).toMatchObject({ cursor: 1 });
+    expect(state.ahead).toEqual([]);
+    // Whoever turns back does not go on by himself.
+    ({ state } = update(player.state, { kind: 'key', key: 'enter' }));
+    ({ state } = update(state, { kind: 'key', key: 'enter' }));
+    ({ state } = update(state, { kind: 'key', key: 'escape' }));
+    expect(state.ahead).toEqual([]);
   });
 
   it('previews a filter as it is typed and takes it back', async () => {

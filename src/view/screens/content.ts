@@ -144,7 +144,7 @@ function recordLines(record: Extract<PaneData, { kind: 'record' }>, columns: num
     );
   } else lines.push([span(' the line itself cannot be read again; its fields are below', 'dim')]);
   lines.push([]);
-  const wide = columns >= 110;
+  const wide = columns >= 100;
   const name = columns >= 80 ? 34 : 22;
   const value = wide ? Math.floor((columns - name) * 0.5) : columns - name - 2;
   for (const field of record.fields) {

@@ -2,7 +2,7 @@ import { plural, thousands } from '../../diagnosis/words.js';
 import { cellText, clipMiddle, widthOf } from '../cells.js';
 import { lineWidth, span, spread, type Line, type Span } from '../frame.js';
 import { expected, worstLag, type Streaming } from '../live.js';
-import { scopeWords } from '../selection.js';
+import { momentShown, scopeWords } from '../selection.js';
 import type { Snapshot } from '../snapshot.js';
 import { type Pane, type State } from '../state.js';
 import { clockSeconds, rateCell, shortName } from '../words.js';
@@ -41,13 +41,14 @@ function liveFacts({ snapshot }: State, live: Streaming): string[] {
   return [...facts, `${rateCell(snapshot.ratePerSecond)}/s`, readWords(snapshot)];
 }
 
-function replayFacts({ snapshot, columns, frozenAt, clock }: State): string[] {
+function replayFacts(state: State): string[] {
+  const { snapshot, columns, frozenAt, clock } = state;
   if (!snapshot) return [];
   const facts: string[] = [];
-  if (Number.isFinite(snapshot.now)) {
-    const behind =
-      snapshot.spec.now === null ? 'end' : `-${Math.round((snapshot.last - snapshot.now) / 1000)}s`;
-    facts.push(`${clockSeconds(snapshot.now)} (${behind})`);
+  const now = momentShown(state, snapshot);
+  if (Number.isFinite(now)) {
+    const behind = clock.now === null ? 'end' : `-${Math.round((snapshot.last - now) / 1000)}s`;
+    facts.push(`${clockSeconds(now)} (${behind})`);
   }
   // The rate gives way first: how much of the input is seen must not.
   const lines =

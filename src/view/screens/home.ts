@@ -2,7 +2,7 @@ import { plural, span as duration, thousands } from '../../diagnosis/words.js';
 import type { Fact } from '../../diagnosis/hypothesis.js';
 import { beside, highlight, lineWidth, span, type Line, type Span, type StyleName } from '../frame.js';
 import type { Marker } from '../live.js';
-import { selectedRow, sortedRows } from '../selection.js';
+import { isExplaining, selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
 import type { State } from '../state.js';
 import { clockSeconds, factWords, milliseconds, rateCell, shareCell, shortName } from '../words.js';
@@ -34,7 +34,7 @@ export function homeLines(state: State, height: number): Line[] {
   const flat = ![...failed, ...masked].some((count) => count > 0);
   const bars = flat ? 1 : height >= 50 ? 8 : height >= 32 ? 4 : height >= 26 ? 3 : height >= 19 ? 2 : 1;
   const onset = selectedRow(state)?.explanation?.onset ?? snapshot.onset;
-  const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(snapshot, onset, bars, roomy)];
+  const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(state, snapshot, onset, bars, roomy)];
   if (roomy) lines.push(rule(columns));
   const left = height - lines.length;
   const rows = sortedRows(snapshot, state.sort);
@@ -104,8 +104,7 @@ function failingLine(state: State, snapshot: Snapshot): Line {
   const room = (): number => state.columns - lineWidth([...line, ...codes.flat(), ...began]);
   while (codes.length > 0 && room() < 0) codes.pop();
   line.push(...codes.flat(), ...began);
-  if (snapshot.spec.now !== state.clock.now && state.clock.now !== null && !state.clock.playing)
-    line.push(span('   explaining…', 'dim'));
+  if (isExplaining(state, snapshot)) line.push(span('   explaining…', 'dim'));
   return line;
 }
 

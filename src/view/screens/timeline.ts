@@ -1,7 +1,9 @@
 import { span, type Line, type Span, type StyleName } from '../frame.js';
 import { clip } from '../cells.js';
 import type { Marker } from '../live.js';
+import { momentShown } from '../selection.js';
 import type { Snapshot } from '../snapshot.js';
+import type { State } from '../state.js';
 import { clockSeconds } from '../words.js';
 
 const EIGHTHS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
@@ -9,12 +11,14 @@ const SCALES = [0.01, 0.05, 0.1, 0.25, 0.5, 1] as const;
 
 /** The failing share by time as bars `height` rows high, their scale at the right, and below it the times and an onset. */
 export function timelineLines(
+  state: State,
   snapshot: Snapshot,
   onset: number | null,
   height: number,
   axis: boolean,
 ): Line[] {
-  const { timeline, now } = snapshot;
+  const { timeline } = snapshot;
+  const now = momentShown(state, snapshot);
   const cells = timeline.total.length;
   const shares = timeline.total.map((total, i) =>
     total === 0 ? 0 : (timeline.failed[i]! + timeline.masked[i]!) / total,
@@ -23,7 +27,7 @@ export function timelineLines(
   const some = shares.some((share) => share > 0);
   const width = (timeline.to - timeline.from) / cells;
   const nowCell = Math.floor((now - timeline.from) / width);
-  const atEnd = snapshot.spec.now === null;
+  const atEnd = state.clock.now === null;
   const lines: Line[] = [];
   for (let level = height - 1; level >= 0; level--) {
     const glyphs: Span[] = shares.map((share, i): Span => {
@@ -38,7 +42,11 @@ export function timelineLines(
     const label = level === height - 1 && some ? `${String(100 * top)}%`.padStart(5) : '';
     lines.push([span(' '), ...joined(glyphs), span(label, 'dim')]);
   }
-  if (axis) lines.push(axisLine(snapshot, onset, cells, nowCell, atEnd), ...markerLines(snapshot, cells));
+  if (axis)
+    lines.push(
+      axisLine(snapshot, onset, cells, atEnd ? null : { cell: nowCell, time: now }),
+      ...markerLines(snapshot, cells),
+    );
   return lines;
 }
 
@@ -92,8 +100,7 @@ function axisLine(
   snapshot: Snapshot,
   onset: number | null,
   cells: number,
-  nowCell: number,
-  atEnd: boolean,
+  moment: { readonly cell: number; readonly time: number } | null,
 ): Line {
   const { timeline } = snapshot;
   const { from, to } = timeline;
@@ -106,10 +113,10 @@ function axisLine(
       marks.push({ at: start, text, style });
     }
   };
-  if (!atEnd && nowCell >= 0 && nowCell < cells) {
-    const text = clockSeconds(snapshot.now);
-    if (nowCell + 1 + text.length <= cells) place(nowCell, `↑${text}`, 'accent');
-    else place(nowCell - text.length, `${text}↑`, 'accent');
+  if (moment && moment.cell >= 0 && moment.cell < cells) {
+    const text = clockSeconds(moment.time);
+    if (moment.cell + 1 + text.length <= cells) place(moment.cell, `↑${text}`, 'accent');
+    else place(moment.cell - text.length, `${text}↑`, 'accent');
   }
   if (onset !== null && onset >= from && onset <= to) {
     const cell = Math.min(cells - 1, Math.floor(((onset - from) / (to - from)) * cells));
