@@ -30,7 +30,10 @@ export interface ApiList {
   readonly resourceVersion: string;
 }
 
-/** An answer's headers are waited for this long; a stream's bytes are its reader's business. */
+/**
+ * An answer's headers are waited for this long, but not those of a followed log: an API server sends none before the log's
+ * first byte (kube-apiserver 1.36, observed).
+ */
 const ANSWER_MS = 30_000;
 const PAGE = 500;
 const ERROR_BODY = 64 * 1024;
@@ -107,7 +110,9 @@ export class ClusterClient {
     }
     const { request } = url.protocol === 'https:' ? https : http;
     const asked = request(url, { ...options, ...(signal && { signal }) });
-    asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
+    if (query['follow'] !== true) {
+      asked.setTimeout(ANSWER_MS, () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
+    }
     asked.on('socket', (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS));
     asked.end();
     let response: http.IncomingMessage;

@@ -1,6 +1,7 @@
 import type { Options } from '../cli/options.js';
 import type { Connection } from '../cluster/kubeconfig.js';
 import { usageError } from '../errors.js';
+import { nearestWord } from '../nearest.js';
 import type { LogWindow } from '../source/follower.js';
 import type { LiveOptions, LiveSession } from '../source/kubernetes.js';
 import { isFileArgument } from '../source/resolve.js';
@@ -10,7 +11,11 @@ import type { Environment } from './environment.js';
 const HISTORY_MS = 600_000;
 
 /** Whether the command line means a cluster: targets, or no input at all and a flag that only a cluster knows. */
-export function asksCluster(args: readonly string[], { cluster }: Options): boolean {
+export function asksCluster(
+  args: readonly string[],
+  { cluster }: Options,
+  { warn }: Pick<Environment, 'warn'>,
+): boolean {
   if (args.length === 0) return cluster.allNamespaces || cluster.selector !== undefined;
   const files = args.filter(isFileArgument);
   if (files.length > 0 && files.length < args.length) {
@@ -20,8 +25,15 @@ export function asksCluster(args: readonly string[], { cluster }: Options): bool
       'name files only; a bare file name needs ./',
     );
   }
-  return files.length === 0;
+  if (files.length > 0) return false;
+  const command = args.length === 1 ? nearestWord(args[0]!, COMMANDS) : undefined;
+  if (command !== undefined) {
+    warn(`'${args[0]}' is taken as a pattern of pod names; the command is meshtail ${command}`);
+  }
+  return true;
 }
+
+const COMMANDS = ['report', 'parse', 'explain', 'demo', 'help'];
 
 /** What of the logs is asked for; `follow` where the command line does not say. */
 export function logWindowOf(options: Options, follow: boolean): LogWindow {
@@ -35,11 +47,17 @@ export function logWindowOf(options: Options, follow: boolean): LogWindow {
   };
 }
 
-export function liveOptionsOf(args: readonly string[], options: Options, follow: boolean): LiveOptions {
+/** @throws usage error where an argument names no target */
+export async function liveOptionsOf(
+  args: readonly string[],
+  options: Options,
+  follow: boolean,
+): Promise<LiveOptions> {
+  const { targetsOf } = await import('../cluster/targets.js');
   const { allNamespaces, selector, container, maxLogRequests } = options.cluster;
   return {
     ...logWindowOf(options, follow),
-    targets: args,
+    targets: targetsOf(args),
     allNamespaces,
     labels: selector,
     container,
@@ -58,8 +76,9 @@ export async function openLive(
     import('../cluster/client.js'),
     import('../source/kubernetes.js'),
   ]);
+  const wanted = await liveOptionsOf(args, options, follow);
   const connection = await connectTo(options, environment);
-  const session = await Session.open(new ClusterClient(connection), liveOptionsOf(args, options, follow));
+  const session = await Session.open(new ClusterClient(connection), wanted);
   environment.onStop(() => session.stop());
   return session;
 }

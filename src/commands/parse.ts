@@ -34,7 +34,7 @@ export async function parse(
     throw usageError('who: is known only once failures are explained', 'use report, or leave it out');
   }
   const print = options.output === 'table' ? tableRow : printedLine;
-  if (asksCluster(args, options)) return parseLive(args, options, reading, print, environment);
+  if (asksCluster(args, options, environment)) return parseLive(args, options, reading, print, environment);
   const { sources, failed: missing } = await inputsOf(args, environment);
   const filter = within(options.filter, options.since, options.until);
   let records = 0;

@@ -19,7 +19,7 @@ export async function report(
   environment: Environment,
 ): Promise<number> {
   const reading = await readingOf(options, environment);
-  const { observation, failed, gaps } = asksCluster(args, options)
+  const { observation, failed, gaps } = asksCluster(args, options, environment)
     ? await observeCluster(args, options, reading, environment)
     : await observeFiles(args, options, reading, environment);
   const worldStatus = reportFailed(failed, environment);

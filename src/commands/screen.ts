@@ -27,7 +27,7 @@ export async function look(
   screen: ScreenOptions,
   environment: Environment,
 ): Promise<number> {
-  const live = asksCluster(args, options);
+  const live = asksCluster(args, options, environment);
   if (!isTerminal(environment.stdout)) {
     return live ? failures(args, options, environment) : report(args, options, environment);
   }
@@ -135,11 +135,12 @@ async function liveJob(
   options: Options,
   environment: Environment,
 ): Promise<LiveJob & { readonly context: string; readonly namespace: string }> {
+  const wanted = await liveOptionsOf(args, options, true);
   const connection = await connectTo(options, environment);
   return {
     title: args.join(' ') || (options.cluster.selector ?? 'all'),
     connection: connection.transferable(),
-    options: liveOptionsOf(args, options, true),
+    options: wanted,
     context: connection.context ?? 'in-cluster',
     namespace: options.cluster.allNamespaces ? 'all namespaces' : connection.namespace,
   };

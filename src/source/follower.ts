@@ -50,6 +50,8 @@ type Ending =
   | { readonly kind: 'broken'; readonly reason: string; readonly waitMs?: number }
   | { readonly kind: 'refused'; readonly error: MeshtailError };
 
+const STALE: Ending = { kind: 'broken', reason: 'the stream had gone silent', waitMs: 0 };
+
 /** A stream of some traffic that falls silent is looked after soon, a quiet one later. */
 const BUSY_PATIENCE_MS = 2_000;
 const QUIET_PATIENCE_MS = 10_000;
@@ -79,7 +81,7 @@ export class Follower {
   #opened = false;
   #firstStamp = NaN;
   // For the watchdog.
-  #response: IncomingMessage | null = null;
+  #current: AbortController | null = null;
   #awaiting = false;
   #lastByte = 0;
   #readingSince = 0;
@@ -270,21 +272,29 @@ export class Follower {
     if (signal.aborted) return { kind: 'stopped' };
     this.#set('queued');
     const turn = await slots.take();
+    // Of this request alone: the watchdog may end it.
+    const abort = new AbortController();
+    const stop = (): void => abort.abort();
+    signal.addEventListener('abort', stop);
     try {
       if (signal.aborted) return { kind: 'stopped' };
+      this.#set('reading');
+      this.#awaitFirst(abort);
       let response: IncomingMessage;
       try {
         response = await client.stream(
           `${pathOf('Pod', this.pod.namespace, this.pod.name)}/log`,
           { container: this.container, timestamps: true, ...this.#from(query), ...query },
-          signal,
+          abort.signal,
         );
       } catch (error) {
         return this.#refusal(error);
       }
-      this.#set('reading');
       return yield* this.#stream(response, turn);
     } finally {
+      this.#current = null;
+      this.#awaiting = false;
+      signal.removeEventListener('abort', stop);
       turn.release();
     }
   }
@@ -301,12 +311,7 @@ export class Follower {
   }
 
   async *#stream(response: IncomingMessage, turn: Turn): AsyncGenerator<Buffer, Ending> {
-    this.#response = response;
-    this.#stale = false;
-    this.#lastByte = this.#readingSince = performance.now();
-    this.#received = 0;
     try {
-      this.#awaiting = true;
       for await (const chunk of response) {
         this.#awaiting = false;
         this.#lastByte = performance.now();
@@ -323,13 +328,21 @@ export class Follower {
       return response.complete ? { kind: 'ended' } : { kind: 'broken', reason: 'the connection was cut' };
     } catch (error) {
       if (this.around.signal.aborted) return { kind: 'stopped' };
-      if (this.#stale) return { kind: 'broken', reason: 'the stream had gone silent', waitMs: 0 };
+      if (this.#stale) return STALE;
       return { kind: 'broken', reason: (error as Error).message };
     } finally {
       this.#awaiting = false;
-      this.#response = null;
       response.destroy();
     }
+  }
+
+  /** A followed log without a line sends not even headers: it is watched over from its request on. */
+  #awaitFirst(abort: AbortController): void {
+    this.#current = abort;
+    this.#stale = false;
+    this.#lastByte = this.#readingSince = performance.now();
+    this.#received = 0;
+    this.#awaiting = true;
   }
 
   #took(): void {
@@ -359,16 +372,16 @@ export class Follower {
    */
   async tick(): Promise<void> {
     if (!this.#awaiting || this.#probing || performance.now() - this.#lastByte < this.#patience) return;
-    const response = this.#response;
-    if (!response) return;
+    const current = this.#current;
+    if (!current) return;
     this.#probing = true;
     try {
       const newest = await this.#newestStamp();
       await sleep(GRACE_MS);
       if (newest > this.#lines.last || (Number.isNaN(this.#lines.last) && newest > 0)) {
-        if (this.#response === response && this.#awaiting) {
+        if (this.#current === current && this.#awaiting) {
           this.#stale = true;
-          response.destroy(new Error('silent'));
+          current.abort();
         }
       } else this.#patience = Math.min(MOST_PATIENCE_MS, this.#patience * 2);
     } catch {
@@ -393,6 +406,7 @@ export class Follower {
 
   #refusal(error: unknown): Ending {
     if (this.around.signal.aborted) return { kind: 'stopped' };
+    if (this.#stale) return STALE;
     if (error instanceof MeshtailError) {
       return error.code === 'cluster-unreachable'
         ? { kind: 'broken', reason: error.message }

@@ -2,14 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type ClusterClient } from '../cluster/client.js';
 import { podOf, proxyOf, workloadOf, type Owner, type Pod, type ProxyKind } from '../cluster/pods.js';
-import {
-  nothingFound,
-  pathOf,
-  selectionOf,
-  targetsOf,
-  type Selection,
-  type Target,
-} from '../cluster/targets.js';
+import { nothingFound, pathOf, selectionOf, type Selection, type Target } from '../cluster/targets.js';
 import { watch } from '../cluster/watch.js';
 import { MeshtailError } from '../errors.js';
 import { Follower, forbidden, type FollowState, type Gap, type LogWindow } from './follower.js';
@@ -17,8 +10,8 @@ import { Slots } from './slots.js';
 import type { Source } from './source.js';
 
 export interface LiveOptions extends LogWindow {
-  /** Targets as on the command line; none: every proxy of the namespace. */
-  readonly targets: readonly string[];
+  /** None: every proxy of the namespace. */
+  readonly targets: readonly Target[];
   /** `-A`: in all namespaces. */
   readonly allNamespaces: boolean;
   /** `-l`. */
@@ -139,7 +132,7 @@ export class LiveSession {
 
   async #begin(): Promise<void> {
     const { signal } = this.#abort;
-    const targets = targetsOf(this.options.targets);
+    const { targets } = this.options;
     this.#selections = await this.#selectionsOf(targets);
     const namespaces = new Set(this.#selections.map(({ namespace }) => namespace));
     for (const namespace of namespaces) await this.#watchPods(namespace);

@@ -157,6 +157,7 @@ describe('help and version', () => {
 });
 
 describe('exit status', () => {
+  const noCluster = { env: { KUBECONFIG: join(packageRoot, 'no-such-file'), KUBERNETES_SERVICE_HOST: '' } };
   const empty = file('empty.log', '');
   const foreign = file('foreign.log', 'hello\nworld\n');
 
@@ -165,8 +166,9 @@ describe('exit status', () => {
     ['1 a file that is missing', ['report', missing], 1],
     ['1 the same to parse', ['parse', missing], 1],
     ['2 an unknown flag', ['report', '--nope', good], 2],
-    ['2 an unknown command word', ['reprot'], 2],
-    ['2 a workload, for no cluster is read', ['deployment/payments'], 2],
+    ['1 a workload where no cluster is configured', ['deployment/payments'], 1],
+    ['1 the same to parse', ['parse', 'deployment/payments'], 1],
+    ['2 a kind without a name', ['report', 'deployment'], 2],
     ['2 a file and a workload', ['report', good, 'payments'], 2],
     ['2 an unknown output', ['report', '-o', 'yaml', good], 2],
     ['2 a line limit that is none', ['report', '--max-line', '0', good], 2],
@@ -185,7 +187,7 @@ describe('exit status', () => {
     ['4 no access line', ['report', foreign], 4],
     ['4 the same to parse', ['parse', foreign], 4],
   ])('%s', async (_, args, status) => {
-    const ran = await run(args);
+    const ran = await run(args, noCluster);
     expect(ran.status).toBe(status);
     if (status === 1 || status === 2) {
       expect(ran.stdout).toBe('');
@@ -201,7 +203,7 @@ describe('exit status', () => {
 
   it('names the nearest command, and the flag that is not known', async () => {
     expect((await run(['report', '--ouput', 'json', good])).stderr).toContain('--ouput');
-    expect((await run(['reprot'])).stderr).toContain('reprot');
+    expect((await run(['reprot'], noCluster)).stderr).toContain('the command is meshtail report');
   });
 
   it.each([

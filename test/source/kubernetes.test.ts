@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ClusterClient } from '../../src/cluster/client.js';
 import { connect } from '../../src/cluster/kubeconfig.js';
+import { targetsOf } from '../../src/cluster/targets.js';
 import { LiveSession, type LiveOptions } from '../../src/source/kubernetes.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,7 +36,7 @@ async function open(targets: readonly string[], options: Partial<LiveOptions> = 
   writeFileSync(kubeconfig, api.kubeconfig({ namespace: 'shop', token: 'admin' }));
   const client = new ClusterClient(await connect({ kubeconfig, env: {} }));
   session = await LiveSession.open(client, {
-    targets,
+    targets: targetsOf(targets),
     follow: true,
     since: null,
     tail: null,
