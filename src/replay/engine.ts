@@ -86,7 +86,7 @@ export class Engine {
       sampled: whole.rows.length === 0 ? 1 : Math.min(1, whole.rows.length / Math.max(1, coverage.records)),
       proxies: coverage.inputs.filter(({ records }) => records > 0).length,
       ...counted.totals,
-      timeline: timelineOf(narrow(whole, rangeOf(spec, whole), filterOf(spec)), spec),
+      timeline: timelineOf(whole, moment, spec),
       markers: this.#markers.filter(({ at }) => at <= (spec.now ?? Infinity)),
       rows: counted.rows,
       dismissed: moment.diagnosis.dismissed.map(({ cause, title, count, why }) => ({
@@ -288,16 +288,34 @@ function streamsOf(narrowed: Narrowed, { observation }: Moment): Stream[] {
   );
 }
 
-/** What happened when, in cells: outermost lines by their start. */
-function timelineOf(narrowed: Narrowed, { cells, window, now }: Spec): Timeline {
-  const { moment, roots } = narrowed;
-  const { first } = moment.observation.coverage;
-  const end = lastEnd(moment);
+/**
+ * What happened when, in cells: outermost lines by their start. Cells up to the moment shown count what was known by then,
+ * those after it what the recording still holds.
+ */
+function timelineOf(whole: Moment, moment: Moment, spec: Spec): Timeline {
+  const { cells, window, now } = spec;
+  const { first } = whole.observation.coverage;
+  const end = lastEnd(whole);
   const [from, to] = window.range ?? [
     window.last === null ? first : Math.max(first, Math.min(now ?? end, end) - window.last),
     window.last === null ? end : Math.min(now ?? end, end),
   ];
-  const count = Math.max(1, cells);
+  const count = (of: Moment): Cells =>
+    cellsOf(narrow(of, rangeOf(spec, whole), filterOf(spec)), from, to, Math.max(1, cells));
+  const all = count(whole);
+  if (now === null || moment === whole) return { from, to, ...all };
+  const known = count(moment);
+  const current = Math.floor(((now - from) / Math.max(to - from, 1e-3)) * Math.max(1, cells));
+  const joined = (name: keyof Cells): readonly number[] => [
+    ...known[name].slice(0, Math.max(0, current + 1)),
+    ...all[name].slice(Math.max(0, current + 1)),
+  ];
+  return { from, to, total: joined('total'), failed: joined('failed'), masked: joined('masked') };
+}
+
+type Cells = Pick<Timeline, 'total' | 'failed' | 'masked'>;
+
+function cellsOf({ moment, roots }: Narrowed, from: number, to: number, count: number): Cells {
   const total = Array.from({ length: count }, () => 0);
   const failed = [...total];
   const masked = [...total];
@@ -313,5 +331,5 @@ function timelineOf(narrowed: Narrowed, { cells, window, now }: Spec): Timeline 
       if (hidden?.rows.some((inner) => moment.incidentOf.has(inner))) masked[cell]! += row.weight;
     }
   }
-  return { from, to, total, failed, masked };
+  return { total, failed, masked };
 }

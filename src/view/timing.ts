@@ -1,3 +1,4 @@
+import { selectedRow } from './selection.js';
 import { LEAST_COLUMNS, timelineCells, type State } from './state.js';
 
 /** To a moment of the recording; at its end the clock follows it. Playing goes on from there. */
@@ -10,12 +11,13 @@ export function seekTo(state: State, at: number): State {
 
 const NARROWEST_MS = 100;
 
-/** Half or twice the time shown, around the moment looked at or, at the end, around where failures began. */
+/** Half or twice the time shown, around the moment looked at or, at the end, around where the selected failures began. */
 export function zoomed(state: State, closer: boolean): State {
   const { snapshot, clock } = state;
   if (!snapshot) return state;
   const { first, last, onset, timeline } = snapshot;
-  const center = clock.now ?? onset ?? (timeline.from + timeline.to) / 2;
+  const center =
+    clock.now ?? selectedRow(state)?.explanation?.onset ?? onset ?? (timeline.from + timeline.to) / 2;
   const span = Math.max(
     NARROWEST_MS * timelineCells(Math.max(state.columns, LEAST_COLUMNS)) * 0.01,
     (timeline.to - timeline.from) * (closer ? 0.5 : 2),

@@ -89,6 +89,20 @@ describe('the engine', () => {
     ]);
   });
 
+  it('shows of the past what was known, and of the future what is to come', async () => {
+    // The first requests that the crash cut short had begun, but nobody knew yet that they would fail.
+    const now = at('08:13:54.6');
+    const { timeline } = await engine.answer(spec({ now }));
+    const cellAt = (time: number): number =>
+      Math.floor(((time - timeline.from) / (timeline.to - timeline.from)) * timeline.total.length);
+    const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+    expect(sum(timeline.failed.slice(0, cellAt(now) + 1))).toBe(0);
+    expect(sum(timeline.failed.slice(cellAt(now) + 1))).toBeGreaterThan(30);
+    const whole = (await engine.answer(spec())).timeline;
+    expect(sum(whole.failed.slice(0, cellAt(now) + 1))).toBeGreaterThan(5);
+    expect(sum(timeline.total)).toBeLessThan(sum(whole.total));
+  });
+
   it('has the lines of a value that does not fail', async () => {
     const { rows } = await engine.answer(spec());
     const scope = {

@@ -26,6 +26,7 @@ describe('pictures of recordings', () => {
   const scenes: readonly (readonly [string, string, string])[] = [
     ['home-incident', 'checkout-app-crash', ''],
     ['home-two-incidents', 'booking-evening-mix', 'down'],
+    ['home-sorted', 'booking-evening-mix', 's'],
     ['home-quiet', 'intranet-quiet-day', ''],
     ['home-healthy', 'intranet-quiet-day', '/ "code:2xx" enter'],
     ['explanation', 'checkout-app-crash', 'e'],

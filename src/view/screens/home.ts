@@ -4,7 +4,7 @@ import { beside, highlight, lineWidth, span, type Line, type Span, type StyleNam
 import type { Marker } from '../live.js';
 import { isExplaining, selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
-import type { State } from '../state.js';
+import type { SortKey, State } from '../state.js';
 import { clockSeconds, factWords, milliseconds, rateCell, shareCell, shortName } from '../words.js';
 import { cells, restOf, snugColumns, windowOf, type Column } from './columns.js';
 import {
@@ -116,7 +116,7 @@ const changeBefore = (markers: readonly Marker[], onset: number): Marker | undef
 
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
   const { columns, homeCursor } = state;
-  const table = tableColumns(columns, rows);
+  const table = tableColumns(state, rows);
   const { from, to } = windowOf(rows.length, homeCursor, shown);
   const lines: Line[] = [[span('  '), ...cells(table, null, columns - 3)]];
   rows.slice(from, to).forEach((row, i) => {
@@ -137,7 +137,9 @@ function tableLines(state: State, rows: readonly TableRow[], shown: number): Lin
 /** A title shorter than this says nothing. */
 const LEAST_TITLE = 24;
 
-function tableColumns(columns: number, rows: readonly TableRow[]): Column<TableRow>[] {
+function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Column<TableRow>[] {
+  const head = (title: string, key: SortKey): string =>
+    sort === key ? `${title}${key === 'since' || key === 'upstream' ? '↑' : '↓'}` : title;
   const wide = columns >= 100;
   const middle = columns >= 76;
   const of = (titled: boolean): Column<TableRow>[] => {
@@ -158,7 +160,7 @@ function tableColumns(columns: number, rows: readonly TableRow[]): Column<TableR
       { title: 'FLAG', width: wide ? 10 : 6, snug: true, value: (row) => row.flag, style: () => 'strong' },
       { title: 'CODE', width: 4, align: 'right', value: (row) => row.code },
       {
-        title: 'FAILED',
+        title: head('FAILED', 'failed'),
         width: wide ? 10 : 7,
         snug: true,
         align: 'right',
@@ -166,22 +168,28 @@ function tableColumns(columns: number, rows: readonly TableRow[]): Column<TableR
         style: () => 'strong',
       },
       middle && {
-        title: '/s',
+        title: head('/s', 'rate'),
         width: 6,
         snug: true,
         align: 'right',
         value: (row) => rateCell(row.ratePerSecond),
       },
-      { title: '%', width: 5, snug: true, align: 'right', value: (row) => shareCell(row.share) },
       {
-        title: 'UPSTREAM',
+        title: head('%', 'share'),
+        width: 5,
+        snug: true,
+        align: 'right',
+        value: (row) => shareCell(row.share),
+      },
+      {
+        title: head('UPSTREAM', 'upstream'),
         width: titled ? 40 : null,
         snug: true,
         middle: true,
         value: (row) => row.upstream,
       },
       middle && { title: 'WHERE', width: wide ? 20 : 12, snug: true, value: (row) => row.where },
-      { title: 'SINCE', width: 8, value: (row) => clockSeconds(row.since) },
+      { title: head('SINCE', 'since'), width: 8, value: (row) => clockSeconds(row.since) },
       titled && {
         title: 'WHAT',
         width: null,
