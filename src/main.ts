@@ -39,6 +39,11 @@ export async function main(argv: readonly string[]): Promise<number> {
         const { demo } = await import('./commands/demo.js');
         return (_args, _options, environment) => demo(args, options, screen, environment);
       })(args, options),
+    check: (args, options, asked) =>
+      run(async () => {
+        const { check } = await import('./commands/check.js');
+        return (_args, _options, environment) => check(args, options, asked, environment);
+      })(args, options),
     bare: () => program.outputHelp(),
   };
   const program = programOf(version, handlers, !isTerminal(process.stdin));

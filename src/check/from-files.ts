@@ -23,6 +23,8 @@ import { resourceName } from './world.js';
 export interface SavedFile {
   readonly name: string;
   readonly text: string;
+  /** ms since the epoch. */
+  readonly modifiedAt?: number;
 }
 
 /** A part of a file that is broken; everything else of it was read. */
@@ -93,8 +95,10 @@ export function savedCluster(name: string, files: readonly SavedFile[]): SavedCl
     resource: resourceName(RESOURCES[resource].group, RESOURCES[resource].resource),
     reason,
   });
+  const times = files.flatMap(({ modifiedAt }) => modifiedAt ?? []);
   return {
     name,
+    readAt: times.length > 0 ? Math.max(...times) : null,
     broken,
     unused,
     objects,

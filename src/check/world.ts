@@ -101,6 +101,8 @@ export class World {
     readonly sync: SyncState | null = null,
     /** `null`: nothing was asked. */
     readonly syncRefused: Refusal | null = null,
+    /** When all this was read, ms since the epoch; `null`: not known. */
+    readonly readAt: number | null = null,
   ) {
     const damaged: Damaged[] = [];
     const objects = new Map<ResourceName, readonly Meta[]>();
@@ -217,5 +219,6 @@ export async function readWorld(cluster: Cluster, depthOf: (objects: World) => D
     new Map(states.filter(([, state]) => state.refused.size < ADMIN_PAGES.length)),
     syncStateOf(answers),
     refusals[0] ?? { verb: 'get', resource: 'istiod /debug/syncz', reason: 'none was given' },
+    cluster.readAt,
   );
 }

@@ -1,7 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import { ExitStatus } from '../errors.js';
 import { addFlags } from './flags.js';
-import { optionsOf, screenOptionsOf, type Options, type ScreenOptions } from './options.js';
+import {
+  checkOptionsOf,
+  optionsOf,
+  screenOptionsOf,
+  type CheckOptions,
+  type Options,
+  type ScreenOptions,
+} from './options.js';
 
 /** What each command does, given checked options; supplied by main. */
 export interface Handlers {
@@ -11,6 +18,7 @@ export interface Handlers {
   demo(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
   parse(args: readonly string[], options: Options): Promise<void>;
   explain(words: readonly string[], options: Options): Promise<void>;
+  check(targets: readonly string[], options: Options, check: CheckOptions): Promise<void>;
   /** No command and no argument, on a terminal. */
   bare(): void;
 }
@@ -100,6 +108,16 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     [],
     ['text', 'json'],
   ).action(run(handlers.explain));
+  addFlags(
+    program
+      .command('check')
+      .description('verify the foundation, the traffic configuration and Envoy, from saved objects')
+      .argument('[targets...]', 'deployment/NAME, service/NAME, pod/NAME, namespace/NAME; none: everything'),
+    ['objects', 'namespace', 'host', 'path', 'method', 'header', 'failOn', 'quiet', 'verbose', 'logFile'],
+    ['text', 'json'],
+  ).action((targets: string[], values: Record<string, unknown>) =>
+    handlers.check(targets, optionsOf(values), checkOptionsOf(values)),
+  );
   for (const command of program.commands) command.exitOverride().showHelpAfterError(false);
   return program;
 }

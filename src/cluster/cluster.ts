@@ -132,6 +132,8 @@ export type DebugPage = Page & { readonly istiod: PodName | null };
 export interface Cluster {
   /** What it is called in the report: `saved files in ./dump`, `context prod-eu`. */
   readonly name: string;
+  /** When it was read, ms since the epoch: now, or when the files were written; `null`: not known. */
+  readonly readAt: number | null;
   /** All objects of a kind, of every namespace that may be read. */
   list(name: ResourceName): Promise<Listing>;
   /** A page of the admin interface of the proxy in a pod. */

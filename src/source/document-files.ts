@@ -10,6 +10,8 @@ export interface DocumentFile {
   /** A path; inside an archive `archive:path`. */
   readonly name: string;
   readonly text: string;
+  /** When it, or the archive, was written: ms since the epoch. */
+  readonly modifiedAt?: number;
 }
 
 /** Larger than this is a log or a core dump, not configuration. */
@@ -67,14 +69,19 @@ const isArchiveName = (name: string): boolean => /\.(?:tar|tgz|tar\.gz|tar\.zst)
 
 async function readInto(path: string, files: DocumentFile[]): Promise<void> {
   try {
+    const modifiedAt = statSync(path).mtimeMs;
     const { head, all } = await peek(unpacked(rawFile(path)), 512);
     if (!isTarHeader(head)) {
-      files.push({ name: path, text: await textOf(path, all) });
+      files.push({ name: path, text: await textOf(path, all), modifiedAt });
       return;
     }
     for await (const entry of tarEntries(all)) {
       if (NOT_A_DOCUMENT.test(entry.name) || entry.size > MOST_BYTES) continue;
-      files.push({ name: `${path}:${entry.name}`, text: await textOf(entry.name, entry.chunks()) });
+      files.push({
+        name: `${path}:${entry.name}`,
+        text: await textOf(entry.name, entry.chunks()),
+        modifiedAt,
+      });
     }
   } catch (error) {
     throw readError(path, error as NodeJS.ErrnoException);

@@ -21,10 +21,11 @@ export const envoyCertificates: Check = {
         const own = certificates.filter(({ role }) => role === 'own');
         const left = own.flatMap(({ daysLeft }) => daysLeft ?? []);
         return {
-          findings: expired(proxy, certificates),
+          findings: certificates.flatMap((one) => (isOver(world, one) ? [expired(proxy, one)] : [])),
           examined: {
             said: `${proxy.pod.name}: ${left.length > 0 ? `own certificate for ${Math.min(...left)} more days` : 'no own certificate told'}`,
-            excludes: own.length > 0 && left.every((days) => days >= 0) ? ['workload-cert-expired'] : [],
+            excludes:
+              own.length > 0 && !own.some((one) => isOver(world, one)) ? ['workload-cert-expired'] : [],
           },
         };
       },
@@ -33,27 +34,23 @@ export const envoyCertificates: Check = {
   },
 };
 
-/** Envoy counts whole days; below none it is over. */
-function expired({ pod, about }: AskedProxy, certificates: readonly EnvoyCertificate[]): readonly Finding[] {
-  return certificates.flatMap((certificate) => {
-    // Zero days left is the last day, or over: workload certificates live for one.
-    if (certificate.daysLeft === null || certificate.daysLeft > 0) return [];
-    if (certificate.daysLeft === 0 && (certificate.role === 'own' || certificate.expiresAt !== null))
-      return [];
-    const when =
-      certificate.expiresAt === null ? '' : `, on ${new Date(certificate.expiresAt).toISOString()}`;
-    return found('envoy', {
-      id: certificate.role === 'own' ? 'envoy-certificate-expired' : 'envoy-root-expired',
-      severity: 'critical',
-      from: pod,
-      field: `certificate ${certificate.serial}`,
-      read: `the ${certificate.role === 'own' ? 'own' : 'root'} certificate${certificate.names.length > 0 ? ` of ${listed(certificate.names)}` : ''} has expired${when}`,
-      why: 'peers refuse it: UF with CERTIFICATE_VERIFY_FAILED for its callers, UC for its own calls',
-      confirms: [certificate.role === 'own' ? 'workload-cert-expired' : 'mesh-ca-mismatch'],
-      about,
-      see: adminCommand(pod, '/certs'),
-      fix: 'Let it reach istiod:15012 to renew, look at the clock of its node, restart the pod.',
-    });
+/** Envoy's days are whole ones and never below none, and a workload's certificate lives for one: its end is what counts. */
+const isOver = ({ readAt }: World, { expiresAt }: EnvoyCertificate): boolean =>
+  readAt !== null && expiresAt !== null && expiresAt <= readAt;
+
+function expired({ pod, about }: AskedProxy, certificate: EnvoyCertificate): Finding {
+  const when = certificate.expiresAt === null ? '' : `, on ${new Date(certificate.expiresAt).toISOString()}`;
+  return found('envoy', {
+    id: certificate.role === 'own' ? 'envoy-certificate-expired' : 'envoy-root-expired',
+    severity: 'critical',
+    from: pod,
+    field: `certificate ${certificate.serial}`,
+    read: `the ${certificate.role === 'own' ? 'own' : 'root'} certificate${certificate.names.length > 0 ? ` of ${listed(certificate.names)}` : ''} has expired${when}`,
+    why: 'peers refuse it: UF with CERTIFICATE_VERIFY_FAILED for its callers, UC for its own calls',
+    confirms: [certificate.role === 'own' ? 'workload-cert-expired' : 'mesh-ca-mismatch'],
+    about,
+    see: adminCommand(pod, '/certs'),
+    fix: 'Let it reach istiod:15012 to renew, look at the clock of its node, restart the pod.',
   });
 }
 

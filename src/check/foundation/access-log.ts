@@ -29,7 +29,7 @@ export const accessLog: Check = {
     const examined: Examined[] = [];
     const troubled = new Map<string, { readonly log: AccessLog; readonly workloads: Workload[] }>();
     for (const workload of workloads(world)) {
-      const [pod] = workload.pods.filter(hasProxy);
+      const pod = workload.pods.find(hasProxy);
       if (!pod) continue;
       const config = meshConfigFor(world, pod);
       if (!config) continue;

@@ -80,6 +80,7 @@ export const injection: Check = {
     const findings: Finding[] = [];
     const examined: Examined[] = [];
     const unserved = new Set<string>();
+    findings.push(...labelsMissing(world));
     for (const namespace of world.list('Namespace')) {
       const finding = labelConflict(namespace) ?? unknownRevision(world, namespace);
       if (!finding) continue;
@@ -163,20 +164,37 @@ function ofWorkloadAsItIs(world: World, workload: Workload): Finding | null {
       fix: 'Remove the label if the workload is to be in the mesh, and restart it.',
     });
   }
-  if (!injects && !optedOut && workload.pods.some(isSidecar) && !isAmbient(world, workload)) {
+  return null;
+}
+
+/** Pods of before that keep their proxies: once for each namespace. */
+function labelsMissing(world: World): readonly Finding[] {
+  const left = new Map<string, Workload[]>();
+  for (const workload of workloads(world)) {
+    if (isProxyOnly(workload.spec) || isAmbient(world, workload) || !workload.pods.some(isSidecar)) continue;
+    const { injects, optedOut } = expectation(world, workload);
+    if (!injects && !optedOut) {
+      left.set(workload.namespace, [...(left.get(workload.namespace) ?? []), workload]);
+    }
+  }
+  return [...left].map(([namespace, some]) => {
+    const abouts = some.map((workload) => ofWorkload(world, workload));
     return found('foundation', {
       id: 'injection-label-missing',
       severity: 'medium',
-      from: world.find('Namespace', '', workload.namespace) ?? null,
+      from: world.find('Namespace', '', namespace) ?? null,
       field: 'metadata.labels[istio-injection]',
-      read: `${because}, yet pods of ${workload.key} have istio-proxy`,
+      read: `${expectation(world, some[0]!).because}, yet pods of ${listed(some.map(({ key }) => key))} have istio-proxy`,
       why: 'pods of before keep their proxies; the next ones come up without',
-      confirms: [],
-      about: ofWorkload(world, workload),
-      fix: `kubectl label namespace ${workload.namespace} istio-injection=enabled, or the revision's label`,
+      about: {
+        namespaces: [namespace],
+        workloads: some.map(({ key }) => key),
+        services: abouts.flatMap(({ services = [] }) => services),
+        pods: abouts.flatMap(({ pods = [] }) => pods),
+      },
+      fix: `kubectl label namespace ${namespace} istio-injection=enabled, or the revision's label`,
     });
-  }
-  return null;
+  });
 }
 
 function missing(

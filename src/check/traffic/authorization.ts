@@ -35,7 +35,7 @@ export const authorization: Check = {
     }
     const broken = new Set(findings.map(({ object }) => `${object?.namespace}/${object?.name}`));
     for (const service of world.list('Service')) {
-      const [pod] = podsOf(world, service).filter(hasProxy);
+      const pod = podsOf(world, service).find(hasProxy);
       if (!pod) continue;
       const policies = policiesFor(world, pod);
       const host = `${service.name}.${service.namespace}.svc.${clusterDomain(world)}`;

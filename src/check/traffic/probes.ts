@@ -17,7 +17,7 @@ export const probes: Check = {
     const findings: Finding[] = [];
     const meshed = workloads(world).filter(({ pods }) => pods.some(isSidecar));
     for (const workload of meshed) {
-      const [pod] = workload.pods.filter(isSidecar);
+      const pod = workload.pods.find(isSidecar);
       if (!pod || pod.annotations.get(REWRITE) !== 'false') continue;
       for (const container of appContainers(pod)) {
         for (const { kind, port, field } of container.probes) {

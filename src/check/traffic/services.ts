@@ -256,7 +256,7 @@ const isBefore = (a: Service, b: Service): boolean =>
 /** Members of a headless service dial each other's addresses: a port that it does not name is unknown to their proxies. */
 function headless(world: World, service: Service): readonly Finding[] {
   if (!service.headless) return [];
-  const [pod] = podsOf(world, service).filter(hasProxy);
+  const pod = podsOf(world, service).find(hasProxy);
   if (!pod || workloadOfPod(world, pod)?.kind !== 'StatefulSet') return [];
   const named = new Set(
     servicesOf(world, pod).flatMap((one) => one.ports.flatMap((port) => targetPortIn(pod, port) ?? [])),
