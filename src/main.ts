@@ -26,7 +26,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     status = await command(args, options, environment);
   };
   const handlers: Handlers = {
-    report: run(async () => (await import('./commands/report.js')).report),
+    report: (args, options, from) =>
+      run(async () => {
+        const { report } = await import('./commands/report.js');
+        return (_args, _options, environment) => report(args, options, environment, from);
+      })(args, options),
     parse: run(async () => (await import('./commands/parse.js')).parse),
     explain: run(async () => (await import('./commands/explain.js')).explain),
     look: (args, options, screen) =>

@@ -106,7 +106,11 @@ export function savedCluster(name: string, files: readonly SavedFile[]): SavedCl
       const found = items.get(resource) ?? [];
       const damaged = damagedKinds.get(RESOURCES[resource].kind);
       if (damaged) return Promise.resolve({ items: found, refused: refusal(resource, damaged) });
-      if (found.length > 0 || empty.has(resource) || isTakenAsNone(resource, items)) {
+      if (
+        found.length > 0 ||
+        empty.has(resource) ||
+        isTakenAsNone(resource, new Set([...items.keys(), ...empty]))
+      ) {
         return Promise.resolve({ items: found });
       }
       return Promise.resolve({ items: [], refused: refusal(resource, 'none among the files') });
@@ -135,11 +139,9 @@ const MUST_BE_SEEN: ReadonlySet<ResourceName> = new Set([
  * An empty list leaves no trace in a `kubectl get a,b,c -o yaml`. Whoever saved several of Istio's kinds is taken to have
  * asked for them all.
  */
-function isTakenAsNone(resource: ResourceName, items: Items): boolean {
+function isTakenAsNone(resource: ResourceName, seen: ReadonlySet<ResourceName>): boolean {
   const isExtension = (name: ResourceName): boolean => /istio\.io$|^gateway\./.test(RESOURCES[name].group);
-  return (
-    isExtension(resource) && !MUST_BE_SEEN.has(resource) && [...items.keys()].filter(isExtension).length >= 2
-  );
+  return isExtension(resource) && !MUST_BE_SEEN.has(resource) && [...seen].filter(isExtension).length >= 2;
 }
 
 const nameOf = (object: unknown): string | undefined => {

@@ -1,4 +1,4 @@
-import type { Refusal, ResourceName } from '../cluster/cluster.js';
+import type { Refusal } from '../cluster/cluster.js';
 import type { Finding, Subject } from '../diagnosis/finding.js';
 import { listed } from '../diagnosis/words.js';
 import type { Check, Examined } from './check.js';
@@ -125,11 +125,11 @@ function damagedObjects(world: World): readonly Finding[] {
   }));
 }
 
-/** Facts of clean subjects that rule causes out, one by subject: what the link between incidents and checks needs. */
-export function exclusions(world: World, checks: readonly Check[] = CHECKS): readonly Finding[] {
+/** What each clean subject rules out, one finding by subject: what the link between incidents and checks needs. */
+export function clearances(world: World, checks: readonly Check[]): readonly Finding[] {
   return checks.flatMap((check) => {
     if (check.needs.some((name) => world.refusal(name))) return [];
-    if (check.subjects.every((name: ResourceName) => world.refusal(name))) return [];
+    if (check.subjects.some((name) => world.refusal(name))) return [];
     const { examined, findings } = check.judge(world);
     return clearedOf(examined, findings)
       .filter(({ excludes = [] }) => excludes.length > 0)

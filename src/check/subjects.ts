@@ -12,6 +12,7 @@ export const ofService = (service: Service): Subject => ({ services: [serviceNam
 export function ofPods(world: World, workload: Workload | undefined, pods: readonly Pod[]): Subject {
   return {
     pods: pods.map(({ name }) => name),
+    endpoints: pods.flatMap(({ ip }) => ip ?? []),
     services: unique(pods.flatMap((pod) => servicesOf(world, pod).map(serviceName))),
     ...(workload && { workloads: [workload.key] }),
   };
@@ -20,11 +21,15 @@ export function ofPods(world: World, workload: Workload | undefined, pods: reado
 export const ofWorkload = (world: World, workload: Workload): Subject =>
   ofPods(world, workload, workload.pods);
 
+/** Pods as callers: logs name them by name or by address. */
+export const asClients = (pods: readonly Pod[]): readonly string[] =>
+  pods.flatMap(({ name, ip }) => (ip === null ? [name] : [name, ip]));
+
 /** A caller and whom it calls: the fault shows in requests from the one to the other. */
 export const ofCall = (workload: Workload, service: string): Subject => ({
   services: [service],
   workloads: [workload.key],
-  clients: [workload.key, ...workload.pods.map(({ name }) => name)],
+  clients: [workload.key, ...asClients(workload.pods)],
 });
 
 /** `deployment/payments` for kubectl. */

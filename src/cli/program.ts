@@ -12,7 +12,8 @@ import {
 
 /** What each command does, given checked options; supplied by main. */
 export interface Handlers {
-  report(args: readonly string[], options: Options): Promise<void>;
+  /** `from`: saved objects to hold the incidents against. */
+  report(args: readonly string[], options: Options, from?: readonly string[]): Promise<void>;
   /** Inputs without a command: the screen on a terminal, else the report. */
   look(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
   demo(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
@@ -89,9 +90,11 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
       .command('report')
       .description('reconstruct from saved logs: incidents, causes, onset, evidence, coverage')
       .argument('[files...]', 'files, directories, globs, or - for stdin'),
-    ['failOn', ...common],
+    ['failOn', 'objects', ...common],
     ['text', 'json'],
-  ).action(run(handlers.report));
+  ).action((args: string[], values: Record<string, unknown>) =>
+    handlers.report(args, optionsOf(values), checkOptionsOf(values).from),
+  );
   addFlags(
     program
       .command('parse')

@@ -85,10 +85,12 @@ export async function savedObjects(
 }
 
 /** The world with the admin pages of some proxies of the chosen workloads. */
-export const worldOf = (
+const worldOf = (
   cluster: SavedCluster,
   choose: (objects: World) => Parameters<typeof proxiesToAsk>[0],
 ): Promise<World> => readWorld(cluster, (objects) => ({ pods: proxiesToAsk(choose(objects)), sync: true }));
+
+export const wholeWorldOf = (cluster: SavedCluster): Promise<World> => worldOf(cluster, workloads);
 
 /** `any` is a failure; a severity or a cause is met by warnings too. */
 function meetsAny({ failOn }: Options, findings: readonly Finding[]): boolean {

@@ -16,9 +16,11 @@ export interface Subject {
   /** `name.namespace`, or a host outside. */
   readonly services?: readonly string[];
   readonly pods?: readonly string[];
+  /** Addresses of these pods. */
+  readonly endpoints?: readonly string[];
   /** `Deployment/namespace/name`. */
   readonly workloads?: readonly string[];
-  /** Callers, as pods or workloads, where only they are concerned. */
+  /** Callers, as pods, their addresses or workloads, where only their requests are concerned. */
   readonly clients?: readonly string[];
   readonly namespaces?: readonly string[];
 }

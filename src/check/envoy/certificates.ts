@@ -11,6 +11,7 @@ export const envoyCertificates: Check = {
   claim: 'certificates are valid, and all proxies trust the same root',
   subjects: ['Pod'],
   needs: [],
+  decides: ['workload-cert-expired', 'mesh-ca-mismatch'],
   see: 'istioctl proxy-config secret POD.NAMESPACE',
   judge(world): Judgement {
     const judged = judgePages(

@@ -10,6 +10,7 @@ export const envoyConfiguration: Check = {
   claim: 'proxies took every update, and their routes lead to clusters that they have',
   subjects: ['Pod'],
   needs: [],
+  decides: ['stale-proxy-config', 'subset-undefined-cluster-not-found'],
   see: 'istioctl proxy-status POD.NAMESPACE',
   judge: (world) =>
     judgePages(
@@ -76,6 +77,7 @@ export const envoyListeners: Check = {
   claim: 'sidecars listen where the redirection leads (15001, 15006)',
   subjects: ['Pod'],
   needs: [],
+  decides: ['stale-proxy-config'],
   see: 'istioctl proxy-config listener POD.NAMESPACE',
   judge: (world) =>
     judgePages(world, 'listeners', listenersOf, (proxy, listeners) => {
@@ -112,6 +114,7 @@ export const envoyServer: Check = {
   claim: 'every Envoy is live',
   subjects: ['Pod'],
   needs: [],
+  decides: ['health-check-filter-failing', 'rollout-drain', 'startup-ordering-app-before-proxy'],
   see: "pilot-agent request GET '/server_info'",
   judge: (world) =>
     judgePages(

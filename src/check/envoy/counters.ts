@@ -10,6 +10,7 @@ export const envoyCounters: Check = {
   claim: 'no circuit breaker is open, and proxies are connected to istiod',
   subjects: ['Pod'],
   needs: [],
+  decides: ['upstream-overflow', 'stale-proxy-config'],
   see: "pilot-agent request GET 'stats?filter=overflow|circuit_breakers|control_plane|update_rejected'",
   judge: (world) =>
     judgePages(
@@ -49,7 +50,7 @@ function overflow(proxy: AskedProxy, stats: ReadonlyMap<string, number>): readon
       confirms: ['upstream-overflow'],
       about: {
         services: service === null ? [] : [service],
-        clients: [proxy.pod.name],
+        clients: proxy.about.clients ?? [],
         workloads: proxy.about.workloads ?? [],
       },
       see: adminCommand(proxy.pod, '/stats?filter=overflow|circuit_breakers'),

@@ -13,6 +13,7 @@ export const envoyEndpoints: Check = {
   claim: 'proxies hold the endpoints that Kubernetes names, and none is ejected',
   subjects: ['Pod'],
   needs: ['EndpointSlice', 'Service'],
+  decides: ['outlier-all-ejected', 'single-bad-endpoint', 'stale-proxy-config'],
   see: "istioctl proxy-config endpoint POD.NAMESPACE --cluster 'CLUSTER'",
   judge: (world) =>
     judgePages(
@@ -39,7 +40,11 @@ function ofCluster(world: World, proxy: AskedProxy, cluster: EnvoyCluster): read
   const base = {
     from: proxy.pod,
     field: cluster.name,
-    about: { services: [service], clients: [proxy.pod.name], workloads: proxy.about.workloads ?? [] },
+    about: {
+      services: [service],
+      clients: proxy.about.clients ?? [],
+      workloads: proxy.about.workloads ?? [],
+    },
     see: adminCommand(proxy.pod, '/clusters?format=json'),
   };
   const findings: Finding[] = [];

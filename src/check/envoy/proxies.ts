@@ -2,7 +2,7 @@ import type { AdminPage } from '../../cluster/cluster.js';
 import type { Subject } from '../../diagnosis/finding.js';
 import type { Examined, Judgement } from '../check.js';
 import type { Pod } from '../kube-objects.js';
-import { ofPods } from '../subjects.js';
+import { asClients, ofPods } from '../subjects.js';
 import { isProxyOnly, workloadOfPod } from '../workloads.js';
 import type { World } from '../world.js';
 import type { ProxyState } from './proxy-state.js';
@@ -22,7 +22,7 @@ export function askedProxies(world: World): readonly AskedProxy[] {
     const pod = world.find('Pod', namespace, name);
     if (!pod) return [];
     const about = ofPods(world, workloadOfPod(world, pod), [pod]);
-    return [{ pod, state, about: { ...about, clients: [name] }, alone: isProxyOnly(pod) }];
+    return [{ pod, state, about: { ...about, clients: asClients([pod]) }, alone: isProxyOnly(pod) }];
   });
 }
 

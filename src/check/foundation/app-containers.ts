@@ -11,6 +11,7 @@ export const appContainersRun: Check = {
   claim: "the apps' own containers run and were not killed",
   subjects: ['Pod'],
   needs: [],
+  decides: ['app-crash-oom', 'app-not-listening', 'bad-rollout'],
   see: 'kubectl -n NAMESPACE get pods',
   judge(world) {
     const findings: Finding[] = [];

@@ -5,7 +5,7 @@ import { found, type Check, type Examined } from '../check.js';
 import type { Pod } from '../kube-objects.js';
 import { serverMtls } from '../mutual-tls.js';
 import { podsOf, servicesOf, targetPortIn } from '../services.js';
-import { ofPods, ofWorkload } from '../subjects.js';
+import { ofCall, ofPods, ofWorkload } from '../subjects.js';
 import { appContainers, isAmbient, isRunning, isSidecar, workloads, type Workload } from '../workloads.js';
 import type { World } from '../world.js';
 
@@ -19,6 +19,7 @@ export const capture: Check = {
   claim: 'the traffic of every pod with a sidecar goes through it',
   subjects: ['Pod'],
   needs: ['Service', 'PeerAuthentication'],
+  decides: ['traffic-capture-bypassed', 'mtls-to-plaintext-server', 'peer-not-in-mesh-plaintext'],
   see: 'kubectl -n NAMESPACE get pod POD -o yaml',
   judge(world) {
     const findings: Finding[] = [];
@@ -157,11 +158,7 @@ function outbound(world: World, workload: Workload, pod: Pod, base: Base): reado
       ...base,
       id: byPort ? 'capture-outbound-port-excluded' : 'capture-outbound-range-excluded',
       severity: 'high',
-      about: {
-        services: [host.service],
-        workloads: [workload.key],
-        clients: [workload.key, ...workload.pods.map(({ name }) => name)],
-      },
+      about: ofCall(workload, host.service),
       confirms: ['traffic-capture-bypassed', 'peer-not-in-mesh-plaintext'],
       field: `metadata.annotations[${ANNOTATION}${key}]`,
       read: `${key}: ${pod.annotations.get(ANNOTATION + key)}, while the workload calls ${value}`,

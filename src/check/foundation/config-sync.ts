@@ -1,7 +1,7 @@
 import type { Finding } from '../../diagnosis/finding.js';
 import { listed } from '../../diagnosis/words.js';
 import { found, type Check, type Examined } from '../check.js';
-import { ofPods } from '../subjects.js';
+import { asClients, ofPods } from '../subjects.js';
 import { hasProxy, isRunning, workloadOfPod } from '../workloads.js';
 import type { World } from '../world.js';
 
@@ -11,6 +11,7 @@ export const configSync: Check = {
   claim: 'every proxy is connected to istiod and has taken what it was sent',
   subjects: ['Pod'],
   needs: [],
+  decides: ['stale-proxy-config'],
   see: 'istioctl proxy-status',
   judge(world) {
     const { sync } = world;
@@ -27,7 +28,7 @@ export const configSync: Check = {
     for (const pod of world.list('Pod')) {
       if (!hasProxy(pod) || !isRunning(pod)) continue;
       const about = ofPods(world, workloadOfPod(world, pod), [pod]);
-      const clients = { ...about, clients: [pod.name] };
+      const clients = { ...about, clients: asClients([pod]) };
       const known = sync.proxies.get(`${pod.name}.${pod.namespace}`);
       const base = { from: pod, about: clients, confirms: ['stale-proxy-config'] } as const;
       if (!known) {

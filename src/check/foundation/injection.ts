@@ -75,6 +75,7 @@ export const injection: Check = {
   claim: 'every pod that is to be in the mesh has its proxy',
   subjects: ['Pod'],
   needs: ['Namespace'],
+  decides: ['sidecar-injection-missing', 'peer-not-in-mesh-plaintext'],
   see: 'istioctl x check-inject POD.NAMESPACE',
   judge(world) {
     const findings: Finding[] = [];
@@ -215,7 +216,8 @@ function missing(
     why: host
       ? 'the injector leaves pods of the host network alone; they speak plain text to servers that may demand mutual TLS'
       : 'pods that are older than the label, or were made while the webhook was down, speak plain text and answer plain text',
-    confirms: CAUSES,
+    // As callers they speak plain text, as servers they answer it.
+    confirms: [...CAUSES, 'peer-not-in-mesh-plaintext'],
     about: clientsToo(ofPods(world, workload, without)),
     see: `istioctl x check-inject ${pod.name}.${pod.namespace}`,
     fix: host
@@ -227,5 +229,5 @@ function missing(
 /** Pods without a proxy fail as servers and as callers. */
 const clientsToo = (about: ReturnType<typeof ofPods>): ReturnType<typeof ofPods> => ({
   ...about,
-  clients: [...(about.pods ?? []), ...(about.workloads ?? [])],
+  clients: [...(about.pods ?? []), ...(about.endpoints ?? []), ...(about.workloads ?? [])],
 });

@@ -19,6 +19,7 @@ export const mutualTls: Check = {
   claim: 'what servers demand is what their callers can give',
   subjects: ['Service', 'PeerAuthentication'],
   needs: ['Pod', 'Namespace', 'PeerAuthentication'],
+  decides: ['peer-not-in-mesh-plaintext', 'destinationrule-tls-conflict'],
   see: 'istioctl x describe pod POD.NAMESPACE',
   judge(world) {
     const findings: Finding[] = [];

@@ -8,6 +8,7 @@ export const nodes: Check = {
   claim: 'every node is ready',
   subjects: ['Node'],
   needs: ['Pod'],
+  decides: ['node-unreachable'],
   see: 'kubectl get nodes',
   judge(world) {
     const findings = world.list('Node').flatMap((node): readonly Finding[] => {

@@ -20,6 +20,7 @@ export const proxyHealth: Check = {
   claim: 'every proxy is ready, has not been killed and is of the version of its control plane',
   subjects: ['Pod'],
   needs: [],
+  decides: ['proxy-crash-or-oom', 'stale-proxy-config'],
   see: 'istioctl proxy-status',
   judge(world) {
     const findings: Finding[] = [];

@@ -26,6 +26,7 @@ export const authorization: Check = {
   claim: 'policies select something, mean what they say, and let known callers in',
   subjects: ['AuthorizationPolicy'],
   needs: ['Pod', 'Service', 'PeerAuthentication', 'ConfigMap'],
+  decides: ['rbac-denied', 'rbac-http-rules-on-tcp', 'ext-authz-unavailable', 'ext-authz-denied'],
   see: 'istioctl x authz check POD.NAMESPACE',
   judge(world) {
     const findings: Finding[] = [];

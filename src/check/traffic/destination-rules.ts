@@ -1,4 +1,4 @@
-import type { Finding } from '../../diagnosis/finding.js';
+import type { Finding, Subject } from '../../diagnosis/finding.js';
 import { listed } from '../../diagnosis/words.js';
 import { found, named, type Check, type Examined } from '../check.js';
 import { explicitTls, hostOfRule, rulesFor } from '../client-rules.js';
@@ -8,6 +8,7 @@ import { selects } from '../meta.js';
 import { serverMtls } from '../mutual-tls.js';
 import { hosts, hostsNamed, isNamespaceKnown, matchesHost, namespaceOfHost, type Host } from '../registry.js';
 import { podsOf, targetPortIn } from '../services.js';
+import { asClients } from '../subjects.js';
 import { hasProxy, isAmbient, isSidecar, workloads } from '../workloads.js';
 import { perWorld, type World } from '../world.js';
 
@@ -17,6 +18,13 @@ export const destinationRules: Check = {
   claim: 'what callers are told of a host agrees with the servers and with itself',
   subjects: ['DestinationRule'],
   needs: ['Service', 'Pod', 'PeerAuthentication', 'ServiceEntry'],
+  decides: [
+    'destinationrule-tls-conflict',
+    'mtls-to-plaintext-server',
+    'subset-selects-no-pods',
+    'upstream-overflow',
+    'outlier-all-ejected',
+  ],
   see: 'kubectl get destinationrule -A -o yaml',
   judge(world) {
     const findings: Finding[] = [];
@@ -66,9 +74,14 @@ function hostsOf(world: World, rule: DestinationRule): readonly Host[] {
     : hostsNamed(world, name);
 }
 
-/** Whether callers of some namespace follow what a rule says of a host; of two policies the older one's is taken. */
-function isFollowed(world: World, rule: DestinationRule, host: Host, subset: string | null): boolean {
-  return clientNamespaces(world).some((namespace) => {
+/** Namespaces whose callers follow what a rule says of a host; of two policies the older one's is taken. */
+function followers(
+  world: World,
+  rule: DestinationRule,
+  host: Host,
+  subset: string | null,
+): readonly string[] {
+  return clientNamespaces(world).filter((namespace) => {
     const rules = rulesFor(world, namespace, host);
     if (subset !== null) return rules.includes(rule);
     return rules.find(({ policy }) => policy !== null) === rule;
@@ -210,19 +223,26 @@ function limits(rule: DestinationRule, known: readonly Host[]): readonly Finding
   });
 }
 
+/** Callers that a rule is for; nothing where it is for all of them. */
+function onlyFor(world: World, namespaces: ReadonlySet<string>): Pick<Subject, 'clients'> {
+  if (clientNamespaces(world).every((namespace) => namespaces.has(namespace))) return {};
+  return { clients: asClients(world.list('Pod').filter((pod) => namespaces.has(pod.namespace))) };
+}
+
 /** What an explicit TLS mode of a rule meets at the server. */
 function againstServer(world: World, rule: DestinationRule, known: readonly Host[]): readonly Finding[] {
   const findings: Finding[] = [];
   for (const { tls, port, subset } of explicitTls(rule)) {
     const conflict = known.flatMap((host) => {
-      if (!host.isService || !isFollowed(world, rule, host, subset)) return [];
+      const by = followers(world, rule, host, subset);
+      if (!host.isService || by.length === 0) return [];
       const service = host.object as Service;
       const labels = rule.subsets.find(({ name }) => name === subset)?.labels ?? new Map();
       const pods = podsOf(world, service).filter((pod) => selects({ labels, expressions: [] }, pod.labels));
       const hit = service.ports
         .filter(({ number }) => port === null || number === port)
         .flatMap((one) => pods.flatMap((pod) => meeting(world, pod, one, tls.mode) ?? []));
-      return hit.length > 0 ? [{ host, ...hit[0]! }] : [];
+      return hit.length > 0 ? [{ host, by, ...hit[0]! }] : [];
     });
     const [first] = conflict;
     if (!first) continue;
@@ -239,7 +259,10 @@ function againstServer(world: World, rule: DestinationRule, known: readonly Host
         read: `mode ${tls.mode}${part} for ${listed(conflict.map(({ host }) => host.service))}, where ${first.server}`,
         why: first.why,
         confirms: [first.cause],
-        about: { services: conflict.map(({ host }) => host.service) },
+        about: {
+          services: conflict.map(({ host }) => host.service),
+          ...onlyFor(world, new Set(conflict.flatMap(({ by }) => by))),
+        },
         see: `istioctl x describe pod ${first.pod.name}.${first.pod.namespace}`,
         fix: 'Remove the tls block: auto mTLS then does what each server can. Or write ISTIO_MUTUAL.',
       }),

@@ -17,6 +17,7 @@ export const gateways: Check = {
   claim: 'every Gateway has pods and routes, and every route bound to one is served by it',
   subjects: ['IstioGateway', 'VirtualService'],
   needs: ['Pod', 'VirtualService', 'IstioGateway'],
+  decides: ['gateway-host-unknown', 'gateway-sni-no-match', 'tls-to-http-port', 'lb-idle-or-health-mismatch'],
   see: 'istioctl analyze -A',
   judge(world) {
     const findings: Finding[] = [];

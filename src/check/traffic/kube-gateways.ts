@@ -17,6 +17,7 @@ export const kubeGateways: Check = {
   claim: 'every route of the Gateway API is attached where it wants to be',
   subjects: ['HTTPRoute', 'GRPCRoute', 'KubeGateway'],
   needs: ['KubeGateway', 'Namespace'],
+  decides: ['gateway-host-unknown', 'gateway-api-backend-invalid'],
   see: 'kubectl get httproute,grpcroute -A -o yaml',
   judge(world) {
     const findings: Finding[] = [];

@@ -15,6 +15,7 @@ export const networkPolicies: Check = {
   claim: 'no NetworkPolicy keeps callers from the ports of services',
   subjects: ['NetworkPolicy'],
   needs: ['Pod', 'Service', 'Namespace'],
+  decides: ['connect-timeout-network-blocked', 'hbone-connect-blocked'],
   see: 'kubectl get networkpolicy -A -o yaml',
   judge(world) {
     const findings: Finding[] = [];

@@ -22,6 +22,7 @@ export const routeDestinations: Check = {
   claim: 'every route leads to a host, port and subset that exist',
   subjects: ['VirtualService', 'HTTPRoute', 'GRPCRoute'],
   needs: ['Service', 'ServiceEntry', 'DestinationRule'],
+  decides: ['subset-undefined-cluster-not-found', 'gateway-api-backend-invalid'],
   see: 'istioctl analyze -A',
   judge(world) {
     const findings: Finding[] = [];

@@ -12,6 +12,7 @@ export const routeMatches: Check = {
   claim: 'every rule can be reached, and every request finds one',
   subjects: ['VirtualService'],
   needs: [],
+  decides: ['vs-route-no-match', 'fault-injected', 'route-timeout'],
   see: 'istioctl analyze -A',
   judge(world) {
     const findings: Finding[] = [];

@@ -2,7 +2,7 @@ import type { ObjectRef } from '../../diagnosis/finding.js';
 import type { KubeRoute, RouteMatch, RouteRule } from '../gateway-api-objects.js';
 import type { HttpRule, IstioGateway, VirtualService } from '../istio-objects.js';
 import { meshConfigs } from '../mesh-config.js';
-import { fullHost, hostsNamed } from '../registry.js';
+import { calledHost, fullHost, hostsNamed } from '../registry.js';
 import type { World } from '../world.js';
 import { kubeMissOf, missOf, type HttpRequest, type Sender } from './http-match.js';
 import { attachedRoutes } from './kube-routes.js';
@@ -85,7 +85,10 @@ const nothing = (outcome: Decision['outcome'], said: string, passed: readonly Pa
 });
 
 function atSidecar(world: World, sender: Sender, request: HttpRequest): Decision {
-  const name = fullHost(world, request.host, sender.namespace);
+  // A service's virtual host bears all the names that DNS completes.
+  const name =
+    calledHost(world, request.host, sender.namespace)?.name ??
+    fullHost(world, request.host, sender.namespace);
   const services = meshServices(world, sender.namespace);
   const domain = bestDomain(
     services.flatMap((service) => fullHosts(world, service)),

@@ -13,6 +13,15 @@ export const serviceEntries: Check = {
   claim: 'hosts outside are registered once, resolvable, and spoken to in the protocol that they expect',
   subjects: ['ServiceEntry'],
   needs: ['DestinationRule'],
+  decides: [
+    'tls-origination-double-tls',
+    'egress-registry-only-blocked',
+    'dns-cluster-unresolved',
+    'no-endpoints',
+    'tls-to-http-port',
+    'protocol-selection-wrong',
+    'external-tls-verification-failed',
+  ],
   see: 'kubectl get serviceentry,destinationrule -A -o yaml',
   judge(world) {
     const findings: Finding[] = [];

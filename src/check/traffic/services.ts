@@ -24,6 +24,12 @@ export const services: Check = {
   claim: 'every service has ready endpoints on ports that its pods declare, with a protocol that fits',
   subjects: ['Service'],
   needs: ['Pod'],
+  decides: [
+    'no-endpoints',
+    'app-not-listening',
+    'protocol-selection-wrong',
+    'headless-or-direct-pod-addressing',
+  ],
   see: 'kubectl get services,endpointslices -A',
   judge(world) {
     const findings: Finding[] = [];

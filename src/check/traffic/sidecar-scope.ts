@@ -16,6 +16,7 @@ export const sidecarScope: Check = {
   claim: 'every workload sees the hosts that it calls',
   subjects: ['Pod', 'Sidecar'],
   needs: ['Service', 'ServiceEntry', 'Sidecar', 'ConfigMap'],
+  decides: ['sidecar-egress-scope', 'egress-registry-only-blocked'],
   see: 'kubectl get sidecar -A -o yaml',
   judge(world) {
     const findings: Finding[] = [];
