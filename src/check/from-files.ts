@@ -217,22 +217,39 @@ function take(value: unknown, items: Items, empty: Set<ResourceName>): number {
   return 1;
 }
 
-/** Whose page it is: the node that a config_dump names, else the pod whose name stands in the path. */
+/** Pages by pod. One that names no pod is of the proxy whose config_dump alone lies beside it. */
 function pagesByPod(
   pages: readonly SavedPage[],
   pods: ReadonlySet<string>,
 ): ReadonlyMap<string, ReadonlyMap<AdminPage, string>> {
   const found = new Map<string, Map<AdminPage, string>>();
-  for (const { file, page, text } of pages) {
-    const pod = podOfPage(file, page, text, pods);
-    if (pod === null) continue;
+  const dumps = new Map<string, Set<string>>();
+  const nameless: SavedPage[] = [];
+  const put = (pod: string, { page, text }: SavedPage): void => {
     const known = found.get(pod) ?? new Map<AdminPage, string>();
     known.set(page, text);
     found.set(pod, known);
+  };
+  for (const saved of pages) {
+    const pod = podOfPage(saved.file, saved.page, saved.text, pods);
+    if (pod === null) {
+      nameless.push(saved);
+      continue;
+    }
+    put(pod, saved);
+    const folder = folderOf(saved.file);
+    if (saved.page === 'config_dump') dumps.set(folder, (dumps.get(folder) ?? new Set()).add(pod));
+  }
+  for (const saved of nameless) {
+    const [only, other] = dumps.get(folderOf(saved.file)) ?? [];
+    if (only !== undefined && other === undefined) put(only, saved);
   }
   return found;
 }
 
+const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/') + 1);
+
+/** Whose page it is: the node that a config_dump names, else the pod whose name stands in the path. */
 function podOfPage(file: string, page: AdminPage, text: string, pods: ReadonlySet<string>): string | null {
   // istio 1.28 tools/bug-report/pkg/archive/archive.go: proxies/<namespace>/<pod>/<page>
   const report = /(?:^|[/:])proxies\/([^/]+)\/([^/]+)\//.exec(file);

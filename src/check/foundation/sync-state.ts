@@ -18,6 +18,8 @@ export interface SyncState {
   readonly proxies: ReadonlyMap<string, ProxySync>;
   /** Replicas that did not answer: a proxy that is missing may be connected to one of them. */
   readonly unanswered: readonly Refusal[];
+  /** How many replicas answered. */
+  readonly answered: number;
 }
 
 const KINDS = ['cluster', 'listener', 'route', 'endpoint'] as const;
@@ -45,7 +47,7 @@ export function syncStateOf(pages: readonly DebugPage[]): SyncState | null {
       if (sync.proxy !== '') proxies.set(sync.proxy, sync);
     }
   }
-  return answered === 0 ? null : { proxies, unanswered };
+  return answered === 0 ? null : { proxies, unanswered, answered };
 }
 
 function parsed(text: string): readonly unknown[] | Refusal {

@@ -2,7 +2,8 @@ import type { Finding } from '../../diagnosis/finding.js';
 import { named } from '../check.js';
 import { calledHost, hosts, matchesHost } from '../registry.js';
 import { servicesOf } from '../services.js';
-import { isProxyOnly, type Workload } from '../workloads.js';
+import type { Pod } from '../kube-objects.js';
+import { hasProxy, isProxyOnly, podsIn, type Workload } from '../workloads.js';
 import type { World } from '../world.js';
 import type { HttpRequest } from './http-match.js';
 import { podsOfGateway } from './gateways.js';
@@ -21,6 +22,8 @@ export interface Answer {
   /** `sidecars in shop`, `Gateway istio-system/public`. */
   readonly from: string;
   readonly vantage: Vantage;
+  /** `pod.namespace` of a proxy that holds these routes; `null`: none is known. */
+  readonly proxy: string | null;
   readonly decision: Decision;
 }
 
@@ -39,11 +42,10 @@ export function askRoutes(
         ? [senderNear(world, name, targets)]
         : targets.map(ofTarget);
     const sidecars = gateways.length > 0 && !isKnownInMesh(world, name, senders) ? [] : senders;
-    return [...sidecars, ...gateways].map(({ from, vantage }) => ({
+    return [...sidecars, ...gateways].map((place) => ({
+      ...place,
       request,
-      from,
-      vantage,
-      decision: routeRequest(world, vantage, request),
+      decision: routeRequest(world, place.vantage, request),
     }));
   });
 }
@@ -51,7 +53,11 @@ export function askRoutes(
 interface Place {
   readonly from: string;
   readonly vantage: Vantage;
+  readonly proxy: string | null;
 }
+
+const proxyName = (pod: Pod | undefined): string | null =>
+  pod === undefined ? null : `${pod.name}.${pod.namespace}`;
 
 const servedHosts = (world: World, targets: readonly Workload[]): readonly string[] => {
   const served = new Set(targets.flatMap(({ pods }) => pods.flatMap((pod) => servicesOf(world, pod))));
@@ -63,6 +69,7 @@ const servedHosts = (world: World, targets: readonly Workload[]): readonly strin
 const ofTarget = (workload: Workload): Place => ({
   from: `sidecars of ${workload.key}`,
   vantage: { kind: 'sidecar', sender: { namespace: workload.namespace, labels: workload.labels } },
+  proxy: proxyName(workload.pods.find(hasProxy)),
 });
 
 /** Without a caller that is named, one beside the service. */
@@ -75,6 +82,7 @@ function senderNear(world: World, host: string, targets: readonly Workload[]): P
   return {
     from: `sidecars in ${namespace}`,
     vantage: { kind: 'sidecar', sender: { namespace, labels: new Map() } },
+    proxy: proxyName(podsIn(world, namespace).find(hasProxy)),
   };
 }
 
@@ -101,6 +109,7 @@ function gatewaysFor(world: World, host: string): readonly Place[] {
           {
             from: `Gateway ${gateway.namespace}/${gateway.name}`,
             vantage: { kind: 'gateway', gateway, podNamespace: pod?.namespace ?? gateway.namespace },
+            proxy: proxyName(pod),
           },
         ]
       : [];
@@ -109,14 +118,24 @@ function gatewaysFor(world: World, host: string): readonly Place[] {
     .list('KubeGateway')
     .flatMap(({ namespace, name, listeners, className }): readonly Place[] =>
       className !== 'istio-waypoint' && listeners.some(({ hostname }) => matchesHost(hostname ?? '*', host))
-        ? [{ from: `Gateway ${namespace}/${name}`, vantage: { kind: 'kube-gateway', namespace, name } }]
+        ? [
+            {
+              from: `Gateway ${namespace}/${name}`,
+              vantage: { kind: 'kube-gateway', namespace, name },
+              proxy: proxyName(
+                podsIn(world, namespace).find(
+                  ({ labels }) => labels.get('gateway.networking.k8s.io/gateway-name') === name,
+                ),
+              ),
+            },
+          ]
         : [],
     );
   return [...istio, ...kube];
 }
 
 /** The same as a finding: a request without a route fails. */
-export function answerFinding({ request, from, vantage, decision }: Answer): Finding {
+export function answerFinding({ request, from, vantage, proxy, decision }: Answer): Finding {
   const lost = decision.outcome === 'no-route' || decision.outcome === 'no-host';
   const causes = {
     'no-route': 'vs-route-no-match',
@@ -140,7 +159,7 @@ export function answerFinding({ request, from, vantage, decision }: Answer): Fin
       decision.outcome === 'no-route' || decision.outcome === 'no-host' ? [causes[decision.outcome]] : [],
     refutes: lost || decision.outcome === 'unknown' ? [] : ['vs-route-no-match', 'gateway-host-unknown'],
     about: { services: [request.host] },
-    see: `istioctl proxy-config route POD.NAMESPACE -o json`,
+    see: proxy === null ? 'istioctl analyze -A' : `istioctl proxy-config route ${proxy} -o json`,
     fix: lost ? 'Widen a match, let a last rule take the rest, or correct the request.' : null,
     changedAt: null,
   };

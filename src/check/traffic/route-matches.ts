@@ -112,7 +112,6 @@ function uncovered(world: World, service: VirtualService): readonly Finding[] {
       id: 'route-without-catch-all',
       read: `none of the ${service.http.length} rules takes every request`,
       why: "what no rule takes is not sent to the service itself: callers' sidecars answer 404, flag NR",
-      see: `istioctl proxy-config route POD.NAMESPACE -o json`,
       fix: 'Let a last rule without a match take the rest.',
     }),
   ];

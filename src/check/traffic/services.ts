@@ -267,6 +267,11 @@ function headless(world: World, service: Service): readonly Finding[] {
   const named = new Set(
     servicesOf(world, pod).flatMap((one) => one.ports.flatMap((port) => targetPortIn(pod, port) ?? [])),
   );
+  // A Service that names a port nobody declares means this one: that is told on its own.
+  const declared = new Set(
+    appContainers(pod).flatMap((container) => container.ports.map(({ number }) => number)),
+  );
+  if ([...named].some((number) => !declared.has(number))) return [];
   const unnamed = appContainers(pod)
     .flatMap((container) => container.ports.map(({ number }) => number))
     .filter((number) => !named.has(number) && serverMtls(world, pod, number).mode === 'STRICT');
