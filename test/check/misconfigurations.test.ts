@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { named } from '../../src/check/check.js';
+import { checksFor } from '../../src/check/for-causes.js';
 import { runChecks } from '../../src/check/run.js';
 import { catalogue } from '../../src/diagnosis/catalogue.js';
 import type { SavedFile } from '../../src/check/from-files.js';
@@ -28,7 +29,8 @@ describe.each<[string, readonly Misconfiguration[]]>([
     async (__, { change, id, object, confirms }) => {
       const mesh = new Mesh();
       change(mesh);
-      const findings = runChecks(await worldOf(mesh.files())).filter(({ status }) => status !== 'ok');
+      const world = await worldOf(mesh.files());
+      const findings = runChecks(world).filter(({ status }) => status !== 'ok');
       expect(
         findings.map((one) => `${one.id}: ${one.object ? named(one.object) : ''}: ${one.read}`),
       ).toHaveLength(1);
@@ -36,6 +38,10 @@ describe.each<[string, readonly Misconfiguration[]]>([
       expect(finding?.id).toBe(id);
       expect(finding?.object && named(finding.object)).toMatch(new RegExp(`^${object}`));
       if (confirms !== undefined) expect(finding?.confirms).toContain(confirms);
+      // Whoever asks for a cause gets the check that finds it.
+      for (const cause of finding?.confirms ?? []) {
+        expect(runChecks(world, null, checksFor([cause])).map((one) => one.id)).toContain(id);
+      }
       expect(finding?.see).not.toBe('');
       expect(finding?.fix).not.toBe('');
       expect(finding?.confirms.filter((cause) => !catalogue().has(cause))).toEqual([]);
