@@ -52,13 +52,18 @@ interface Found {
   readonly about: Subject;
   readonly see?: string;
   readonly fix: string;
+  /** `configuration` if not said; what Envoy holds is always state. */
+  readonly basis?: Finding['basis'];
+  /** When a state came about. */
+  readonly since?: number | null;
 }
 
 /** A finding with its defaults: `fail` where it breaks requests (high and critical), else `warn`; shown by `kubectl get`. */
 export function found(
   phase: Phase,
-  { from, field, status, see, confirms, refutes, ...rest }: Found,
+  { from, field, status, see, confirms, refutes, basis, since, ...rest }: Found,
 ): Finding {
+  const known = basis ?? (phase === 'envoy' ? 'state' : 'configuration');
   const breaks = rest.severity === 'critical' || rest.severity === 'high';
   return {
     ...rest,
@@ -69,7 +74,8 @@ export function found(
     confirms: confirms ?? [],
     refutes: refutes ?? [],
     see: see ?? (from ? getCommand(from.ref, from.resource) : ''),
-    changedAt: from?.changedAt ?? null,
+    basis: known,
+    changedAt: known === 'state' ? (since ?? null) : (from?.changedAt ?? null),
   };
 }
 

@@ -33,7 +33,8 @@ export function metaOf(resource: ResourceName, field: Field): Meta {
     labels: metadata.at('labels').map(),
     annotations: metadata.at('annotations').map(),
     createdAt,
-    changedAt: changedAt(metadata, createdAt),
+    // What a pod runs is settled when it is made.
+    changedAt: resource === 'Pod' ? createdAt : changedAt(metadata, createdAt),
     owners: metadata
       .at('ownerReferences')
       .items()

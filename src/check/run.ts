@@ -83,6 +83,7 @@ const blank = (check: Check): Omit<Finding, 'status' | 'severity' | 'read'> => (
   about: {},
   see: check.see,
   fix: null,
+  basis: 'state',
   changedAt: null,
 });
 
@@ -121,6 +122,7 @@ function damagedObjects(world: World): readonly Finding[] {
     about: {},
     see: `kubectl ${some[0]!.ref.namespace === '' ? '' : `-n ${some[0]!.ref.namespace} `}get ${some[0]!.ref.kind.toLowerCase()} ${some[0]!.ref.name} -o yaml`,
     fix: null,
+    basis: 'configuration',
     changedAt: null,
   }));
 }

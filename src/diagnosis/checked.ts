@@ -76,17 +76,26 @@ function checked(incident: Incident, findings: readonly Finding[]): Incident {
 /** What the findings at the place say of one cause. */
 function factsOf(incident: Incident, cause: CauseId, here: readonly Finding[]): readonly CheckedFact[] {
   return here.flatMap((finding): readonly CheckedFact[] => {
-    if (finding.confirms.includes(cause) && isInTime(finding, incident)) {
-      return [{ finding, cause, effect: finding.status === 'fail' ? 'confirms' : 'supports' }];
-    }
-    return finding.status === 'ok' && finding.refutes.includes(cause)
-      ? [{ finding, cause, effect: 'refutes' }]
-      : [];
+    const effect = finding.confirms.includes(cause)
+      ? forceOf(finding, incident)
+      : finding.status === 'ok' && finding.refutes.includes(cause)
+        ? 'refutes'
+        : null;
+    return effect === null ? [] : [{ finding, cause, effect }];
   });
 }
 
-const isInTime = ({ changedAt }: Finding, { last }: Incident): boolean =>
-  changedAt === null || changedAt <= last;
+/** A crash that begins an incident comes a little before its first failing line. */
+const BEFORE_ONSET_MS = 60_000;
+
+/** Rule 1's and 2's share of a finding that names a cause; `null`: it is of another time. */
+function forceOf({ status, basis, changedAt }: Finding, incident: Incident): 'confirms' | 'supports' | null {
+  const { onset, last, isOver } = incident;
+  if (changedAt !== null && changedAt > last) return null;
+  const ofNow = basis === 'state' && changedAt === null;
+  if (basis === 'state' && changedAt !== null && changedAt < onset - BEFORE_ONSET_MS) return null;
+  return status === 'fail' && !(ofNow && isOver) ? 'confirms' : 'supports';
+}
 
 const STEPS: readonly Confidence[] = ['possible', 'likely', 'high'];
 
@@ -143,7 +152,7 @@ function rival(incident: Incident, here: readonly Finding[], first: Hypothesis |
   const known = new Map(others.map((other) => [other.cause, other]));
   const lookalikes = new Set(catalogue().get(hypothesis.cause)?.lookalikes ?? []);
   for (const finding of here) {
-    if (finding.status !== 'fail' || !isInTime(finding, incident)) continue;
+    if (forceOf(finding, incident) !== 'confirms') continue;
     for (const cause of finding.confirms) {
       const entry = catalogue().get(cause);
       if (cause === hypothesis.cause || (sure && entry?.decidable !== 'cluster')) continue;

@@ -47,6 +47,11 @@ export interface Finding {
   /** Shows the same to a person; read-only. */
   readonly see: string;
   readonly fix: string | null;
-  /** When the object was changed last, ms since the epoch; `null`: not told. */
+  /**
+   * `configuration` is what somebody wrote and holds until it is written anew; `state` is how things were when they were
+   * read: readiness, connections, counters.
+   */
+  readonly basis: 'configuration' | 'state';
+  /** When the object was changed last, or a state came about: ms since the epoch; `null`: not told. */
   readonly changedAt: number | null;
 }

@@ -15,7 +15,7 @@ export interface DocumentFile {
 }
 
 /** Larger than this is a log or a core dump, not configuration. */
-const MOST_BYTES = 512 << 20;
+const MOST_BYTES = 256 << 20;
 /** What a dump holds beside objects: logs, archives in archives, pictures. */
 const NOT_A_DOCUMENT = /\.(?:log|core|png|gz|zst|tgz|zip|pprof|sh)(?:\.\d+)?$|(?:^|[/:])\.git\//i;
 

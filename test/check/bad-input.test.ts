@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Cluster, ResourceName } from '../../src/cluster/cluster.js';
 import { savedCluster, type SavedFile } from '../../src/check/from-files.js';
@@ -193,6 +194,27 @@ describe('objects that are not as expected', () => {
     }
     const world = await worldOf(mesh.files());
     expect(runChecks(world).length).toBeGreaterThan(0);
+  });
+
+  it('survives any damage to a file', async () => {
+    const yaml = new Mesh().files('yaml').filter(({ name }) => name.startsWith('objects/'));
+    const cut = fc.record({
+      file: fc.nat(yaml.length - 1),
+      at: fc.nat(),
+      length: fc.nat(40),
+      put: fc.string(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(cut, { minLength: 1, maxLength: 20 }), async (cuts) => {
+        const files = cuts.map(({ file, at, length, put }) => {
+          const { name, text } = yaml[file]!;
+          const from = at % (text.length + 1);
+          return { name, text: text.slice(0, from) + put + text.slice(from + length) };
+        });
+        expect(runChecks(await worldOf(files)).length).toBeGreaterThan(0);
+      }),
+      { numRuns: 100 },
+    );
   });
 
   it('reads two meshes by the revision of each pod', async () => {

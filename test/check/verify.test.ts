@@ -183,6 +183,7 @@ describe('the rules by which confidence moves', () => {
     about: { services: ['inventory.stock'] },
     see: 'kubectl get',
     fix: 'fix',
+    basis: 'configuration',
     changedAt: null,
     ...about,
   });
@@ -221,6 +222,30 @@ describe('the rules by which confidence moves', () => {
       [finding({ changedAt: incident.last + 1 })],
       incident,
       [conflict, 'high'],
+    ],
+    [
+      'a state of now proves what still goes on',
+      [finding({ basis: 'state' })],
+      ongoing,
+      [conflict, 'certain'],
+    ],
+    [
+      'a state of now only supports what is over',
+      [finding({ basis: 'state' })],
+      incident,
+      [conflict, 'high'],
+    ],
+    [
+      'a state of that time proves it',
+      [finding({ basis: 'state', changedAt: incident.onset })],
+      incident,
+      [conflict, 'certain'],
+    ],
+    [
+      'a state of long before says nothing',
+      [finding({ basis: 'state', changedAt: incident.onset - 3_600_000 })],
+      weak,
+      [conflict, 'likely'],
     ],
     ['a warning raises by one step', [finding({ status: 'warn' })], weak, [conflict, 'high']],
     ['a warning never makes certain', [finding({ status: 'warn' })], incident, [conflict, 'high']],

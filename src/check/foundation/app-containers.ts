@@ -49,6 +49,7 @@ function ofContainer(
       found('foundation', {
         ...base,
         id: 'app-container-failing',
+        basis: 'state',
         severity: 'high',
         field: `status.containerStatuses[${status.name}].state.waiting`,
         read: `container ${status.name} waits: ${status.waiting}, after ${status.restarts} restarts`,
@@ -61,19 +62,18 @@ function ofContainer(
   }
   if (ended?.reason !== 'OOMKilled') return [];
   return [
-    {
-      ...found('foundation', {
-        ...base,
-        id: 'app-container-out-of-memory',
-        severity: 'medium',
-        field: `status.containerStatuses[${status.name}].lastState.terminated.reason`,
-        read: `container ${status.name} was killed for memory (OOMKilled), ${status.restarts} restarts`,
-        why: 'requests in flight were cut and connects refused until it came up again',
-        confirms: ['app-crash-oom'],
-        see: `kubectl -n ${pod.namespace} describe pod ${pod.name}`,
-        fix: 'Raise the memory limit or find what grows.',
-      }),
-      changedAt: ended.at,
-    },
+    found('foundation', {
+      ...base,
+      id: 'app-container-out-of-memory',
+      basis: 'state',
+      since: ended.at,
+      severity: 'medium',
+      field: `status.containerStatuses[${status.name}].lastState.terminated.reason`,
+      read: `container ${status.name} was killed for memory (OOMKilled), ${status.restarts} restarts`,
+      why: 'requests in flight were cut and connects refused until it came up again',
+      confirms: ['app-crash-oom'],
+      see: `kubectl -n ${pod.namespace} describe pod ${pod.name}`,
+      fix: 'Raise the memory limit or find what grows.',
+    }),
   ];
 }

@@ -195,6 +195,7 @@ function ofAmbient(world: World, workload: Workload, pods: readonly Pod[]): read
   return [
     found('foundation', {
       id: 'ambient-not-redirected',
+      basis: 'state',
       severity: 'high',
       from: pod,
       field: 'metadata.annotations[ambient.istio.io/redirection]',

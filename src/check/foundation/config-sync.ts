@@ -121,6 +121,7 @@ function findingOf(
   return found('foundation', {
     id: WORDS[trouble].id,
     severity: 'high',
+    basis: 'state',
     from: pod,
     ...(kinds.length > 0 && { field: `syncz: ${listed(kinds.map(({ kind }) => kind))}` }),
     read: said[trouble],

@@ -17,6 +17,7 @@ export const nodes: Check = {
       return [
         found('foundation', {
           id: 'node-not-ready',
+          basis: 'state',
           severity: 'critical',
           from: node,
           field: 'status.conditions[Ready]',

@@ -55,6 +55,7 @@ function ofPod(world: World, workload: Workload, pod: Pod): readonly Finding[] {
       found('foundation', {
         ...base,
         id: 'proxy-not-ready',
+        basis: 'state',
         severity: 'high',
         field: `status.containerStatuses[${PROXY}].ready`,
         read: `${PROXY} is not ready after ${status.restarts} restarts${status.waiting ? ` (${status.waiting})` : ''}`,
@@ -71,6 +72,8 @@ function ofPod(world: World, workload: Workload, pod: Pod): readonly Finding[] {
         ...found('foundation', {
           ...base,
           id: 'proxy-restarted',
+          basis: 'state',
+          since: ended.at,
           severity: 'medium',
           field: `status.containerStatuses[${PROXY}].lastState.terminated`,
           read: `${PROXY} was restarted ${status.restarts} times, the last time for ${ended.reason}${ended.exitCode === null ? '' : ` (exit code ${ended.exitCode})`}`,

@@ -161,6 +161,7 @@ export function answerFinding({ request, from, vantage, proxy, decision }: Answe
     about: { services: [request.host] },
     see: proxy === null ? 'istioctl analyze -A' : `istioctl proxy-config route ${proxy} -o json`,
     fix: lost ? 'Widen a match, let a last rule take the rest, or correct the request.' : null,
+    basis: 'configuration',
     changedAt: null,
   };
 }

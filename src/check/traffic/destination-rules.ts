@@ -155,6 +155,7 @@ function subsetsWithoutPods(world: World, rule: DestinationRule, known: readonly
     const labels = [...subset.labels].map(([key, value]) => `${key}=${value}`).join(',');
     return found('traffic', {
       id: chosen.length > 0 ? 'subset-without-ready-pod' : 'subset-selects-no-pod',
+      basis: 'state',
       severity: 'high',
       from: rule,
       field: `${subset.field}.labels`,

@@ -61,6 +61,7 @@ function ofGateway(world: World, gateway: IstioGateway, pods: readonly Pod[]): r
     findings.push(
       found('traffic', {
         id: 'gateway-selects-no-pod',
+        basis: 'state',
         severity: 'high',
         from: gateway,
         field: 'spec.selector',

@@ -109,6 +109,7 @@ function ofGateway(world: World, gateway: KubeGateway): readonly Finding[] {
     return [
       found('traffic', {
         id: 'gateway-not-programmed',
+        basis: 'state',
         severity: 'critical',
         from: gateway,
         field: 'status.conditions[Programmed]',

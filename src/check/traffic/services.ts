@@ -81,6 +81,7 @@ function endpoints(world: World, service: Service): readonly Finding[] {
       found('traffic', {
         ...base,
         id: 'service-selects-no-pod',
+        basis: 'state',
         field: 'spec.selector',
         read: `no pod of ${service.namespace} has ${selector}${nearest(world, service)}`,
         fix: "Align the selector with the pods' labels, or scale the workload up.",
@@ -93,6 +94,7 @@ function endpoints(world: World, service: Service): readonly Finding[] {
     found('traffic', {
       ...base,
       id: 'service-without-ready-endpoint',
+      basis: 'state',
       field: 'spec.selector',
       read: all === 0 ? 'it has no endpoint' : `none of its ${plural(all, 'endpoint')} is ready`,
       fix: 'Look why its pods are not ready: kubectl describe pod; readiness probes; the ports of the Service.',
