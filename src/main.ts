@@ -30,7 +30,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     status = await command(args, options, environment);
   };
   const handlers: Handlers = {
-    report: run(async () => (await import('./commands/report.js')).report),
+    report: (args, options, from) =>
+      run(async () => {
+        const { report } = await import('./commands/report.js');
+        return (_args, _options, environment) => report(args, options, environment, from);
+      })(args, options),
     parse: run(async () => (await import('./commands/parse.js')).parse),
     explain: run(async () => (await import('./commands/explain.js')).explain),
     look: (args, options, screen) =>
@@ -42,6 +46,11 @@ export async function main(argv: readonly string[]): Promise<number> {
       run(async () => {
         const { demo } = await import('./commands/demo.js');
         return (_args, _options, environment) => demo(args, options, screen, environment);
+      })(args, options),
+    check: (args, options, asked) =>
+      run(async () => {
+        const { check } = await import('./commands/check.js');
+        return (_args, _options, environment) => check(args, options, asked, environment);
       })(args, options),
     bare: () => program.outputHelp(),
   };

@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   filter: ['aggregate', 'record'],
   view: ['diagnosis', 'aggregate', 'filter', 'record'],
   output: ['diagnosis', 'aggregate', 'record'],
-  check: ['cluster', 'diagnosis', 'record'],
+  check: ['cluster', 'diagnosis', 'filter', 'record'],
   diagnosis: ['aggregate', 'record'],
   aggregate: ['record'],
   parsers: ['record'],
@@ -36,7 +36,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
 const OPEN_TO_ALL: ReadonlySet<string> = new Set(['errors', 'paths', 'nearest', 'logger']);
 /** Narrower than a layer: what these may take from a layer is this file alone. */
 const ONLY_FILE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
-  check: { diagnosis: ['src/diagnosis/finding.ts', 'src/diagnosis/hypothesis.ts'] },
+  check: {
+    diagnosis: ['src/diagnosis/finding.ts', 'src/diagnosis/hypothesis.ts', 'src/diagnosis/words.ts'],
+    // Patterns of routes, matched in linear time like those of filters.
+    filter: ['src/filter/linear-regex.ts'],
+  },
   // Of framing, what a stream that is opened again needs.
   source: { record: ['src/record/origin.ts', 'src/record/line.ts'], framing: ['src/framing/resume.ts'] },
   // What wraps a line may be JSON and carry a time of its own.

@@ -12,7 +12,7 @@ export interface Sample {
 
 const root = join(packageRoot, 'samples');
 /** Folders of samples/ that hold no lines of one format. */
-const OTHERS = new Set(['incidents']);
+const OTHERS = new Set(['incidents', 'objects']);
 
 export function samples(): Sample[] {
   return readdirSync(root, { withFileTypes: true })

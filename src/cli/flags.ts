@@ -22,6 +22,11 @@ export type FlagName =
   | 'mouse'
   | 'speed'
   | 'from'
+  | 'objects'
+  | 'host'
+  | 'path'
+  | 'method'
+  | 'header'
   | 'to'
   | 'namespace'
   | 'allNamespaces'
@@ -120,6 +125,16 @@ const FLAGS: Readonly<Record<Exclude<FlagName, 'output'>, () => Option>> = {
   speed: () =>
     new Option('--speed <factor>', 'replay from the start at 0.1x to 1000x, or max: read, then look'),
   from: () => new Option('--from <time>', 'look from this time on: 16:02:13, or a whole RFC 3339 time'),
+  objects: () =>
+    new Option(
+      '--from <path>',
+      'saved objects: YAML or JSON files, folders, a must-gather, an istioctl bug-report; repeatable',
+    ).argParser(collect),
+  host: () => new Option('--host <host>', 'where would a request to this host go? With a port: HOST:PORT'),
+  path: () => new Option('--path <path>', 'the path of that request'),
+  method: () => new Option('--method <method>', 'its method; GET if not given'),
+  header: () =>
+    new Option('--header <header>', "one of its headers, 'name: value'; repeatable").argParser(collect),
   to: () => new Option('--to <time>', 'look up to this time'),
   namespace: () => new Option('-n, --namespace <name>', "targets' namespace; else that of the context"),
   allNamespaces: () => new Option('-A, --all-namespaces', 'targets in all namespaces'),

@@ -55,6 +55,23 @@ export interface ScreenOptions {
   readonly to: string | undefined;
 }
 
+/** What is to be checked, and in what. */
+export interface CheckOptions {
+  /** Files, folders and archives with saved objects. */
+  readonly from: readonly string[];
+  readonly namespace: string | undefined;
+  /** The request whose way is asked; `null`: none, everything is checked. */
+  readonly request: {
+    /** `null`: what the targets serve. */
+    readonly host: string | null;
+    readonly path: string;
+    readonly method: string;
+    /** Names in lower case. */
+    readonly headers: ReadonlyMap<string, string>;
+    readonly port: number | null;
+  } | null;
+}
+
 export type FailCondition =
   | { readonly kind: 'any' }
   | { readonly kind: 'severity'; readonly atLeast: (typeof SEVERITIES)[number] }
@@ -83,19 +100,22 @@ export function parseFailOn(text: string): FailCondition[] {
   });
 }
 
+const rank = (severity: string): number => SEVERITIES.findIndex((name) => name === severity);
+
+export const isAtLeast = (severity: string, least: string): boolean => rank(severity) >= rank(least);
+
 /** Whether any incident meets any condition. */
 export function meets(
   conditions: readonly FailCondition[],
   incidents: readonly { readonly cause: string; readonly severity: string; readonly share?: number }[],
 ): boolean {
-  const rank = (severity: string): number => SEVERITIES.findIndex((name) => name === severity);
   return conditions.some((condition) =>
     incidents.some((incident) => {
       switch (condition.kind) {
         case 'any':
           return true;
         case 'severity':
-          return rank(incident.severity) >= rank(condition.atLeast);
+          return isAtLeast(incident.severity, condition.atLeast);
         case 'share':
           return (incident.share ?? 1) >= condition.atLeast;
         case 'cause':
@@ -195,6 +215,42 @@ export function screenOptionsOf(values: Readonly<Record<string, unknown>>): Scre
     from: time('from'),
     to: time('to'),
   };
+}
+
+/** The flags of `check`. @throws usage error */
+export function checkOptionsOf(values: Readonly<Record<string, unknown>>): CheckOptions {
+  const text = (name: string): string | undefined =>
+    values[name] === undefined ? undefined : String(values[name]);
+  const [host, path, method] = [text('host'), text('path'), text('method')];
+  const headers = listOf(values['header']).map(headerOf);
+  const asks = host !== undefined || path !== undefined || method !== undefined || headers.length > 0;
+  const [name, port] = hostAndPort(host);
+  return {
+    from: listOf(values['from']),
+    namespace: text('namespace'),
+    request: asks
+      ? {
+          host: name,
+          path: path === undefined || path.startsWith('/') ? (path ?? '/') : `/${path}`,
+          method: (method ?? 'GET').toUpperCase(),
+          headers: new Map(headers),
+          port,
+        }
+      : null,
+  };
+}
+
+/** `name: value` or `name=value`. */
+function headerOf(text: string): readonly [string, string] {
+  const [, name, value] = /^([^:=\s]+)\s*[:=]\s*(.*)$/.exec(text) ?? [];
+  if (name !== undefined) return [name.toLowerCase(), value ?? ''];
+  throw usageError(`--header: '${text}' is no header`, "write 'x-user: anna'");
+}
+
+function hostAndPort(text: string | undefined): readonly [string | null, number | null] {
+  if (text === undefined) return [null, null];
+  const [, host, port] = /^(.*?)(?::(\d+))?$/.exec(text) ?? [];
+  return [host ?? text, port === undefined ? null : Number(port)];
 }
 
 const isTime = (text: string): boolean =>

@@ -1,16 +1,25 @@
 import { Command, CommanderError } from 'commander';
 import { ExitStatus } from '../errors.js';
 import { addFlags } from './flags.js';
-import { optionsOf, screenOptionsOf, type Options, type ScreenOptions } from './options.js';
+import {
+  checkOptionsOf,
+  optionsOf,
+  screenOptionsOf,
+  type CheckOptions,
+  type Options,
+  type ScreenOptions,
+} from './options.js';
 
 /** What each command does, given checked options; supplied by main. */
 export interface Handlers {
-  report(args: readonly string[], options: Options): Promise<void>;
+  /** `from`: saved objects to hold the incidents against. */
+  report(args: readonly string[], options: Options, from?: readonly string[]): Promise<void>;
   /** Inputs without a command: the screen on a terminal, else the report. */
   look(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
   demo(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
   parse(args: readonly string[], options: Options): Promise<void>;
   explain(words: readonly string[], options: Options): Promise<void>;
+  check(targets: readonly string[], options: Options, check: CheckOptions): Promise<void>;
   /** No command and no argument, on a terminal. */
   bare(): void;
 }
@@ -99,9 +108,11 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
       .command('report')
       .description('reconstruct from saved logs: incidents, causes, onset, evidence, coverage')
       .argument('[files...]', 'files, directories, globs, or - for stdin'),
-    ['failOn', ...cluster, ...common],
+    ['failOn', 'objects', ...cluster, ...common],
     ['text', 'json'],
-  ).action(run(handlers.report));
+  ).action((args: string[], values: Record<string, unknown>) =>
+    handlers.report(args, optionsOf(values), checkOptionsOf(values).from),
+  );
   addFlags(
     program
       .command('parse')
@@ -118,6 +129,16 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     [],
     ['text', 'json'],
   ).action(run(handlers.explain));
+  addFlags(
+    program
+      .command('check')
+      .description('verify the foundation, the traffic configuration and Envoy, from saved objects')
+      .argument('[targets...]', 'deployment/NAME, service/NAME, pod/NAME, namespace/NAME; none: everything'),
+    ['objects', 'namespace', 'host', 'path', 'method', 'header', 'failOn', 'quiet', 'verbose', 'logFile'],
+    ['text', 'json'],
+  ).action((targets: string[], values: Record<string, unknown>) =>
+    handlers.check(targets, optionsOf(values), checkOptionsOf(values)),
+  );
   for (const command of program.commands) command.exitOverride().showHelpAfterError(false);
   return program;
 }

@@ -17,17 +17,30 @@ export async function report(
   args: readonly string[],
   options: Options,
   environment: Environment,
+  /** Saved objects of the cluster, to hold the incidents against. */
+  from: readonly string[] = [],
 ): Promise<number> {
   const reading = await readingOf(options, environment);
-  const { observation, failed, gaps } = asksCluster(args, options, environment)
+  const {
+    observation,
+    failed: broken,
+    gaps,
+  } = asksCluster(args, options, environment)
     ? await observeCluster(args, options, reading, environment)
     : await observeFiles(args, options, reading, environment);
+  const checked = from.length === 0 ? null : await import('./check.js');
+  const objects = checked ? await checked.savedObjects(from, environment) : { cluster: null, failed: [] };
+  const failed = [...broken, ...objects.failed];
   const worldStatus = reportFailed(failed, environment);
   if (observation === null) return worldStatus;
 
   const snapshot = observation.snapshot();
   const { filter } = options;
-  const whole = diagnose(snapshot);
+  const fromLogs = diagnose(snapshot);
+  const whole =
+    checked && objects.cluster
+      ? (await import('./verify.js')).verified(fromLogs, await checked.wholeWorldOf(objects.cluster))
+      : fromLogs;
   // Who is to act is known only now.
   const diagnosis = filter?.asksWho
     ? { ...whole, incidents: whole.incidents.filter(({ verdict }) => filter.admits(verdict)) }

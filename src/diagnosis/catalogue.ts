@@ -10,6 +10,10 @@ export interface CatalogueEntry {
   readonly severity: Severity | 'inherits';
   readonly verdict: Verdict;
   readonly kind: 'cause' | 'modifier' | 'amplifier' | 'benign' | 'vantage';
+  /** Numbers, or a class: `5xx`. */
+  readonly codes?: readonly (number | string)[];
+  /** Each list is one line's whole set; no flag is `-`. */
+  readonly flags?: readonly (readonly string[])[];
   readonly lookalikes: readonly CauseId[];
   readonly decidable: 'logs' | 'logs-of-both-sides' | 'cluster' | 'never-by-logs';
   readonly single_proxy: boolean;

@@ -6,6 +6,7 @@ import { timeShape, type TimeShape } from '../aggregate/time-shape.js';
 import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
+import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, least, most } from './stats.js';
@@ -20,6 +21,10 @@ export interface Incident {
   readonly severity: Severity;
   readonly verdict: Verdict;
   readonly alternatives: readonly Alternative[];
+  /** The alternatives whole, surest first: what is left where checks strike the first one out. */
+  readonly others: readonly Hypothesis[];
+  /** What checks of the cluster said of it, where any were made. */
+  readonly checks?: readonly CheckedFact[];
   /** Start of the earliest failing request; the range holds the moment at which things changed. */
   readonly onset: number;
   readonly onsetRange: readonly [number, number];
@@ -48,6 +53,19 @@ export interface Alternative {
   readonly cause: string;
   readonly confidence: Confidence;
   readonly why: string;
+}
+
+export const alternativeOf = ({ cause, confidence, why }: Hypothesis): Alternative => ({
+  cause,
+  confidence,
+  why,
+});
+
+/** A fact of the cluster and what it does to a hypothesis. */
+export interface CheckedFact {
+  readonly finding: Finding;
+  readonly cause: string;
+  readonly effect: 'confirms' | 'supports' | 'refutes';
 }
 
 export interface Dismissed {
@@ -290,7 +308,8 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     hypothesis,
     severity: severity === 'inherits' ? 'medium' : severity,
     verdict: hypothesis.verdict ?? entry?.verdict ?? 'unknown',
-    alternatives: others.map(({ cause, confidence, why }) => ({ cause, confidence, why })),
+    alternatives: others.map(alternativeOf),
+    others,
     onset,
     onsetRange: onsetRange(scene, deciders),
     beganBeforeInput: onset - scene.first <= BEGINNING * (scene.last - scene.first),

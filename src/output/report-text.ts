@@ -71,6 +71,7 @@ function incidentLines(incident: ReportIncident): string[] {
   incident.evidence.forEach((fact, i) => say(i === 0 ? 'evidence' : '', factText(fact)));
   if (incident.against.length === 0) say('against', 'nothing');
   incident.against.forEach((fact, i) => say(i === 0 ? 'against' : '', factText(fact)));
+  (incident.checks ?? []).forEach((fact, i) => say(i === 0 ? 'checked' : '', checkText(fact)));
   say('why', `${incident.confidence}, because ${incident.why}`);
   for (const [i, step] of incident.next.entries()) {
     lines.push(labelledRaw(i === 0 ? 'confirm' : 'then', step.command));
@@ -142,6 +143,20 @@ function whereText(incident: ReportIncident): string {
 
 const factText = ({ text, count, of }: { text: string; count: number; of: number }): string =>
   `${ofWords(count, of)} ${text}`;
+
+function checkText({
+  check,
+  cause,
+  effect,
+  object,
+  field,
+  read,
+}: NonNullable<ReportIncident['checks']>[number]): string {
+  const where = object
+    ? `${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}`
+    : '';
+  return `${effect} ${cause} (${check}): ${[where, field ?? '', read].filter(Boolean).join(', ')}`;
+}
 
 const SHOWN_GROUPS = 12;
 

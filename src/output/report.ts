@@ -1,7 +1,7 @@
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import { DIMENSIONS, type GroupSnapshot } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
+import type { CheckedFact, Diagnosis, Incident } from '../diagnosis/diagnose.js';
 import type { Fact, Fault } from '../diagnosis/hypothesis.js';
 import type { VersionHint } from '../diagnosis/proxy-version.js';
 import { examplesOf, type Example } from './examples.js';
@@ -121,12 +121,26 @@ function incidentOf(incident: Incident, id: number, errorsOnly: boolean) {
     evidence: hypothesis.evidence.map(factOf),
     against: hypothesis.against.map(factOf),
     alternatives: incident.alternatives,
+    ...(incident.checks && { checks: incident.checks.slice(0, MOST_CHECKS).map(checkOf) }),
     next: hypothesis.next,
     fix: hypothesis.fix,
     groups: incident.groups,
     examples: examplesOf(incident) as readonly Example[],
   };
 }
+
+/** Facts of the cluster that an incident lists. */
+const MOST_CHECKS = 10;
+
+const checkOf = ({ finding, cause, effect }: CheckedFact) => ({
+  check: finding.id,
+  cause,
+  effect,
+  object: finding.object,
+  field: finding.field,
+  read: finding.read,
+  command: finding.see,
+});
 
 /** Callers that an incident lists. */
 const MOST_CALLERS = 10;

@@ -55,6 +55,7 @@ describe('what is loaded', () => {
   it.each([
     ['--version', ['--version'], [...FOR_LATER, ...FOR_READING]],
     ['--help', ['--help'], [...FOR_LATER, ...FOR_READING]],
+    ['report without objects', ['report', log], ['yaml']],
     ['explain', ['explain', 'UF'], FOR_LATER],
     ['report FILE', ['report', log], FOR_LATER],
     ['parse FILE', ['parse', log], FOR_LATER],

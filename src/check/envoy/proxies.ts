@@ -1,0 +1,60 @@
+import type { AdminPage } from '../../cluster/cluster.js';
+import type { Subject } from '../../diagnosis/finding.js';
+import type { Examined, Judgement } from '../check.js';
+import type { Pod } from '../kube-objects.js';
+import { asClients, ofPods } from '../subjects.js';
+import { isProxyOnly, workloadOfPod } from '../workloads.js';
+import type { World } from '../world.js';
+import type { ProxyState } from './proxy-state.js';
+
+/** A proxy that was asked, with its pod. */
+export interface AskedProxy {
+  readonly pod: Pod;
+  readonly state: ProxyState;
+  readonly about: Subject;
+  /** A gateway or waypoint: it has no app, and not every listener of a sidecar. */
+  readonly alone: boolean;
+}
+
+export function askedProxies(world: World): readonly AskedProxy[] {
+  return [...world.proxies].flatMap(([key, state]) => {
+    const [namespace = '', name = ''] = key.split('/');
+    const pod = world.find('Pod', namespace, name);
+    if (!pod) return [];
+    const about = ofPods(world, workloadOfPod(world, pod), [pod]);
+    return [{ pod, state, about: { ...about, clients: asClients([pod]) }, alone: isProxyOnly(pod) }];
+  });
+}
+
+/** Judges one page of every proxy; where nobody's could be had, says why. */
+export function judgePages<T>(
+  world: World,
+  page: AdminPage,
+  read: (state: ProxyState) => T | null,
+  judge: (
+    proxy: AskedProxy,
+    value: T,
+  ) => { readonly findings: Judgement['findings']; readonly examined: Omit<Examined, 'about'> },
+): Judgement {
+  const proxies = askedProxies(world);
+  if (proxies.length === 0) {
+    return { findings: [], examined: [], unknown: `cannot read Envoy admin /${page}: no proxy was asked` };
+  }
+  const judged = proxies.flatMap((proxy) => {
+    const value = read(proxy.state);
+    return value === null ? [] : [{ proxy, ...judge(proxy, value) }];
+  });
+  const refused = proxies.find(({ state }) => read(state) === null);
+  const reason = refused?.state.refused.get(page);
+  return {
+    findings: judged.flatMap(({ findings }) => findings),
+    examined: judged.map(({ proxy, examined }) => ({ about: proxy.about, ...examined })),
+    ...(refused && {
+      unknown: `cannot ${reason?.verb ?? 'read'} ${reason?.resource ?? page} of ${refused.pod.name}: ${reason?.reason ?? 'no answer'}`,
+    }),
+  };
+}
+
+/** `kubectl -n shop exec POD -c istio-proxy -- pilot-agent request GET …`, which reads and changes nothing. */
+export const adminCommand = (pod: Pod, path: string): string =>
+  `kubectl -n ${pod.namespace} exec ${pod.name} -c istio-proxy -- pilot-agent request GET '${path}'`;
