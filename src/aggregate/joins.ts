@@ -1,4 +1,4 @@
-import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
+import { maskedRequestId, sameConnection, sameHost, sameService } from './ends.js';
 import type { Row } from './rows.js';
 
 /*
@@ -36,12 +36,6 @@ const HUNG_UP: ReadonlySet<string> = new Set(['DC', 'DR']);
 const BROKEN_BELOW: ReadonlySet<string> = new Set(['UPE', 'UR', 'UC']);
 /** An id that more lines carry is nobody's request: a client sends the same one always. Joined, they would cost their square. */
 const MOST_LINES = 500;
-const TRACE_CHARACTER = 14;
-
-/** Envoy keeps its trace decision in character 14 of a UUID, so two proxies may write it differently. */
-export function maskedRequestId(id: string): string {
-  return id.length === 36 ? `${id.slice(0, TRACE_CHARACTER)}x${id.slice(TRACE_CHARACTER + 1)}` : id;
-}
 
 export function join(rows: readonly Row[]): Joins {
   const parents = new Map<Row, Row>();
@@ -154,21 +148,6 @@ function encloses(outer: Row, inner: Row): boolean {
 
 const sameUpstream = (a: Row, b: Row): boolean =>
   a.upstreamHost !== null && a.upstreamHost === b.upstreamHost;
-
-function sameConnection(outer: Row, inner: Row): boolean {
-  return outer.upstreamLocal !== null && outer.upstreamLocal === inner.downstreamRemote;
-}
-
-function sameHost(outer: Row, inner: Row): boolean {
-  return outer.upstreamHost !== null && outer.upstreamHost === inner.downstreamLocal;
-}
-
-/** An earlier attempt went to another host of the same service. */
-function sameService(outer: Row, inner: Row): boolean {
-  const meant = inner.serverName && parseMeshServerName(inner.serverName)?.service;
-  const host = outer.cluster?.host;
-  return !!meant && !!host && serviceOfHost(host) === meant;
-}
 
 /** From a failing line down to the one that decided. */
 function decider(top: Row, children: (row: Row) => readonly Row[]): Row {

@@ -5,6 +5,7 @@ import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
 import { hostOf } from '../record/address.js';
+import { least, most } from './stats.js';
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
 
 /** Failed requests that look alike at the line that decided them: one place, one reply, one mechanism's worth of details. */
@@ -86,8 +87,7 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
   return {
     rows,
     complete,
-    first: coverage.first,
-    last: coverage.last,
+    ...extentOf(observation),
     coverage,
     groups: traffic.groups,
     cases: joins.cases,
@@ -103,6 +103,13 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     podOf: (ip) => owners.pods.get(ip) ?? null,
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
   };
+}
+
+/** From the first start to the last: by the proxies' own clocks, or corrected where some are off. */
+function extentOf({ coverage, rows }: ObservationSnapshot): { first: number; last: number } {
+  if (rows.clocks.skewed.length === 0) return { first: coverage.first, last: coverage.last };
+  const starts = rows.rows.map((row) => row.start).filter(Number.isFinite);
+  return { first: least(starts), last: most(starts) };
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

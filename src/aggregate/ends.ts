@@ -1,0 +1,32 @@
+import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
+import type { Row } from './rows.js';
+
+/* What makes two lines the two ends of one hop, apart from time. */
+
+const TRACE_CHARACTER = 14;
+
+/** Envoy keeps its trace decision in character 14 of a UUID, so two proxies may write it differently. */
+export function maskedRequestId(id: string): string {
+  return id.length === 36 ? `${id.slice(0, TRACE_CHARACTER)}x${id.slice(TRACE_CHARACTER + 1)}` : id;
+}
+
+/** The caller's own address and port is the callee's peer: nothing between them translated it. */
+export function sameConnection(outer: Row, inner: Row): boolean {
+  return outer.upstreamLocal !== null && outer.upstreamLocal === inner.downstreamRemote;
+}
+
+/** The caller dialled the address that the callee was called at. */
+export function sameHost(outer: Row, inner: Row): boolean {
+  return outer.upstreamHost !== null && outer.upstreamHost === inner.downstreamLocal;
+}
+
+/** An earlier attempt went to another host of the same service. */
+export function sameService(outer: Row, inner: Row): boolean {
+  const meant = inner.serverName && parseMeshServerName(inner.serverName)?.service;
+  const host = outer.cluster?.host;
+  return !!meant && !!host && serviceOfHost(host) === meant;
+}
+
+/** A listener line: a connection that matched no filter chain, so that nothing of it was read. */
+export const isRejectedConnection = (row: Row): boolean =>
+  !row.http && row.has('NR') && row.cluster === null;
