@@ -91,7 +91,10 @@ interface Measured {
 
 /** Walks each group of proxies that called each other, and takes the time that most of them agree on as the right one. */
 function settled(measured: readonly Measured[]): Clocks {
-  const neighbours = new Map<string, { readonly to: string; readonly apart: number; readonly hops: number }[]>();
+  const neighbours = new Map<
+    string,
+    { readonly to: string; readonly apart: number; readonly hops: number }[]
+  >();
   const note = (from: string, to: string, apart: number, count: number): void => {
     const list = neighbours.get(from) ?? [];
     list.push({ to, apart, hops: count });

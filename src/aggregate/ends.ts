@@ -28,5 +28,4 @@ export function sameService(outer: Row, inner: Row): boolean {
 }
 
 /** A listener line: a connection that matched no filter chain, so that nothing of it was read. */
-export const isRejectedConnection = (row: Row): boolean =>
-  !row.http && row.has('NR') && row.cluster === null;
+export const isRejectedConnection = (row: Row): boolean => !row.http && row.has('NR') && row.cluster === null;

@@ -339,6 +339,8 @@ export interface RowsSnapshot {
   readonly complete: boolean;
   /** What was measured of the proxies' clocks; the rows' times are corrected by it. */
   readonly clocks: Clocks;
+  /** Lines that were left out because another input holds them too: a log that was given twice. */
+  readonly repeated: number;
 }
 
 /** FNV-1a, then a finaliser: a text and a number as 32 well-mixed bits. */
@@ -368,7 +370,12 @@ class Sample {
   constructor(readonly limit: number) {}
 
   /** What decides whether a line stays: its request where it names one, else its connection, else its place. */
-  hashOf(id: string | null | undefined, connection: string | null | undefined, place: string, line: number): number {
+  hashOf(
+    id: string | null | undefined,
+    connection: string | null | undefined,
+    place: string,
+    line: number,
+  ): number {
     if (id) {
       const key = maskedRequestId(id);
       return this.shared.has(key) ? hashOf(place, line) : hashOf(key);
@@ -418,7 +425,8 @@ class Sample {
     }
     if (many.size === 0) return;
     for (let row = 0; row < columns.length; row++) {
-      if (many.has(ids[row]!)) columns.number.hash[row] = hashOf(placeAt(columns, row), columns.number.line[row]!);
+      if (many.has(ids[row]!))
+        columns.number.hash[row] = hashOf(placeAt(columns, row), columns.number.line[row]!);
     }
   }
 
@@ -544,10 +552,51 @@ export class Rows implements Aggregate<RowsSnapshot> {
     this.#healthy.trim();
     this.#failing.trim();
     const clocks = clocksOf(this.#rowsBy(AGREED));
-    const rows = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
-    return { rows, complete: this.#healthy.share === 1 && this.#failing.share === 1, clocks };
+    const all = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
+    const rows = withoutRepeats(all);
+    const complete = this.#healthy.share === 1 && this.#failing.share === 1;
+    return { rows, complete, clocks, repeated: all.length - rows.length };
   }
 }
+
+/** Leaves out what another file holds word for word: no two proxies log the same addresses, id and times. */
+function withoutRepeats(rows: readonly Row[]): readonly Row[] {
+  const repeated = new Set<Row>();
+  for (let from = 0; from < rows.length;) {
+    let to = from + 1;
+    while (to < rows.length && rows[to]!.start === rows[from]!.start) to++;
+    if (to - from > 1) {
+      const first = new Map<string, Row>();
+      for (const row of rows.slice(from, to)) {
+        const key = wholeText(row);
+        const other = key === null ? undefined : first.get(key);
+        if (other && other.file !== row.file) repeated.add(row);
+        else if (key !== null) first.set(key, row);
+      }
+    }
+    from = to;
+  }
+  return repeated.size === 0 ? rows : rows.filter((row) => !repeated.has(row));
+}
+
+/** All that tells one line from another; `null` for a line that names no connection. */
+function wholeText(row: Row): string | null {
+  if (row.downstreamRemote === null || row.file === null) return null;
+  const { columns, index } = row;
+  const texts = TELLING.map((name) => (columns.text[name][index]! < 0 ? '' : textAt(columns, name, index)));
+  return [...texts, row.duration, row.code, row.received, row.sent].join('\n');
+}
+
+const TELLING = [
+  'requestId',
+  'path',
+  'flags',
+  'upstreamHost',
+  'upstreamLocal',
+  'downstreamLocal',
+  'downstreamRemote',
+  'direction',
+] as const satisfies readonly TextColumn[];
 
 function byTimeAndPlace(a: Row, b: Row): number {
   return (
