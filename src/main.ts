@@ -29,6 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     report: run(async () => (await import('./commands/report.js')).report),
     parse: run(async () => (await import('./commands/parse.js')).parse),
     explain: run(async () => (await import('./commands/explain.js')).explain),
+    trace: run(async () => (await import('./commands/trace.js')).trace),
     look: (args, options, screen) =>
       run(async () => {
         const { look } = await import('./commands/screen.js');

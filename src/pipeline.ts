@@ -96,13 +96,17 @@ export interface Observed {
   readonly failed: readonly MeshtailError[];
 }
 
-/** Reads every source into one observation. A source that fails keeps what it gave before. What a filter leaves out is read, not counted. */
+/**
+ * Reads every source into one observation. A source that fails keeps what it gave before. What a filter leaves out is
+ * read, not counted. Lines of a request that is asked for are kept, however many there are of others.
+ */
 export async function observe(
   sources: readonly Source[],
   reading: Reading,
   filter?: Filter,
+  requestId?: string,
 ): Promise<Observed> {
-  const observation = new Observation();
+  const observation = new Observation(undefined, requestId);
   const failed: MeshtailError[] = [];
   for (const source of sources) {
     observation.open(source.name, source.origin);

@@ -1,4 +1,5 @@
-import { sameConnection, sameHost, maskedRequestId } from './ends.js';
+import { maskedRequestId } from '../record/request-id.js';
+import { sameConnection, sameHost } from './ends.js';
 import type { Row } from './rows.js';
 
 /*

@@ -3,13 +3,6 @@ import type { Row } from './rows.js';
 
 /* What makes two lines the two ends of one hop, apart from time. */
 
-const TRACE_CHARACTER = 14;
-
-/** Envoy keeps its trace decision in character 14 of a UUID, so two proxies may write it differently. */
-export function maskedRequestId(id: string): string {
-  return id.length === 36 ? `${id.slice(0, TRACE_CHARACTER)}x${id.slice(TRACE_CHARACTER + 1)}` : id;
-}
-
 /** The caller's own address and port is the callee's peer: nothing between them translated it. */
 export function sameConnection(outer: Row, inner: Row): boolean {
   return outer.upstreamLocal !== null && outer.upstreamLocal === inner.downstreamRemote;

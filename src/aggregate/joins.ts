@@ -1,4 +1,5 @@
-import { isRejectedConnection, maskedRequestId, sameConnection, sameHost, sameService } from './ends.js';
+import { maskedRequestId } from '../record/request-id.js';
+import { isRejectedConnection, sameConnection, sameHost, sameService } from './ends.js';
 import type { Row } from './rows.js';
 
 /*
@@ -40,6 +41,8 @@ export interface Joins {
   readonly leftOut: LeftOut;
   parent(row: Row): Row | undefined;
   children(row: Row): readonly Row[];
+  /** The ztunnel connection that brought a request to a waypoint, beside others perhaps. */
+  carrier(row: Row): Row | undefined;
   /** What a line was joined to its parent by. */
   joinedBy(row: Row): JoinedBy | undefined;
   /** The outermost line above one. */
@@ -108,7 +111,8 @@ export function join(rows: readonly Row[]): Joins {
     }
   }
   joinConnections(rows, tree);
-  joinTunnels(rows, tree);
+  const carriers = joinTunnels(rows, tree);
+  joinLegs(rows, tree);
   joinByTime(rows, tree);
 
   const children = (row: Row): readonly Row[] => tree.children(row);
@@ -133,6 +137,7 @@ export function join(rows: readonly Row[]): Joins {
     leftOut: { sharedIds: shared.ids, sharedIdLines: shared.lines },
     parent: (row) => tree.parent(row),
     children,
+    carrier: (row) => carriers.get(row),
     joinedBy: (row) => tree.joinedBy(row),
     rootOf: (row) => tree.rootOf(row),
   };
@@ -240,8 +245,8 @@ const sameRequest = (outer: Row, inner: Row): boolean =>
   outer.path === inner.path &&
   !(outer.requestId && outer.requestId === inner.requestId);
 
-/** ztunnel on both nodes, and waypoints in front of it. */
-function joinTunnels(rows: readonly Row[], tree: Tree): void {
+/** ztunnel on both nodes, and waypoints between them. Returns what brought requests to a waypoint. */
+function joinTunnels(rows: readonly Row[], tree: Tree): ReadonlyMap<Row, Row> {
   const outers = new Map<string, Row[]>();
   const add = (key: string, row: Row): void => {
     const list = outers.get(key);
@@ -255,7 +260,19 @@ function joinTunnels(rows: readonly Row[], tree: Tree): void {
     } else if (row.failure && isThroughTunnel(row))
       add(`\n${row.upstreamHost.slice(row.upstreamHost.indexOf('/', 8) + 1)}`, row);
   }
-  if (outers.size === 0) return;
+  const carriers = new Map<Row, Row>();
+  if (outers.size === 0) return carriers;
+  const connections = new Map<string, Row>();
+  for (const row of rows) {
+    if (isZtunnel(row) && row.direction === 'outbound' && row.downstreamRemote) {
+      connections.set(row.downstreamRemote, row);
+    }
+  }
+  for (const row of rows) {
+    if (row.cluster?.kind !== 'inbound-vip' || !row.downstreamRemote) continue;
+    const carrier = connections.get(row.downstreamRemote);
+    if (carrier && overlaps(carrier, row, CONNECTION_SLACK_MS)) carriers.set(row, carrier);
+  }
   for (const inner of rows) {
     if (!isZtunnel(inner) || inner.direction !== 'inbound' || tree.parent(inner) || !inner.upstreamHost)
       continue;
@@ -269,6 +286,25 @@ function joinTunnels(rows: readonly Row[], tree: Tree): void {
     const sent =
       pair ?? (inner.failure ? best(outers.get(`\n${inner.upstreamHost}`) ?? [], inner, tree) : undefined);
     if (sent) tree.link(inner, sent, 'tunnel');
+  }
+  return carriers;
+}
+
+/** The proxy's own lines of tunnels that could not be made (Istio 1.24 on), below the requests that wanted them. */
+function joinLegs(rows: readonly Row[], tree: Tree): void {
+  const legs = rows.filter((row) => row.tunnel && row.failure && row.upstreamIp !== null);
+  if (legs.length === 0) return;
+  const wanting = new Map<string, Row[]>();
+  for (const row of rows) {
+    if (row.tunnel || !row.failure || !isThroughTunnel(row)) continue;
+    const key = `${row.proxy}\n${row.upstreamIp}`;
+    const list = wanting.get(key);
+    if (list) list.push(row);
+    else wanting.set(key, [row]);
+  }
+  for (const leg of legs) {
+    const row = best(wanting.get(`${leg.proxy}\n${leg.upstreamIp}`) ?? [], leg, tree);
+    if (row) tree.link(leg, row, 'tunnel');
   }
 }
 
@@ -363,7 +399,10 @@ function decidedBelow(row: Row): boolean {
 function failedBelow(below: readonly Row[]): Row | undefined {
   const failed = below.filter(
     (child) =>
-      child.failure && !child.flags.some((flag) => HUNG_UP.has(flag)) && !isRejectedConnection(child),
+      child.failure &&
+      !child.tunnel &&
+      !child.flags.some((flag) => HUNG_UP.has(flag)) &&
+      !isRejectedConnection(child),
   );
   return failed.toSorted((a, b) => a.end - b.end).at(-1);
 }

@@ -1,6 +1,7 @@
 import { hostOf } from '../record/address.js';
 import { proxyOf, type Origin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
+import { maskedRequestId } from '../record/request-id.js';
 import { detailsClass } from '../record/response-code-details.js';
 import { flagSetKey, parseFlags, type FlagSet } from '../record/response-flags.js';
 import { parseUpstreamCluster, type Direction, type UpstreamCluster } from '../record/upstream-cluster.js';
@@ -8,7 +9,7 @@ import { boundedCache } from '../record/bounded-cache.js';
 import type { Aggregate } from './aggregate.js';
 import type { AnsweredBy, Outcome } from './failure.js';
 import { AGREED, clocksOf, type Clocks } from './clocks.js';
-import { maskedRequestId } from './ends.js';
+
 import { directionOf, groupKeyText } from './groups.js';
 import { pathTemplate } from './path-template.js';
 
@@ -70,6 +71,8 @@ const FAILURE = 4;
 const HTTP = 8;
 const APP_4XX = 16;
 const TUNNEL = 32;
+/** ztunnel stamps a line when the connection is over (ztunnel src/proxy/metrics.rs: it is written as the result is recorded). */
+const STAMPED_AT_END = 64;
 
 const clusterOf = boundedCache(parseUpstreamCluster);
 
@@ -161,7 +164,8 @@ export class Row {
 
   /** When the request began, by the time that the proxies agree on. */
   get start(): number {
-    return this.#number('time') - this.ahead;
+    const time = this.#number('time') - this.ahead;
+    return this.#bit(STAMPED_AT_END) ? time - this.duration : time;
   }
   /** The same as its proxy logged it. */
   get loggedStart(): number {
@@ -461,6 +465,9 @@ export interface RowLimits {
   readonly failing: number;
 }
 
+/** Lines of one request; with more it is nobody's. */
+const MOST_PINNED = 5_000;
+
 export const ROW_LIMITS: RowLimits = { healthy: 150_000, failing: 100_000 };
 
 /** Keeps the lines that diagnosis reasons about. */
@@ -468,16 +475,23 @@ export class Rows implements Aggregate<RowsSnapshot> {
   readonly #healthy: Sample;
   readonly #failing: Sample;
 
-  constructor(limits: RowLimits = ROW_LIMITS) {
+  /** Lines of the one request that somebody asked for: kept however many others are not. */
+  readonly #pinned = new Sample(MOST_PINNED);
+  readonly #pin: string | undefined;
+
+  /** @param requestId of a request whose lines are kept in any case. */
+  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
     this.#healthy = new Sample(limits.healthy);
     this.#failing = new Sample(limits.failing);
+    this.#pin = requestId && maskedRequestId(requestId);
   }
 
   add(record: RecordView, outcome: Outcome, origin: Origin): void {
-    const sample = outcome.failure ? this.#failing : this.#healthy;
+    const id = record.text('request_id');
+    const pinned = this.#pin !== undefined && !!id && maskedRequestId(id) === this.#pin;
+    const sample = pinned ? this.#pinned : outcome.failure ? this.#failing : this.#healthy;
     const proxy = proxyOf(origin);
     const direction = directionOf(record);
-    const id = record.text('request_id');
     const near = direction === 'inbound' || direction === 'unknown';
     const connection = record.text(near ? 'downstream_remote_address' : 'upstream_local_address');
     const hash = sample.hashOf(id, connection, origin.file ?? proxy, origin.line);
@@ -504,7 +518,8 @@ export class Rows implements Aggregate<RowsSnapshot> {
         (outcome.failure ? FAILURE : 0) |
         (outcome.http ? HTTP : 0) |
         (outcome.app4xx ? APP_4XX : 0) |
-        (outcome.tunnel ? TUNNEL : 0),
+        (outcome.tunnel ? TUNNEL : 0) |
+        (record.format.startsWith('ztunnel') ? STAMPED_AT_END : 0),
     );
     text('format', record.format);
     text('proxy', proxy);
@@ -542,15 +557,17 @@ export class Rows implements Aggregate<RowsSnapshot> {
   merge(other: this): void {
     this.#healthy.merge(other.#healthy);
     this.#failing.merge(other.#failing);
+    this.#pinned.merge(other.#pinned);
   }
 
   #rowsBy(clocks: Clocks): Row[] {
-    return [...this.#healthy.rows(clocks), ...this.#failing.rows(clocks)];
+    return [this.#healthy, this.#failing, this.#pinned].flatMap((sample) => sample.rows(clocks));
   }
 
   snapshot(): RowsSnapshot {
     this.#healthy.trim();
     this.#failing.trim();
+    this.#pinned.trim();
     const clocks = clocksOf(this.#rowsBy(AGREED));
     const all = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
     const rows = withoutRepeats(all);

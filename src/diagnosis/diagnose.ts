@@ -7,6 +7,7 @@ import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
+import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, least, most } from './stats.js';
 import { perScene } from './per-scene.js';
@@ -87,12 +88,21 @@ export function diagnose(observation: ObservationSnapshot, causes: readonly Caus
     const incident = incidentOf(scene, hypothesis, others);
     if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
     else incidents.push(incident);
+    scenes.set(incident, scene);
   }
   return {
     versions: versionHints(scene.rows),
     incidents: incidents.toSorted(byWeight),
     dismissed: dismissed.filter(({ count }) => count > 0),
   };
+}
+
+const scenes = new WeakMap<Incident, Scene>();
+
+/** The journey of one of an incident's requests, for an example. */
+export function exampleOf(incident: Incident): Told | null {
+  const scene = scenes.get(incident);
+  return scene ? exampleJourney(scene, incident.hypothesis.cases) : null;
 }
 
 interface Chosen {

@@ -1,3 +1,4 @@
+import type { Clocks } from '../aggregate/clocks.js';
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import type { GroupSnapshot } from '../aggregate/groups.js';
 import { join, type Case, type Joins } from '../aggregate/joins.js';
@@ -32,6 +33,8 @@ export interface Scene {
   readonly cases: readonly Case[];
   readonly symptoms: readonly Symptom[];
   readonly joins: Joins;
+  /** What was measured of the proxies' clocks; all times of rows are corrected by it. */
+  readonly clocks: Clocks;
   /** What a line is about: the service, else the authority, else the address dialled. */
   placeOf(row: Row): string;
   /** All lines of the same direction and place as a symptom's deciders: what its failures are counted against. */
@@ -93,6 +96,7 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     cases: joins.cases,
     symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),
     joins,
+    clocks: observation.rows.clocks,
     placeOf: (row) => places.of(row),
     population: ({ sample }) => linesOf(sample),
     linesOf,

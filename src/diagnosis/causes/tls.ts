@@ -1,4 +1,5 @@
 import type { Row } from '../../aggregate/rows.js';
+import { hostOf } from '../../record/address.js';
 import { parseMeshServerName } from '../../record/upstream-cluster.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
@@ -7,7 +8,7 @@ import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
 import { claim, Study } from '../study.js';
-import { fromMeshClient, isCut, isExternal, isTlsFailure } from '../traits.js';
+import { fromMeshClient, isCut, isExternal, isIp, isTlsFailure } from '../traits.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
 
@@ -249,7 +250,8 @@ const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
             ? 'It dials pod addresses, which the mesh passes through without TLS.'
             : 'A DestinationRule with an explicit TLS mode applies to this caller.'),
         at: {
-          services: [place],
+          // Where pods are dialled directly, what was meant is an address.
+          services: isIp(hostOf(place)) ? [] : [place],
           clients: [proxy, ...scene.addressesOf(proxy)],
           endpoints: study.hosts.slice(0, 4),
         },
