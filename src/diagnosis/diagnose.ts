@@ -10,6 +10,7 @@ import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js'
 import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, least, most } from './stats.js';
+import { modest } from './missing-side.js';
 import { perScene } from './per-scene.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
@@ -85,7 +86,7 @@ export function diagnose(observation: ObservationSnapshot, causes: readonly Caus
   const incidents: Incident[] = [];
   const dismissed = appRefusals(scene);
   for (const { hypothesis, others } of withoutOrphans(chosen)) {
-    const incident = incidentOf(scene, hypothesis, others);
+    const incident = incidentOf(scene, modest(scene, hypothesis), others);
     if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
     else incidents.push(incident);
     scenes.set(incident, scene);

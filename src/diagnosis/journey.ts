@@ -2,6 +2,7 @@ import { isRejectedConnection } from '../aggregate/ends.js';
 import type { Case } from '../aggregate/joins.js';
 import { journeyOf, type Journey, type Span } from '../aggregate/journeys.js';
 import type { Row } from '../aggregate/rows.js';
+import { missingCaller } from './missing-side.js';
 import type { Scene } from './scene.js';
 import { fingerprintOf } from './traits.js';
 import { otherEnd, otherEndWords } from './vantage.js';
@@ -181,6 +182,8 @@ function spanFindings(scene: Scene, span: Span, decider: Row | null): Finding[] 
       );
     }
   }
+  const caller = span.depth === 0 ? missingCaller(scene, row) : null;
+  if (caller) say('log-missing', `the log of ${caller}, is not given`);
   const needed = row === decider || row.failure || (decider !== null && !row.failure);
   if (children.every((child) => child.row.tunnel) && needed && !row.tunnel) {
     const end = otherEnd(scene, row);
