@@ -2,7 +2,7 @@ import { isRejectedConnection } from '../../aggregate/ends.js';
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
 import { hostOf } from '../../record/address.js';
-import { parseMeshServerName } from '../../record/upstream-cluster.js';
+import { parseMeshServerName, type UpstreamCluster } from '../../record/upstream-cluster.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
@@ -585,14 +585,32 @@ function probe(study: Study): Hypothesis | null {
 
 function eastWestSni(study: Study, serverName: string): Hypothesis {
   const meant = parseMeshServerName(serverName)!;
+  const callers = callersThrough(study, meant);
+  const gateways = distinct(callers, ({ decider }) => decider.upstreamHost);
   return claim(study, {
     cause: 'eastwest-sni-or-subset-missing',
     title: `The gateway between networks does not know ${meant.service}`,
-    story: `it is reached, but has no chain for ${serverName}: the service${meant.subset ? ` or its subset ${meant.subset}` : ''} is not exposed there.`,
-    at: { services: [meant.service ?? serverName], pods: study.proxies, upstreamClusters: [] },
-    evidence: [study.fact('connections for that name without a chain', study.rows, study.rows.length)],
+    story: `it is reached, but has no chain for ${serverName}: the service${meant.subset ? ` or its subset ${meant.subset}` : ''} is not exposed there.${callers.length > 0 ? ` ${plural(callers.length, 'request')} of ${listed(distinct(callers, ({ decider }) => decider.proxy))} to ${listed(gateways)} failed with it.` : ''}`,
+    at: {
+      services: [meant.service ?? serverName],
+      pods: study.proxies,
+      upstreamClusters: [],
+      endpoints: gateways.map(hostOf),
+    },
+    cases: [...study.cases, ...callers],
+    evidence: [
+      study.fact('connections for that name without a chain', study.rows, study.rows.length),
+      {
+        text: 'failed requests to that service that went to the gateway at the same time',
+        count: callers.length,
+        of: callers.length,
+      },
+    ],
     confidence: 'high',
-    why: 'the server name is a mesh client’s and names what it wanted',
+    why:
+      callers.length > 0
+        ? 'both sides are logged: the callers’ connections break at the gateway, which has no chain for that name'
+        : 'the server name is a mesh client’s and names what it wanted',
     next: [
       {
         purpose: 'see whether it has the cluster',
@@ -603,6 +621,31 @@ function eastWestSni(study: Study, serverName: string): Hypothesis {
       'Expose the service through that gateway (AUTO_PASSTHROUGH hosts); define the subset in both clusters.',
     ],
   });
+}
+
+/** How long a caller's line may lie from the gateway's: retries, with their back-off. */
+const RETRIES_MS = 2_000;
+
+/**
+ * Failed requests whose proxies would have sent that server name, to an address that is no pod of these logs, while the
+ * gateway refused it. Networks translate addresses between the two: name and time join them.
+ */
+function callersThrough(
+  study: Study,
+  meant: Pick<UpstreamCluster, 'host' | 'port' | 'subset'>,
+): readonly Case[] {
+  const refused = study.rows.map((row) => row.start);
+  return study.scene.cases.filter(
+    ({ decider }) =>
+      decider.cluster?.kind === 'outbound' &&
+      decider.cluster.host === meant.host &&
+      decider.cluster.port === meant.port &&
+      decider.cluster.subset === meant.subset &&
+      (decider.has('UF') || decider.has('UC')) &&
+      decider.upstreamIp !== null &&
+      study.scene.podOf(decider.upstreamIp) === null &&
+      refused.some((at) => at >= decider.start - RETRIES_MS && at <= decider.end + RETRIES_MS),
+  );
 }
 
 function gatewaySni(study: Study): Hypothesis | null {
