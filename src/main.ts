@@ -37,6 +37,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       })(args, options),
     parse: run(async () => (await import('./commands/parse.js')).parse),
     explain: run(async () => (await import('./commands/explain.js')).explain),
+    trace: run(async () => (await import('./commands/trace.js')).trace),
     look: (args, options, screen) =>
       run(async () => {
         const { look } = await import('./commands/screen.js');

@@ -133,13 +133,17 @@ export function count(
   else observation.malformed(input, result, origin, framed);
 }
 
-/** Reads every source into one observation. A source that fails keeps what it gave before. */
+/**
+ * Reads every source into one observation. A source that fails keeps what it gave before. What a filter leaves out is
+ * read, not counted. Lines of a request that is asked for are kept, however many there are of others.
+ */
 export async function observe(
   sources: readonly Source[],
   reading: Reading,
   filter?: Pick<Filter, 'matches'>,
+  requestId?: string,
 ): Promise<Observed> {
-  const observation = new Observation();
+  const observation = new Observation(undefined, requestId);
   const failed: MeshtailError[] = [];
   for (const source of sources) {
     observation.open(source.name, source.origin);

@@ -1,10 +1,16 @@
-import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
+import { maskedRequestId } from '../record/request-id.js';
+import { isRejectedConnection, sameConnection, sameHost, sameService } from './ends.js';
 import type { Row } from './rows.js';
 
 /*
- * One request is logged by every proxy on its way. Lines are joined by request id into trees: a caller's outbound line,
- * below it the server's inbound lines (one per attempt), below those what the server called in turn. The deepest line
- * that decided is what a failure is explained by; the outermost is where it is counted.
+ * One request is logged by every proxy on its way. Lines are joined into trees: a caller's outbound line, below it the
+ * server's inbound lines (one per attempt), below those what the server called in turn. The deepest line that decided is
+ * what a failure is explained by; the outermost is where it is counted.
+ *
+ * Lines that share a request id are joined first. What is left is joined by connection: the caller's own address and
+ * port is what the server saw, for TCP, for connections that the server's listener rejected, and for requests whose id
+ * was replaced on the way. ztunnel names both pods and counts the same bytes on both nodes; what a waypoint sends through
+ * a tunnel arrives under the waypoint's name.
  */
 
 /** A failed request: where it was seen first and where it was decided. */
@@ -18,74 +24,123 @@ export interface Case {
   readonly masked: boolean;
 }
 
+/** What two lines were joined by. `time`: the only request that its pod was serving then. */
+export type JoinedBy = 'id' | 'connection' | 'tunnel' | 'time';
+
+/** What was not joined, to keep the work within bounds. */
+export interface LeftOut {
+  /** Request ids that too many lines carry to be anybody's request, and their lines. */
+  readonly sharedIds: number;
+  readonly sharedIdLines: number;
+}
+
 export interface Joins {
   readonly cases: readonly Case[];
   /** Outermost lines of all requests, failed or not. */
   readonly roots: readonly Row[];
+  readonly leftOut: LeftOut;
   parent(row: Row): Row | undefined;
   children(row: Row): readonly Row[];
+  /** The ztunnel connection that brought a request to a waypoint, beside others perhaps. */
+  carrier(row: Row): Row | undefined;
+  /** What a line was joined to its parent by. */
+  joinedBy(row: Row): JoinedBy | undefined;
   /** The outermost line above one. */
   rootOf(row: Row): Row;
 }
 
-/** Clocks of two nodes may differ and flushes are late; the id does the real work. */
+/** Flushes are late and clocks that could not be measured differ; the id does the real work. */
 const SLACK_MS = 5_000;
+/** The same where only a connection joins, which carries other requests too. */
+const CONNECTION_SLACK_MS = 1_000;
 /** Flags of a line that only says that the side above hung up. */
 const HUNG_UP: ReadonlySet<string> = new Set(['DC', 'DR']);
 /** Flags of a line that only says that the side below broke the stream. */
 const BROKEN_BELOW: ReadonlySet<string> = new Set(['UPE', 'UR', 'UC']);
 /** An id that more lines carry is nobody's request: a client sends the same one always. Joined, they would cost their square. */
 const MOST_LINES = 500;
-const TRACE_CHARACTER = 14;
 
-/** Envoy keeps its trace decision in character 14 of a UUID, so two proxies may write it differently. */
-export function maskedRequestId(id: string): string {
-  return id.length === 36 ? `${id.slice(0, TRACE_CHARACTER)}x${id.slice(TRACE_CHARACTER + 1)}` : id;
-}
+class Tree {
+  readonly #parents = new Map<Row, Row>();
+  readonly #by = new Map<Row, JoinedBy>();
+  readonly #children = new Map<Row, Row[]>();
 
-export function join(rows: readonly Row[]): Joins {
-  const parents = new Map<Row, Row>();
-  const childrenOf = new Map<Row, Row[]>();
-  const link = (child: Row, parent: Row): void => {
-    parents.set(child, parent);
-    const list = childrenOf.get(parent);
+  link(child: Row, parent: Row, by: JoinedBy): void {
+    this.#parents.set(child, parent);
+    if (by !== 'id') this.#by.set(child, by);
+    const list = this.#children.get(parent);
     if (list) list.push(child);
-    else childrenOf.set(parent, [child]);
-  };
-
-  const children = (row: Row): readonly Row[] => childrenOf.get(row) ?? [];
-  for (const lines of linesById(rows)) {
-    for (const line of lines) {
-      const parent = parentAmong(lines, line, children);
-      if (parent) link(line, parent);
-    }
+    else this.#children.set(parent, [child]);
   }
-
-  const rootOf = (row: Row): Row => {
+  parent(row: Row): Row | undefined {
+    return this.#parents.get(row);
+  }
+  joinedBy(row: Row): JoinedBy | undefined {
+    return this.#parents.has(row) ? (this.#by.get(row) ?? 'id') : undefined;
+  }
+  children(row: Row): readonly Row[] {
+    return this.#children.get(row) ?? [];
+  }
+  rootOf(row: Row): Row {
     let root = row;
     const seen = new Set<Row>();
-    for (let up = parents.get(root); up && !seen.has(up); up = parents.get(root)) {
+    for (let up = this.#parents.get(root); up && !seen.has(up); up = this.#parents.get(root)) {
       seen.add(root);
       root = up;
     }
     return root;
-  };
+  }
+  /** Whether linking a row below another would close a ring. */
+  isAbove(row: Row, other: Row): boolean {
+    return this.rootOf(other) === row;
+  }
+}
+
+export function join(rows: readonly Row[]): Joins {
+  const tree = new Tree();
+  const shared = { ids: 0, lines: 0 };
+  for (const lines of linesById(rows)) {
+    if (lines.length > MOST_LINES) {
+      shared.ids++;
+      shared.lines += lines.length;
+      continue;
+    }
+    for (const line of lines) {
+      const parent = parentAmong(lines, line, (row) => tree.children(row));
+      if (parent) tree.link(line, parent, 'id');
+    }
+  }
+  joinConnections(rows, tree);
+  const carriers = joinTunnels(rows, tree);
+  joinLegs(rows, tree);
+  joinByTime(rows, tree);
+
+  const children = (row: Row): readonly Row[] => tree.children(row);
   const failingByRoot = new Map<Row, Row[]>();
   for (const row of rows) {
     if (!row.failure || row.tunnel) continue;
-    const root = rootOf(row);
+    const root = tree.rootOf(row);
     const list = failingByRoot.get(root);
     if (list) list.push(row);
     else failingByRoot.set(root, [row]);
   }
   const cases = [...failingByRoot].map(([root, failing]): Case => {
     const top = root.failure ? root : failing.toSorted((a, b) => a.end - b.end).at(-1)!;
-    // An outer 4xx passes a refusal on: the app's own as far as its line tells, and no success.
-    const masked = !root.failure && (root.code ?? 0) < 400;
+    // An outer 4xx passes a refusal on: the app's own as far as its line tells, and no success. TCP tells of neither.
+    const masked = !root.failure && root.http && (root.code ?? 0) < 400;
     return { root, decider: decider(top, children), rows: failing, masked };
   });
-  const roots = rows.filter((row) => !row.tunnel && !parents.has(row));
-  return { cases, roots, parent: (line) => parents.get(line), children, rootOf };
+  const roots = rows.filter((row) => !row.tunnel && !tree.parent(row));
+  return {
+    cases,
+    roots,
+    leftOut: { sharedIds: shared.ids, sharedIdLines: shared.lines },
+    parent: (row) => tree.parent(row),
+    children,
+    carrier: (row) => carriers.get(row),
+    joinedBy: (row) => tree.joinedBy(row),
+    rootOf: (row) => tree.rootOf(row),
+  };
 }
 
 /** Lines that share a request id, where more than one does. */
@@ -99,7 +154,7 @@ function* linesById(rows: readonly Row[]): Iterable<readonly Row[]> {
     if (list) list.push(row);
     else byId.set(key, [row]);
   }
-  for (const lines of byId.values()) if (lines.length > 1 && lines.length <= MOST_LINES) yield lines;
+  for (const lines of byId.values()) if (lines.length > 1) yield lines;
 }
 
 /**
@@ -124,7 +179,7 @@ function parentAmong(
 }
 
 function isParent(outer: Row, inner: Row): boolean {
-  if (!overlaps(outer, inner)) return false;
+  if (!overlaps(outer, inner, SLACK_MS)) return false;
   if (inner.direction === 'inbound') {
     if (outer.direction === 'inbound' || outer.proxy === inner.proxy) return false;
     return sameConnection(outer, inner) || sameHost(outer, inner) || sameService(outer, inner);
@@ -134,8 +189,8 @@ function isParent(outer: Row, inner: Row): boolean {
   return outer.direction === 'inbound' && outer.proxy === inner.proxy && inner.direction !== 'unknown';
 }
 
-function overlaps(outer: Row, inner: Row): boolean {
-  return inner.start >= outer.start - SLACK_MS && inner.start <= outer.end + SLACK_MS;
+function overlaps(outer: Row, inner: Row, slack: number): boolean {
+  return inner.start >= outer.start - slack && inner.start <= outer.end + slack;
 }
 
 /**
@@ -155,19 +210,167 @@ function encloses(outer: Row, inner: Row): boolean {
 const sameUpstream = (a: Row, b: Row): boolean =>
   a.upstreamHost !== null && a.upstreamHost === b.upstreamHost;
 
-function sameConnection(outer: Row, inner: Row): boolean {
-  return outer.upstreamLocal !== null && outer.upstreamLocal === inner.downstreamRemote;
+/** Both ends of connections, where no id joined them. */
+function joinConnections(rows: readonly Row[], tree: Tree): void {
+  const outers = new Map<string, Row[]>();
+  for (const row of rows) {
+    if (row.tunnel || row.direction === 'inbound' || !row.upstreamLocal) continue;
+    const list = outers.get(row.upstreamLocal);
+    if (list) list.push(row);
+    else outers.set(row.upstreamLocal, [row]);
+  }
+  for (const inner of rows) {
+    if (inner.tunnel || !inner.downstreamRemote || tree.parent(inner)) continue;
+    if (inner.direction !== 'inbound' && !isRejectedConnection(inner)) continue;
+    const outer = nearest(outers.get(inner.downstreamRemote) ?? [], inner, tree);
+    if (outer) tree.link(inner, outer, 'connection');
+  }
 }
 
-function sameHost(outer: Row, inner: Row): boolean {
-  return outer.upstreamHost !== null && outer.upstreamHost === inner.downstreamLocal;
+function nearest(outers: readonly Row[], inner: Row, tree: Tree): Row | undefined {
+  let best: Row | undefined;
+  for (const outer of outers) {
+    if (outer.proxy === inner.proxy || !overlaps(outer, inner, CONNECTION_SLACK_MS)) continue;
+    if (inner.http && (!outer.http || !sameRequest(outer, inner))) continue;
+    if (tree.children(outer).some((child) => child.proxy === inner.proxy) || tree.isAbove(inner, outer))
+      continue;
+    if (!best || Math.abs(outer.start - inner.start) < Math.abs(best.start - inner.start)) best = outer;
+  }
+  return best;
 }
 
-/** An earlier attempt went to another host of the same service. */
-function sameService(outer: Row, inner: Row): boolean {
-  const meant = inner.serverName && parseMeshServerName(inner.serverName)?.service;
-  const host = outer.cluster?.host;
-  return !!meant && !!host && serviceOfHost(host) === meant;
+/** A request whose id was replaced on its way; one that both ends name the same would have been joined by it. */
+const sameRequest = (outer: Row, inner: Row): boolean =>
+  outer.method === inner.method &&
+  outer.path === inner.path &&
+  !(outer.requestId && outer.requestId === inner.requestId);
+
+/** ztunnel on both nodes, and waypoints between them. Returns what brought requests to a waypoint. */
+function joinTunnels(rows: readonly Row[], tree: Tree): ReadonlyMap<Row, Row> {
+  const outers = new Map<string, Row[]>();
+  const add = (key: string, row: Row): void => {
+    const list = outers.get(key);
+    if (list) list.push(row);
+    else outers.set(key, [row]);
+  };
+  for (const row of rows) {
+    if (row.tunnel || !row.upstreamHost) continue;
+    if (isZtunnel(row)) {
+      if (row.direction === 'outbound') add(`${row.sourceWorkload}\n${row.upstreamHost}`, row);
+    } else if (row.failure && isThroughTunnel(row))
+      add(`\n${row.upstreamHost.slice(row.upstreamHost.indexOf('/', 8) + 1)}`, row);
+  }
+  const carriers = new Map<Row, Row>();
+  if (outers.size === 0) return carriers;
+  const connections = new Map<string, Row>();
+  for (const row of rows) {
+    if (isZtunnel(row) && row.direction === 'outbound' && row.downstreamRemote) {
+      connections.set(row.downstreamRemote, row);
+    }
+  }
+  for (const row of rows) {
+    if (row.cluster?.kind !== 'inbound-vip' || !row.downstreamRemote) continue;
+    const carrier = connections.get(row.downstreamRemote);
+    if (carrier && overlaps(carrier, row, CONNECTION_SLACK_MS)) carriers.set(row, carrier);
+  }
+  for (const inner of rows) {
+    if (!isZtunnel(inner) || inner.direction !== 'inbound' || tree.parent(inner) || !inner.upstreamHost)
+      continue;
+    const pair = best(
+      outers.get(`${inner.sourceWorkload}\n${inner.upstreamHost}`) ?? [],
+      inner,
+      tree,
+      sameBytes,
+    );
+    // Only a tunnel that failed: one that held carries many requests.
+    const sent =
+      pair ?? (inner.failure ? best(outers.get(`\n${inner.upstreamHost}`) ?? [], inner, tree) : undefined);
+    if (sent) tree.link(inner, sent, 'tunnel');
+  }
+  return carriers;
+}
+
+/** The proxy's own lines of tunnels that could not be made (Istio 1.24 on), below the requests that wanted them. */
+function joinLegs(rows: readonly Row[], tree: Tree): void {
+  const legs = rows.filter((row) => row.tunnel && row.failure && row.upstreamIp !== null);
+  if (legs.length === 0) return;
+  const wanting = new Map<string, Row[]>();
+  for (const row of rows) {
+    if (row.tunnel || !row.failure || !isThroughTunnel(row)) continue;
+    const key = `${row.proxy}\n${row.upstreamIp}`;
+    const list = wanting.get(key);
+    if (list) list.push(row);
+    else wanting.set(key, [row]);
+  }
+  for (const leg of legs) {
+    const row = best(wanting.get(`${leg.proxy}\n${leg.upstreamIp}`) ?? [], leg, tree);
+    if (row) tree.link(leg, row, 'tunnel');
+  }
+}
+
+/** A request that its proxy sends through an internal listener, and so through HBONE: the host names the pod behind it. */
+export const isThroughTunnel = (row: Row): boolean => row.upstreamHost?.startsWith('envoy://') === true;
+
+export const isZtunnel = (row: Row): boolean => row.format.startsWith('ztunnel');
+
+function best(
+  outers: readonly Row[],
+  inner: Row,
+  tree: Tree,
+  fits: (outer: Row, inner: Row) => boolean = () => true,
+): Row | undefined {
+  const off = (outer: Row): number => Math.abs(outer.start - inner.start) + Math.abs(outer.end - inner.end);
+  let found: Row | undefined;
+  for (const outer of outers) {
+    if (off(outer) > 2 * CONNECTION_SLACK_MS || tree.children(outer).length > 0 || !fits(outer, inner))
+      continue;
+    if (!found || off(outer) < off(found)) found = outer;
+  }
+  return found;
+}
+
+/** What one end of a tunnel sent, the other received. */
+const sameBytes = (outer: Row, inner: Row): boolean =>
+  outer.sent === inner.received && outer.received === inner.sent;
+
+/** More requests served at once than these leave no doubt that time alone tells nothing. */
+const MOST_AT_ONCE = 64;
+/** Of a pod's calls, those whose id its app forwarded: with more of them, a call without one is its own. */
+const FORWARDS = 0.05;
+
+/**
+ * An app that forwards no request id starts a new one with each call. Where the call lies within the only request that
+ * its pod was serving, it was made for that one.
+ */
+function joinByTime(rows: readonly Row[], tree: Tree): void {
+  // Of a sample nobody can say that it was the only one.
+  if (rows.some(({ weight }) => weight > 1)) return;
+  const byProxy = new Map<string, { readonly serves: Row[]; readonly calls: Row[]; forwarded: number }>();
+  for (const row of rows) {
+    if (row.tunnel || !row.http || row.direction === 'unknown' || row.cluster?.kind === 'inbound-vip')
+      continue;
+    let pod = byProxy.get(row.proxy);
+    if (!pod) byProxy.set(row.proxy, (pod = { serves: [], calls: [], forwarded: 0 }));
+    if (row.direction === 'inbound') pod.serves.push(row);
+    else {
+      pod.calls.push(row);
+      if (tree.parent(row)) pod.forwarded++;
+    }
+  }
+  for (const { serves, calls, forwarded } of byProxy.values()) {
+    if (serves.length === 0 || forwarded > FORWARDS * calls.length) continue;
+    let next = 0;
+    let open: Row[] = [];
+    for (const call of calls) {
+      while (next < serves.length && serves[next]!.start <= call.start) open.push(serves[next++]!);
+      open = open.filter((row) => row.end >= call.start);
+      if (open.length > MOST_AT_ONCE) continue;
+      const within = open.filter((row) => row.end >= call.end);
+      if (within.length === 1 && open.length === 1 && !tree.parent(call) && !tree.isAbove(call, within[0]!)) {
+        tree.link(call, within[0]!, 'time');
+      }
+    }
+  }
 }
 
 /** From a failing line down to the one that decided. */
@@ -184,11 +387,22 @@ function decider(top: Row, children: (row: Row) => readonly Row[]): Row {
 }
 
 function decidedBelow(row: Row): boolean {
+  // ztunnel passes on as an HTTP status what the ztunnel of the other node said.
+  if (row.error !== null) return row.error.startsWith('http status');
   return row.answeredBy === 'peer' || row.flags.some((flag) => BROKEN_BELOW.has(flag));
 }
 
-/** The failing line below that an outer one passed on: the last to end, since earlier attempts were retried. */
+/**
+ * The failing line below that an outer one passed on: the last to end, since earlier attempts were retried. What a
+ * listener rejected unread was decided by whoever chose how to speak to it.
+ */
 function failedBelow(below: readonly Row[]): Row | undefined {
-  const failed = below.filter((child) => child.failure && !child.flags.some((flag) => HUNG_UP.has(flag)));
+  const failed = below.filter(
+    (child) =>
+      child.failure &&
+      !child.tunnel &&
+      !child.flags.some((flag) => HUNG_UP.has(flag)) &&
+      !isRejectedConnection(child),
+  );
   return failed.toSorted((a, b) => a.end - b.end).at(-1);
 }

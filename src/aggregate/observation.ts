@@ -24,8 +24,9 @@ export class Observation {
   readonly #traffic = new Traffic();
   readonly #rows: Rows;
 
-  constructor(limits: RowLimits = ROW_LIMITS) {
-    this.#rows = new Rows(limits);
+  /** @param requestId of a request whose lines are all kept. */
+  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
+    this.#rows = new Rows(limits, requestId);
   }
 
   open(input: string, stream: StreamOrigin): void {

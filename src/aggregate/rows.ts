@@ -1,19 +1,23 @@
 import { hostOf } from '../record/address.js';
 import { proxyOf, type Origin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
+import { maskedRequestId } from '../record/request-id.js';
 import { detailsClass } from '../record/response-code-details.js';
 import { flagSetKey, parseFlags, type FlagSet } from '../record/response-flags.js';
 import { parseUpstreamCluster, type Direction, type UpstreamCluster } from '../record/upstream-cluster.js';
 import { boundedCache } from '../record/bounded-cache.js';
 import type { Aggregate } from './aggregate.js';
 import type { AnsweredBy, Outcome } from './failure.js';
+import { AGREED, clocksOf, type Clocks } from './clocks.js';
+
 import { directionOf, groupKeyText } from './groups.js';
 import { pathTemplate } from './path-template.js';
 
 /*
  * The lines themselves, in columns, for what counters cannot answer: gaps, equal ends, joins, partitions nobody thought
  * of before. Every line is kept until there are too many; then an even sample of the healthy ones is (and, far later, of
- * the failing ones). Which lines stay depends on their place alone, so that halves of an input merge to the same rows.
+ * the failing ones). Which lines stay depends on their request id (or connection, or place) alone: the lines that several
+ * proxies wrote of one request stay or go together, and halves of an input merge to the same rows.
  */
 
 const TEXT_COLUMNS = [
@@ -67,6 +71,8 @@ const FAILURE = 4;
 const HTTP = 8;
 const APP_4XX = 16;
 const TUNNEL = 32;
+/** ztunnel stamps a line when the connection is over (ztunnel src/proxy/metrics.rs: it is written as the result is recorded). */
+const STAMPED_AT_END = 64;
 
 const clusterOf = boundedCache(parseUpstreamCluster);
 
@@ -137,6 +143,8 @@ export class Row {
     readonly index: number,
     /** How many lines of the input this one stands for: 1 while all are kept. */
     readonly weight: number,
+    /** How far the clock of its proxy is ahead of the others', ms. */
+    readonly ahead = 0,
   ) {}
 
   #text(name: TextColumn): string | null {
@@ -154,7 +162,13 @@ export class Row {
     return (this.#number('bits') & bit) !== 0;
   }
 
+  /** When the request began, by the time that the proxies agree on. */
   get start(): number {
+    const time = this.#number('time') - this.ahead;
+    return this.#bit(STAMPED_AT_END) ? time - this.duration : time;
+  }
+  /** The same as its proxy logged it. */
+  get loggedStart(): number {
     return this.#number('time');
   }
   get duration(): number {
@@ -327,13 +341,17 @@ export interface RowsSnapshot {
   readonly rows: readonly Row[];
   /** Whether every line is there: else rows carry a weight. */
   readonly complete: boolean;
+  /** What was measured of the proxies' clocks; the rows' times are corrected by it. */
+  readonly clocks: Clocks;
+  /** Lines that were left out because another input holds them too: a log that was given twice. */
+  readonly repeated: number;
 }
 
-/** FNV-1a, then a finaliser: a place in the input as 32 well-mixed bits. */
-function hashOfPlace(stream: string, line: number): number {
+/** FNV-1a, then a finaliser: a text and a number as 32 well-mixed bits. */
+function hashOf(text: string, number = 0): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < stream.length; i++) hash = Math.imul(hash ^ stream.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ line, 0x01000193);
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ number, 0x01000193);
   hash ^= hash >>> 16;
   hash = Math.imul(hash, 0x85ebca6b);
   hash ^= hash >>> 13;
@@ -341,13 +359,33 @@ function hashOfPlace(stream: string, line: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** An id that more kept lines carry is nobody's request: its lines are sampled one by one. */
+const MOST_OF_ONE_ID = 500;
+
 /** Rows of one kind: all while they are few, then those whose hash lies under a threshold that halves. */
 class Sample {
   columns = new Columns();
   /** 1 keeps every row, 1/2 every second, and so on. */
   share = 1;
 
+  /** Ids that turned out to be on too many lines. */
+  readonly shared = new Set<string>();
+
   constructor(readonly limit: number) {}
+
+  /** What decides whether a line stays: its request where it names one, else its connection, else its place. */
+  hashOf(
+    id: string | null | undefined,
+    connection: string | null | undefined,
+    place: string,
+    line: number,
+  ): number {
+    if (id) {
+      const key = maskedRequestId(id);
+      return this.shared.has(key) ? hashOf(place, line) : hashOf(key);
+    }
+    return connection ? hashOf(connection) : hashOf(place, line);
+  }
 
   keeps(hash: number): boolean {
     return hash < this.share * 0x1_0000_0000;
@@ -355,6 +393,7 @@ class Sample {
 
   /** Halves the share until the rows fit. */
   trim(): void {
+    if (this.columns.length > this.limit) this.#scatter();
     while (this.columns.length > this.limit) {
       this.share /= 2;
       this.#drop();
@@ -363,11 +402,36 @@ class Sample {
 
   merge(other: Sample): void {
     this.share = Math.min(this.share, other.share);
+    for (const id of other.shared) this.shared.add(id);
+    this.#scatter();
     this.#drop();
     for (let row = 0; row < other.columns.length; row++) {
       if (this.keeps(other.columns.number.hash[row]!)) this.columns.pushFrom(other.columns, row);
     }
     this.trim();
+  }
+
+  /** Lines of an id that far too many carry would stay or go all at once: from now on each for itself. */
+  #scatter(): void {
+    const { columns } = this;
+    const ids = columns.text.requestId;
+    const counts = new Map<number, number>();
+    for (let row = 0; row < columns.length; row++) {
+      const id = ids[row]!;
+      if (id >= 0) counts.set(id, (counts.get(id) ?? 0) + 1);
+    }
+    const { texts } = columns.interned.requestId;
+    const many = new Set<number>();
+    for (const [id, count] of counts) {
+      const key = maskedRequestId(texts[id]!);
+      if (count > MOST_OF_ONE_ID) this.shared.add(key);
+      if (this.shared.has(key)) many.add(id);
+    }
+    if (many.size === 0) return;
+    for (let row = 0; row < columns.length; row++) {
+      if (many.has(ids[row]!))
+        columns.number.hash[row] = hashOf(placeAt(columns, row), columns.number.line[row]!);
+    }
   }
 
   #drop(): void {
@@ -378,17 +442,31 @@ class Sample {
     this.columns = kept;
   }
 
-  rows(): Row[] {
+  rows(clocks: Clocks): Row[] {
+    const { columns, share } = this;
     const rows: Row[] = [];
-    for (let row = 0; row < this.columns.length; row++) rows.push(new Row(this.columns, row, 1 / this.share));
+    for (let row = 0; row < columns.length; row++) {
+      const ahead = clocks === AGREED ? 0 : clocks.aheadOf(textAt(columns, 'proxy', row));
+      rows.push(new Row(columns, row, 1 / share, ahead));
+    }
     return rows;
   }
 }
+
+const textAt = (columns: Columns, name: TextColumn, row: number): string =>
+  columns.interned[name].texts[columns.text[name][row]!] ?? '';
+
+/** The stream that a kept line stands in. */
+const placeAt = (columns: Columns, row: number): string =>
+  textAt(columns, 'file', row) || textAt(columns, 'proxy', row);
 
 export interface RowLimits {
   readonly healthy: number;
   readonly failing: number;
 }
+
+/** Lines of one request; with more it is nobody's. */
+const MOST_PINNED = 5_000;
 
 export const ROW_LIMITS: RowLimits = { healthy: 150_000, failing: 100_000 };
 
@@ -397,15 +475,26 @@ export class Rows implements Aggregate<RowsSnapshot> {
   readonly #healthy: Sample;
   readonly #failing: Sample;
 
-  constructor(limits: RowLimits = ROW_LIMITS) {
+  /** Lines of the one request that somebody asked for: kept however many others are not. */
+  readonly #pinned = new Sample(MOST_PINNED);
+  readonly #pin: string | undefined;
+
+  /** @param requestId of a request whose lines are kept in any case. */
+  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
     this.#healthy = new Sample(limits.healthy);
     this.#failing = new Sample(limits.failing);
+    this.#pin = requestId && maskedRequestId(requestId);
   }
 
   add(record: RecordView, outcome: Outcome, origin: Origin): void {
-    const sample = outcome.failure ? this.#failing : this.#healthy;
+    const id = record.text('request_id');
+    const pinned = this.#pin !== undefined && !!id && maskedRequestId(id) === this.#pin;
+    const sample = pinned ? this.#pinned : outcome.failure ? this.#failing : this.#healthy;
     const proxy = proxyOf(origin);
-    const hash = hashOfPlace(origin.file ?? proxy, origin.line);
+    const direction = directionOf(record);
+    const near = direction === 'inbound' || direction === 'unknown';
+    const connection = record.text(near ? 'downstream_remote_address' : 'upstream_local_address');
+    const hash = sample.hashOf(id, connection, origin.file ?? proxy, origin.line);
     if (!sample.keeps(hash)) return;
     const { columns } = sample;
     const row = columns.push();
@@ -429,7 +518,8 @@ export class Rows implements Aggregate<RowsSnapshot> {
         (outcome.failure ? FAILURE : 0) |
         (outcome.http ? HTTP : 0) |
         (outcome.app4xx ? APP_4XX : 0) |
-        (outcome.tunnel ? TUNNEL : 0),
+        (outcome.tunnel ? TUNNEL : 0) |
+        (record.format.startsWith('ztunnel') ? STAMPED_AT_END : 0),
     );
     text('format', record.format);
     text('proxy', proxy);
@@ -459,23 +549,71 @@ export class Rows implements Aggregate<RowsSnapshot> {
     text('downstreamRemote', record.text('downstream_remote_address') ?? record.ztunnelPair('src.addr'));
     text('serverName', record.text('requested_server_name'));
     text('route', record.text('route_name'));
-    text('direction', directionOf(record));
-    text('requestId', record.text('request_id'));
+    text('direction', direction);
+    text('requestId', id);
     if (columns.length > 2 * sample.limit) sample.trim();
   }
 
   merge(other: this): void {
     this.#healthy.merge(other.#healthy);
     this.#failing.merge(other.#failing);
+    this.#pinned.merge(other.#pinned);
+  }
+
+  #rowsBy(clocks: Clocks): Row[] {
+    return [this.#healthy, this.#failing, this.#pinned].flatMap((sample) => sample.rows(clocks));
   }
 
   snapshot(): RowsSnapshot {
     this.#healthy.trim();
     this.#failing.trim();
-    const rows = [...this.#healthy.rows(), ...this.#failing.rows()].toSorted(byTimeAndPlace);
-    return { rows, complete: this.#healthy.share === 1 && this.#failing.share === 1 };
+    this.#pinned.trim();
+    const clocks = clocksOf(this.#rowsBy(AGREED));
+    const all = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
+    const rows = withoutRepeats(all);
+    const complete = this.#healthy.share === 1 && this.#failing.share === 1;
+    return { rows, complete, clocks, repeated: all.length - rows.length };
   }
 }
+
+/** Leaves out what another file holds word for word: no two proxies log the same addresses, id and times. */
+function withoutRepeats(rows: readonly Row[]): readonly Row[] {
+  const repeated = new Set<Row>();
+  for (let from = 0; from < rows.length;) {
+    let to = from + 1;
+    while (to < rows.length && rows[to]!.start === rows[from]!.start) to++;
+    if (to - from > 1) {
+      const first = new Map<string, Row>();
+      for (const row of rows.slice(from, to)) {
+        const key = wholeText(row);
+        const other = key === null ? undefined : first.get(key);
+        if (other && other.file !== row.file) repeated.add(row);
+        else if (key !== null) first.set(key, row);
+      }
+    }
+    from = to;
+  }
+  return repeated.size === 0 ? rows : rows.filter((row) => !repeated.has(row));
+}
+
+/** All that tells one line from another; `null` for a line that names no connection. */
+function wholeText(row: Row): string | null {
+  if (row.downstreamRemote === null || row.file === null) return null;
+  const { columns, index } = row;
+  const texts = TELLING.map((name) => (columns.text[name][index]! < 0 ? '' : textAt(columns, name, index)));
+  return [...texts, row.duration, row.code, row.received, row.sent].join('\n');
+}
+
+const TELLING = [
+  'requestId',
+  'path',
+  'flags',
+  'upstreamHost',
+  'upstreamLocal',
+  'downstreamLocal',
+  'downstreamRemote',
+  'direction',
+] as const satisfies readonly TextColumn[];
 
 function byTimeAndPlace(a: Row, b: Row): number {
   return (

@@ -16,6 +16,7 @@ export interface Handlers {
   report(args: readonly string[], options: Options, from?: readonly string[]): Promise<void>;
   /** Inputs without a command: the screen on a terminal, else the report. */
   look(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
+  trace(args: readonly string[], options: Options): Promise<void>;
   demo(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
   parse(args: readonly string[], options: Options): Promise<void>;
   explain(words: readonly string[], options: Options): Promise<void>;
@@ -112,6 +113,15 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     ['text', 'json'],
   ).action((args: string[], values: Record<string, unknown>) =>
     handlers.report(args, optionsOf(values), checkOptionsOf(values).from),
+  );
+  const trace = program
+    .command('trace')
+    .description('one request through every proxy that logged it: hops, attempts, timings, who decided')
+    .argument('<request-id>', 'x-request-id, as the lines carry it')
+    .argument('[files...]', 'files, directories, globs, or - for stdin');
+  addFlags(trace, [...cluster, ...common], ['text', 'json']).action(
+    (id: string, files: readonly string[], values: Record<string, unknown>) =>
+      handlers.trace([id, ...files], optionsOf(values)),
   );
   addFlags(
     program

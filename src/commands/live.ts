@@ -33,7 +33,7 @@ export function asksCluster(
   return true;
 }
 
-const COMMANDS = ['report', 'parse', 'explain', 'check', 'demo', 'help'];
+const COMMANDS = ['report', 'parse', 'explain', 'trace', 'check', 'demo', 'help'];
 
 /** What of the logs is asked for; `follow` where the command line does not say. */
 export function logWindowOf(options: Options, follow: boolean): LogWindow {

@@ -8,8 +8,10 @@ import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
 import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
+import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, least, most } from './stats.js';
+import { modest } from './missing-side.js';
 import { perScene } from './per-scene.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
@@ -102,15 +104,24 @@ export function diagnose(observation: ObservationSnapshot, causes: readonly Caus
   const incidents: Incident[] = [];
   const dismissed = appRefusals(scene);
   for (const { hypothesis, others } of withoutOrphans(chosen)) {
-    const incident = incidentOf(scene, hypothesis, others);
+    const incident = incidentOf(scene, modest(scene, hypothesis), others);
     if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
     else incidents.push(incident);
+    scenes.set(incident, scene);
   }
   return {
     versions: versionHints(scene.rows),
     incidents: incidents.toSorted(byWeight),
     dismissed: dismissed.filter(({ count }) => count > 0),
   };
+}
+
+const scenes = new WeakMap<Incident, Scene>();
+
+/** The journey of one of an incident's requests, for an example. */
+export function exampleOf(incident: Incident): Told | null {
+  const scene = scenes.get(incident);
+  return scene ? exampleJourney(scene, incident.hypothesis.cases) : null;
 }
 
 interface Chosen {

@@ -1,3 +1,4 @@
+import type { Clocks } from '../aggregate/clocks.js';
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import type { GroupSnapshot } from '../aggregate/groups.js';
 import { join, type Case, type Joins } from '../aggregate/joins.js';
@@ -5,6 +6,7 @@ import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
 import { hostOf } from '../record/address.js';
+import { least, most } from './stats.js';
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
 
 /** Failed requests that look alike at the line that decided them: one place, one reply, one mechanism's worth of details. */
@@ -31,6 +33,8 @@ export interface Scene {
   readonly cases: readonly Case[];
   readonly symptoms: readonly Symptom[];
   readonly joins: Joins;
+  /** What was measured of the proxies' clocks; all times of rows are corrected by it. */
+  readonly clocks: Clocks;
   /** What a line is about: the service, else the authority, else the address dialled. */
   placeOf(row: Row): string;
   /** All lines of the same direction and place as a symptom's deciders: what its failures are counted against. */
@@ -86,13 +90,13 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
   return {
     rows,
     complete,
-    first: coverage.first,
-    last: coverage.last,
+    ...extentOf(observation),
     coverage,
     groups: traffic.groups,
     cases: joins.cases,
     symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),
     joins,
+    clocks: observation.rows.clocks,
     placeOf: (row) => places.of(row),
     population: ({ sample }) => linesOf(sample),
     linesOf,
@@ -103,6 +107,13 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     podOf: (ip) => owners.pods.get(ip) ?? null,
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
   };
+}
+
+/** From the first start to the last: by the proxies' own clocks, or corrected where some are off. */
+function extentOf({ coverage, rows }: ObservationSnapshot): { first: number; last: number } {
+  if (rows.clocks.skewed.length === 0) return { first: coverage.first, last: coverage.last };
+  const starts = rows.rows.map((row) => row.start).filter(Number.isFinite);
+  return { first: least(starts), last: most(starts) };
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

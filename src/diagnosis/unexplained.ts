@@ -1,9 +1,10 @@
 import type { Row } from '../aggregate/rows.js';
 import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Scene, Symptom } from './scene.js';
+import { askFor, missingLogs } from './missing-side.js';
 import { PARTITIONS } from './partitions.js';
 import { byFrequency, distinct } from './stats.js';
-import { ofWords, percent } from './words.js';
+import { listed, ofWords, percent } from './words.js';
 
 /** Failures that no cause claims, as their counted facts; never a guess. */
 export function unexplained(scene: Scene, symptom: Symptom): Hypothesis {
@@ -11,6 +12,8 @@ export function unexplained(scene: Scene, symptom: Symptom): Hypothesis {
   const deciders = cases.map(({ decider }) => decider);
   const all = scene.population(symptom);
   const reply = replyWords(sample);
+  const missing = missingLogs(scene, cases);
+  if (missing.length > 0) return behind(symptom, all, reply, missing);
   return {
     cause: 'unexplained',
     title: `${place}: ${reply}, cause not known`,
@@ -40,6 +43,41 @@ export function unexplained(scene: Scene, symptom: Symptom): Hypothesis {
     why: 'no rule applies',
     next: [],
     fix: [],
+  };
+}
+
+/** What the given logs cannot tell: the other end decided, and its log is not there. */
+function behind(
+  { place, cases }: Symptom,
+  all: readonly Row[],
+  reply: string,
+  missing: readonly string[],
+): Hypothesis {
+  const deciders = cases.map(({ decider }) => decider);
+  const callers = distinct(deciders, (row) => (row.direction === 'inbound' ? null : row.proxy));
+  return {
+    cause: 'insufficient-vantage',
+    title: `${place}: ${reply}, decided at the other end, whose log is not given`,
+    summary:
+      `${ofWords(deciders.length, all.length)} requests to ${place} (${percent(deciders.length, all.length)}) ended with ${reply}. ` +
+      `The line tells what the other end did, not why: the log that would decide is that of ${listed(missing, 2)}.`,
+    severity: severityByShare(deciders.length, all.length),
+    at: {
+      services: [place],
+      upstreamClusters: distinct(deciders, (row) => row.cluster?.name ?? null).slice(0, 3),
+      endpoints: concentrated(deciders, all, (row) => row.upstreamIp),
+      clients: callers.length <= 2 ? callers : [],
+    },
+    cases,
+    evidence: [
+      { text: `requests to ${place} that ended with ${reply}`, count: deciders.length, of: all.length },
+      ...contrasts(deciders, all),
+    ],
+    against: [],
+    confidence: 'likely',
+    why: `no line of the end that decided is there: the log of ${listed(missing, 2)} is not given`,
+    next: [askFor(missing[0]!)],
+    fix: ['None yet: read that log first.'],
   };
 }
 

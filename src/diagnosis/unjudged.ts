@@ -50,26 +50,10 @@ export const UNJUDGED: ReadonlyMap<CauseId, Unjudged> = new Map<CauseId, Unjudge
     },
   ],
   [
-    'h2-to-h1-mismatch',
-    {
-      why: 'each side logs a protocol error of its own, which is named; that their protocols differ stands in the configuration',
-      decide:
-        'appProtocol of the Service’s port and http2ProtocolOptions in `istioctl proxy-config cluster -o json` of the caller',
-    },
-  ],
-  [
     'sidecar-injection-missing',
     {
       why: 'a pod without a proxy writes no line; its peers’ lines are those of plaintext that meets TLS, which are named',
       decide: '`istioctl x check-inject POD`: whether the pod has an istio-proxy container, and why not',
-    },
-  ],
-  [
-    'traffic-capture-bypassed',
-    {
-      why: 'traffic that passes the proxy by writes no line, and missing lines are no evidence of missing traffic',
-      decide:
-        'annotations traffic.sidecar.istio.io/* of the pod, and `iptables-save -t nat` in its network namespace',
     },
   ],
   [

@@ -32,7 +32,7 @@ export function lineText(row: Row): string {
   const plain = (value: string | number | null): string => (value === null ? '-' : String(value));
   const quoted = (value: string | null): string => `"${plain(value)}"`;
   return [
-    `[${Number.isFinite(row.start) ? new Date(row.start).toISOString() : '-'}]`,
+    `[${Number.isFinite(row.loggedStart) ? new Date(row.loggedStart).toISOString() : '-'}]`,
     `"${plain(row.method)} ${plain(row.path)} ${plain(row.protocol)}"`,
     plain(row.code),
     row.flags.join(',') || '-',

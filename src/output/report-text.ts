@@ -1,5 +1,6 @@
 import { clock, ofWords, percent, plural, span, thousands } from '../diagnosis/words.js';
 import { safeText } from '../record/safe-text.js';
+import { journeyLines } from './journey-text.js';
 import { labelled, labelledRaw, table, wrap, WIDTH } from './layout.js';
 import type { Report } from './report.js';
 
@@ -81,7 +82,32 @@ function incidentLines(incident: ReportIncident): string[] {
   if (incident.alternatives.length > 0) {
     say('or else', incident.alternatives.map(({ cause, why }) => `${cause}: ${why}`).join('; '));
   }
+  lines.push(...exampleLines(incident));
   return lines;
+}
+
+/** More lines of one request than these are for `trace`. */
+const SHOWN_SPANS = 8;
+
+/** What a journey says that the incident's own words do not: which side is silent, and whose log is not there. */
+const ABOUT_OTHER_SIDE: ReadonlySet<string> = new Set([
+  'never-arrived',
+  'log-missing',
+  'masked',
+  'executed-twice',
+]);
+
+/** The incident in one of its requests, hop by hop; one line alone says nothing new, unless the other side is silent. */
+function exampleLines({ journey }: ReportIncident): string[] {
+  if (!journey) return [];
+  const { request_id: id } = journey;
+  const findings = journey.findings.filter(({ kind }) => ABOUT_OTHER_SIDE.has(kind)).slice(0, 2);
+  if (journey.spans.length < 2 && findings.length === 0) return [];
+  return [
+    ...labelled('example', id === null ? 'one of them, hop by hop' : `trace ${id}`),
+    ...journeyLines(journey, 4, SHOWN_SPANS),
+    ...findings.flatMap(({ text }) => labelled('', text)),
+  ];
 }
 
 function failsText(incident: ReportIncident): string {

@@ -1,10 +1,11 @@
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import { DIMENSIONS, type GroupSnapshot } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import type { CheckedFact, Diagnosis, Incident } from '../diagnosis/diagnose.js';
+import { exampleOf, type CheckedFact, type Diagnosis, type Incident } from '../diagnosis/diagnose.js';
 import type { Fact, Fault } from '../diagnosis/hypothesis.js';
 import type { VersionHint } from '../diagnosis/proxy-version.js';
 import { examplesOf, type Example } from './examples.js';
+import { journeyObject, type JourneyObject } from './journey.js';
 
 /*
  * The report as scripts see it: schema/meshtail.report-1.schema.json describes it, text and Markdown are other faces of
@@ -126,6 +127,7 @@ function incidentOf(incident: Incident, id: number, errorsOnly: boolean) {
     fix: hypothesis.fix,
     groups: incident.groups,
     examples: examplesOf(incident) as readonly Example[],
+    journey: journeyIn(incident),
   };
 }
 
@@ -141,6 +143,12 @@ const checkOf = ({ finding, cause, effect }: CheckedFact) => ({
   read: finding.read,
   command: finding.see,
 });
+
+/** One request of an incident through every proxy that logged it. */
+function journeyIn(incident: Incident): JourneyObject | null {
+  const told = exampleOf(incident);
+  return told && journeyObject(told);
+}
 
 /** Callers that an incident lists. */
 const MOST_CALLERS = 10;

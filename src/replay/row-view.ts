@@ -7,7 +7,7 @@ import type { UpstreamCluster } from '../record/upstream-cluster.js';
 const textOfNumber = (value: number | null): string | null => (value === null ? null : String(value));
 
 const TEXTS: Readonly<Partial<Record<FieldName, (row: Row) => string | null>>> = {
-  start_time: (row) => (Number.isFinite(row.start) ? new Date(row.start).toISOString() : null),
+  start_time: (row) => (Number.isFinite(row.loggedStart) ? new Date(row.loggedStart).toISOString() : null),
   method: (row) => row.method,
   path: (row) => row.path,
   protocol: (row) => row.protocol,

@@ -39,11 +39,10 @@ describe.each(CASES.map((one) => [one.cause, one] as const))(
 );
 
 describe('a failure that an app passes on', () => {
-  it('is named after what it depends on', () => {
+  it('is one incident with what it depends on, also where the app forwards no id', () => {
     const { incidents } = diagnosed(...behind(true));
     expect(incidents.map(({ hypothesis }) => [hypothesis.cause, hypothesis.at.services?.[0]])).toEqual([
       ['no-endpoints', 'stock.sales'],
-      ['dependency-failure-in-app', 'stock.sales'],
     ]);
   });
 });

@@ -8,6 +8,7 @@ import { claim, Study, top } from '../study.js';
 import { bareAuthority, isExternal } from '../traits.js';
 import { clock, listed, ofWords, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
+import { hiddenServices } from './tls.js';
 import { isRouteMiss, isScannerRequest } from './route-misses.js';
 
 const details = (row: Row): string => row.details ?? '';
@@ -274,7 +275,7 @@ const destinationName = (row: Row): string | null =>
 const isClusterHost = (name: string): boolean =>
   /\.svc(?:\.|$)/.test(name) || /^[a-z0-9-]+(?:\.[a-z0-9-]+)?$/.test(name);
 
-export const sidecarScope: Cause = replyCause({
+const blockedScope = replyCause({
   id: 'sidecar-egress-scope',
   reference: 'https://github.com/istio/istio/issues/12237',
   mechanism: 'A Sidecar resource, or exportTo, hides a destination inside the cluster from this workload.',
@@ -306,6 +307,11 @@ export const sidecarScope: Cause = replyCause({
     };
   },
 });
+
+export const sidecarScope: Cause = {
+  ...blockedScope,
+  judge: (scene) => [...blockedScope.judge(scene), ...hiddenServices(scene)],
+};
 
 export const corsPreflight: Cause = {
   id: 'cors-preflight-rejected',

@@ -8,6 +8,7 @@ import { CONFIGURATION_CAUSES } from './configuration.js';
 import { CONNECT_CAUSES } from './connect-failures.js';
 import { ENDPOINT_CAUSES } from './endpoints.js';
 import { gatewayHostUnknown } from './gateway-host-unknown.js';
+import { h2ToH1 } from './h2-to-h1.js';
 import { connectionCoalescing, hostHeader } from './host-header.js';
 import { keepaliveIdleRace } from './keepalive-idle-race.js';
 import { NOISE_CAUSES } from './noise.js';
@@ -32,6 +33,7 @@ const ENVOY_CAUSES: readonly Cause[] = [
   keepaliveIdleRace,
   ...BROKEN_CAUSES,
   ...PROTOCOL_CAUSES,
+  h2ToH1,
   ...TLS_CAUSES,
   ...TIMEOUT_CAUSES,
   grpcBehind200,

@@ -1,3 +1,4 @@
+import { deepestWait } from '../deepest.js';
 import type { Row } from '../../aggregate/rows.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
@@ -59,10 +60,12 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     const paths = study.concentration((row) => row.pathTemplate);
     const hosts = study.concentration((row) => row.upstreamIp);
     const pod = study.hosts.map((ip) => scene.podOf(ip)).find((name) => name !== null) ?? null;
+    const deep = deepestWait(scene, study.cases);
     const common = {
       at: {
-        services: [study.place],
-        ...(hosts
+        services: deep ? [deep.place, study.place] : [study.place],
+        ...(deep ? { pods: deep.pods.slice(0, 4) } : {}),
+        ...(hosts && !deep
           ? {
               endpoints: hosts.bad.map(({ value }) => value),
               pods: hosts.bad.flatMap(({ value }) => scene.podOf(value) ?? []),
@@ -70,6 +73,15 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
           : {}),
       },
       evidence: [
+        ...(deep
+          ? [
+              {
+                text: `of them, followed hop by hop, that were waiting for ${deep.place}`,
+                count: deep.count,
+                of: deep.of,
+              },
+            ]
+          : []),
         { text: `timeouts at ${span(wall.ms)}, the route’s limit`, count: wall.count, of: study.rows.length },
         study.fact('requests in that time that ran into it', study.rows, study.during),
         ...(before !== null && during !== null
@@ -97,7 +109,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     const slow = claim(study, {
       ...common,
       cause: 'upstream-slow',
-      title: `${study.place} has become slow, and callers’ timeouts of ${span(wall.ms)} fire`,
+      title: `${deep?.place ?? study.place} has become slow, and ${deep ? `timeouts of ${span(wall.ms)} in front of ${study.place}` : `callers’ timeouts of ${span(wall.ms)}`} fire`,
       story: `the callers’ proxies gave up after ${span(wall.ms)} (504 UT) on ${
         paths
           ? listed(
@@ -105,7 +117,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
               2,
             )
           : 'all its paths'
-      }; ${before !== null && during !== null ? `answered requests take a median of ${span(during)} instead of ${span(before)}. ` : ''}The timeout is the messenger: the service is slow.`,
+      }; ${before !== null && during !== null ? `answered requests take a median of ${span(during)} instead of ${span(before)}. ` : ''}The timeout is the messenger: ${deep ? `the time is spent ${ofWords(deep.count, deep.of)} times in ${deep.place}, further down, and every hop above hung up in turn.` : 'the service is slow.'}`,
       confidence: grew ? 'high' : 'possible',
       why: grew
         ? 'answers were quick before and are slow while the timeouts fire'

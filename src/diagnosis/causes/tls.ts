@@ -1,13 +1,18 @@
+import { isRejectedConnection } from '../../aggregate/ends.js';
+import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
-import { parseMeshServerName } from '../../record/upstream-cluster.js';
+import { hostOf } from '../../record/address.js';
+import { parseMeshServerName, type UpstreamCluster } from '../../record/upstream-cluster.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
+import { askFor, hasProxy } from '../missing-side.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
 import { claim, Study } from '../study.js';
-import { fromMeshClient, isCut, isExternal, isTlsFailure } from '../traits.js';
+import { fromMeshClient, isCut, isExternal, isIp, isTlsFailure } from '../traits.js';
+import { covers } from '../vantage.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
 
@@ -198,9 +203,6 @@ export const externalTls: Cause = replyCause({
   }),
 });
 
-/** Listener lines: a connection that matched no filter chain. */
-const isRejectedConnection = (row: Row): boolean => !row.http && row.has('NR') && row.cluster === null;
-
 /** Cut connections of callers whose plaintext the server rejected: both ends of one connection. */
 const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
   const rejected = new Map(
@@ -234,6 +236,11 @@ const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
         row.start <= study.last,
     );
     const passthrough = cases.every(({ decider }) => decider.cluster?.direction === 'passthrough');
+    const hidden = passthrough ? servicesAt(scene, cases) : [];
+    if (hidden.length > 0) {
+      found.push(outOfScope(study, proxy, hidden, [...all, ...listener], pairs.length));
+      continue;
+    }
     found.push(
       claim(study, {
         cause: passthrough ? 'headless-or-direct-pod-addressing' : 'destinationrule-tls-conflict',
@@ -249,7 +256,8 @@ const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
             ? 'It dials pod addresses, which the mesh passes through without TLS.'
             : 'A DestinationRule with an explicit TLS mode applies to this caller.'),
         at: {
-          services: [place],
+          // Where pods are dialled directly, what was meant is an address.
+          services: isIp(hostOf(place)) ? [] : [place],
           clients: [proxy, ...scene.addressesOf(proxy)],
           endpoints: study.hosts.slice(0, 4),
         },
@@ -284,6 +292,102 @@ const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
   }
   return found;
 });
+
+/** Services of the mesh at an address that a caller's proxy passed through: others reach them there by name. */
+function servicesAt(scene: Scene, cases: readonly Case[]): readonly string[] {
+  const services = addressesOfServices(scene);
+  return distinct(cases, ({ decider }) => services.get(decider.downstreamLocal ?? '') ?? null);
+}
+
+const addressesOfServices = perScene(
+  (scene: Scene): ReadonlyMap<string, string> =>
+    new Map(
+      scene.rows.flatMap((row): [string, string][] =>
+        row.cluster?.kind === 'outbound' &&
+        row.cluster.service &&
+        row.downstreamLocal &&
+        row.downstreamLocal !== row.upstreamHost &&
+        scene.roleOf(row.proxy) === 'sidecar'
+          ? [[row.downstreamLocal, row.cluster.service]]
+          : [],
+      ),
+    ),
+);
+
+function outOfScope(
+  study: Study,
+  proxy: string,
+  services: readonly string[],
+  cases: readonly Case[],
+  paired: number,
+): Hypothesis {
+  const known = study.scene.rows.filter(
+    (row) => row.cluster?.kind === 'outbound' && services.includes(row.cluster.service ?? ''),
+  );
+  return claim(study, {
+    cause: 'sidecar-egress-scope',
+    title: `${listed(services)} is hidden from ${proxy}, which passes it through in plaintext`,
+    story:
+      `the address dialled is that of ${listed(services)}, which ${plural(known.length, 'line')} reach by name; the proxy of ${proxy} does not know it (${study.clusters[0]}) and passes the connection through, without mutual TLS. ` +
+      (paired > 0
+        ? `The servers refuse it as plaintext (NR) on the very same ports, ${ofWords(paired, study.rows.length)}.`
+        : 'It is closed at the other end.'),
+    at: {
+      services,
+      clients: [proxy, ...study.scene.addressesOf(proxy)],
+    },
+    cases,
+    evidence: [
+      {
+        text: 'failures that the proxy passed through to an address of the service',
+        count: study.rows.length,
+        of: study.rows.length,
+      },
+      {
+        text: 'of these whose connection the server rejected at its listener',
+        count: paired,
+        of: study.rows.length,
+      },
+    ],
+    confidence: paired > 0 ? 'high' : 'likely',
+    why: 'the address belongs to a service of the mesh that this proxy, and no other, does not know',
+    next: [
+      { purpose: 'see what narrows its view', command: 'kubectl get sidecar -A -o yaml' },
+      {
+        purpose: 'see whether it knows the service',
+        command: `istioctl proxy-config cluster ${proxyName(null, proxy)} | grep ${shellWord(services[0]!.split('.')[0]!)}`,
+      },
+    ],
+    fix: ['Add the namespace to the egress hosts of that Sidecar, or widen exportTo.'],
+  });
+}
+
+/** Passed through to a service of the mesh and closed: also where the servers' logs are not there. */
+const passedThrough = perScene((scene: Scene): Hypothesis[] => {
+  const rejected = new Set(scene.rows.filter(isRejectedConnection).map((row) => row.downstreamRemote));
+  const cut = scene.cases.filter(
+    ({ decider }) =>
+      decider.cluster?.direction === 'passthrough' &&
+      (isCut(decider) || (!decider.http && decider.failure)) &&
+      !rejected.has(decider.upstreamLocal) &&
+      addressesOfServices(scene).has(decider.downstreamLocal ?? ''),
+  );
+  return [...groupBy(cut, ({ decider }) => `${decider.proxy}\n${decider.downstreamLocal}`).values()].flatMap(
+    (cases) => {
+      if (cases.length < FEWEST_PASSED) return [];
+      const study = new Study(scene, cases);
+      return [outOfScope(study, cases[0]!.decider.proxy, servicesAt(scene, cases), cases, 0)];
+    },
+  );
+});
+
+const FEWEST_PASSED = 3;
+
+/** Destinations that a caller's proxy does not know, as plaintext that was refused shows them. */
+export const hiddenServices = (scene: Scene): readonly Hypothesis[] =>
+  [...rejectedPlaintext(scene), ...passedThrough(scene)].filter(
+    ({ cause }) => cause === 'sidecar-egress-scope',
+  );
 
 const tlsConflict: Cause = {
   id: 'destinationrule-tls-conflict',
@@ -334,7 +438,7 @@ const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
       if (hypothesis) found.push(hypothesis);
     } else {
       const byPeriod = probe(study);
-      found.push(byPeriod ?? notInMesh(scene, study));
+      found.push(byPeriod ?? plaintextFrom(scene, study));
     }
   }
   return found;
@@ -344,10 +448,66 @@ const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
 const servesApp = (scene: Scene, row: Row): boolean =>
   scene.linesOfProxy(row.proxy).some((line) => line.direction === 'inbound');
 
-function notInMesh(scene: Scene, study: Study): Hypothesis {
-  const row = study.sample;
-  const peer = row.peer!;
+/**
+ * Plaintext from an address. With its proxy's log there and silent, the traffic goes around that proxy. Where only the
+ * servers' lines show that it has one, its own log would tell why it spoke plaintext. Else it has none.
+ */
+function plaintextFrom(scene: Scene, study: Study): Hypothesis {
+  const peer = study.sample.peer!;
   const pod = scene.podOf(peer);
+  const told = notInMesh(scene, study, peer, pod);
+  if (pod !== null)
+    return covers(scene, pod, study.first, study.last) ? around(scene, told, pod, study) : told;
+  return hasProxy(scene, peer) ? notToldHere(told, peer) : told;
+}
+
+function around(scene: Scene, told: Hypothesis, pod: string, study: Study): Hypothesis {
+  const own = scene.linesOfProxy(pod).filter((line) => line.start >= study.first && line.start <= study.last);
+  return {
+    ...told,
+    cause: 'traffic-capture-bypassed',
+    title: `${pod} reaches ${told.at.services?.[0] ?? study.place} around its own proxy, in plaintext`,
+    summary: `${study.extent()}: they come from the address of ${pod} without TLS and match no filter chain. Its own proxy logged ${plural(own.length, 'line')} in that time and none of these connections: they are not captured, by excluded ports or ranges, another user of iptables, or an app that runs as the proxy’s user.`,
+    evidence: [
+      ...told.evidence,
+      {
+        text: `lines of ${pod} in that time that are the other end of these connections`,
+        count: 0,
+        of: own.length,
+      },
+    ].filter(({ of }) => of > 0),
+    confidence: own.length >= MOST_SILENT ? 'high' : 'likely',
+    why: 'the proxy of that pod logs its other traffic and nothing of this',
+    next: [
+      {
+        purpose: 'look for annotations that leave ports or ranges out',
+        command: `kubectl get pods -A -o yaml --field-selector metadata.name=${shellWord(pod)} | grep -n traffic.sidecar.istio.io`,
+      },
+    ],
+    fix: ['Remove the exclusion, or repair the redirection (CNI), and restart the pod.'],
+  };
+}
+
+/** Lines of its own that make a pod's silence about a connection mean something. */
+const MOST_SILENT = 5;
+
+function notToldHere(told: Hypothesis, peer: string): Hypothesis {
+  return {
+    ...told,
+    cause: 'insufficient-vantage',
+    severity: 'high',
+    verdict: 'mesh',
+    title: `${peer} has a proxy, and yet speaks plaintext to ${told.at.services?.[0] ?? 'a server'} that demands mutual TLS`,
+    summary: `${told.summary} The same address spoke mutual TLS as mesh proxies do: whether a TLS mode of its configuration, a destination that it does not know, or a way around its proxy is to blame, its own log tells.`,
+    confidence: 'likely',
+    why: `the log of the pod at ${peer} is not given`,
+    next: [askFor(`the pod at ${peer}`)],
+    fix: ['None yet: read that log first.'],
+  };
+}
+
+function notInMesh(scene: Scene, study: Study, peer: string, pod: string | null): Hypothesis {
+  const row = study.sample;
   const served = scene
     .linesOfProxy(row.proxy)
     .filter((line) => line.direction === 'inbound' && line.start >= study.first && line.start <= study.last);
@@ -425,14 +585,32 @@ function probe(study: Study): Hypothesis | null {
 
 function eastWestSni(study: Study, serverName: string): Hypothesis {
   const meant = parseMeshServerName(serverName)!;
+  const callers = callersThrough(study, meant);
+  const gateways = distinct(callers, ({ decider }) => decider.upstreamHost);
   return claim(study, {
     cause: 'eastwest-sni-or-subset-missing',
     title: `The gateway between networks does not know ${meant.service}`,
-    story: `it is reached, but has no chain for ${serverName}: the service${meant.subset ? ` or its subset ${meant.subset}` : ''} is not exposed there.`,
-    at: { services: [meant.service ?? serverName], pods: study.proxies, upstreamClusters: [] },
-    evidence: [study.fact('connections for that name without a chain', study.rows, study.rows.length)],
+    story: `it is reached, but has no chain for ${serverName}: the service${meant.subset ? ` or its subset ${meant.subset}` : ''} is not exposed there.${callers.length > 0 ? ` ${plural(callers.length, 'request')} of ${listed(distinct(callers, ({ decider }) => decider.proxy))} to ${listed(gateways)} failed with it.` : ''}`,
+    at: {
+      services: [meant.service ?? serverName],
+      pods: study.proxies,
+      upstreamClusters: [],
+      endpoints: gateways.map(hostOf),
+    },
+    cases: [...study.cases, ...callers],
+    evidence: [
+      study.fact('connections for that name without a chain', study.rows, study.rows.length),
+      {
+        text: 'failed requests to that service that went to the gateway at the same time',
+        count: callers.length,
+        of: callers.length,
+      },
+    ],
     confidence: 'high',
-    why: 'the server name is a mesh client’s and names what it wanted',
+    why:
+      callers.length > 0
+        ? 'both sides are logged: the callers’ connections break at the gateway, which has no chain for that name'
+        : 'the server name is a mesh client’s and names what it wanted',
     next: [
       {
         purpose: 'see whether it has the cluster',
@@ -443,6 +621,31 @@ function eastWestSni(study: Study, serverName: string): Hypothesis {
       'Expose the service through that gateway (AUTO_PASSTHROUGH hosts); define the subset in both clusters.',
     ],
   });
+}
+
+/** How long a caller's line may lie from the gateway's: retries, with their back-off. */
+const RETRIES_MS = 2_000;
+
+/**
+ * Failed requests whose proxies would have sent that server name, to an address that is no pod of these logs, while the
+ * gateway refused it. Networks translate addresses between the two: name and time join them.
+ */
+function callersThrough(
+  study: Study,
+  meant: Pick<UpstreamCluster, 'host' | 'port' | 'subset'>,
+): readonly Case[] {
+  const refused = study.rows.map((row) => row.start);
+  return study.scene.cases.filter(
+    ({ decider }) =>
+      decider.cluster?.kind === 'outbound' &&
+      decider.cluster.host === meant.host &&
+      decider.cluster.port === meant.port &&
+      decider.cluster.subset === meant.subset &&
+      (decider.has('UF') || decider.has('UC')) &&
+      decider.upstreamIp !== null &&
+      study.scene.podOf(decider.upstreamIp) === null &&
+      refused.some((at) => at >= decider.start - RETRIES_MS && at <= decider.end + RETRIES_MS),
+  );
 }
 
 function gatewaySni(study: Study): Hypothesis | null {
@@ -633,6 +836,13 @@ export const TLS_CAUSES: readonly Cause[] = [
     'A caller without a sidecar speaks plaintext to a server that demands mutual TLS.',
     ['0 NR filter_chain_not_found, no server name, by a sidecar; the caller has no line of its own'],
     ['a caller that has an outbound line: its TLS mode', 'a fixed period: probes'],
+  ),
+  listener(
+    'traffic-capture-bypassed',
+    'https://github.com/istio/istio/issues/23802',
+    'Traffic of a pod that has a proxy goes around it: excluded ports or ranges, redirection that was lost.',
+    ['0 NR without server name from a pod whose proxy logs its other traffic and nothing of this'],
+    ['its proxy logged the connection: its TLS mode'],
   ),
   listener(
     'probe-misrouted-or-rejected',

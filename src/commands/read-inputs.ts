@@ -1,0 +1,96 @@
+import { Observation } from '../aggregate/observation.js';
+import type { Options } from '../cli/options.js';
+import type { MeshtailError } from '../errors.js';
+import { within } from '../filter/within.js';
+import type { ReportGap } from '../output/report.js';
+import { count, observe, parseTogether, type Reading } from '../pipeline.js';
+import type { Source } from '../source/source.js';
+import type { Environment } from './environment.js';
+import { inputsOf } from './inputs.js';
+import { accessLoggingOff, asksCluster, narrate, openLive } from './live.js';
+
+/** What inputs held, and what could not be read of them. */
+export interface Read {
+  /** `null`: there was nothing to read. */
+  readonly observation: Observation | null;
+  readonly failed: readonly MeshtailError[];
+  readonly gaps: readonly ReportGap[];
+}
+
+/**
+ * Reads files, or what the cluster holds of targets, to their end. Lines of `requestId` are kept, however many there are
+ * of others.
+ */
+export function readInputs(
+  args: readonly string[],
+  options: Options,
+  reading: Reading,
+  environment: Environment,
+  requestId?: string,
+): Promise<Read> {
+  return asksCluster(args, options, environment)
+    ? readCluster(args, options, reading, environment, requestId)
+    : readFiles(args, options, reading, environment, requestId);
+}
+
+async function readFiles(
+  args: readonly string[],
+  options: Options,
+  reading: Reading,
+  environment: Environment,
+  requestId: string | undefined,
+): Promise<Read> {
+  const { sources, failed: missing } = await inputsOf(args, environment);
+  environment.log.debug({ inputs: sources.map(({ name }) => name) }, 'reading');
+  const { observation, failed: broken } = await observe(
+    sources,
+    reading,
+    within(options.filter, options.since, options.until),
+    requestId,
+  );
+  const failed = [...missing, ...broken];
+  return {
+    observation: sources.length === 0 ? null : observation,
+    failed,
+    gaps: failed.map(({ message }) => ({ origin: message.split(':')[0] ?? '', reason: message })),
+  };
+}
+
+/** What the cluster holds of a target's logs; with `-f` until the run is told to stop. */
+async function readCluster(
+  args: readonly string[],
+  options: Options,
+  reading: Reading,
+  environment: Environment,
+  requestId: string | undefined,
+): Promise<Read> {
+  const session = await openLive(args, options, false, environment);
+  const observation = new Observation(undefined, requestId);
+  const filter = within(options.filter, null, options.until);
+  const failed: MeshtailError[] = [];
+  let lines = 0;
+  let records = 0;
+  const told = narrate(session, environment, () => ({ lines, records }));
+  await parseTogether(
+    opened(session.sources(), observation),
+    reading,
+    (parsed) => {
+      lines++;
+      if (parsed.result === 'record') records++;
+      count(observation, parsed, filter);
+    },
+    () => undefined,
+    (error) => failed.push(error),
+  );
+  told.stop();
+  const { gaps, refused } = session.status();
+  if (records === 0 && lines > 0) environment.warn(accessLoggingOff(session));
+  return { observation, failed: [...failed, ...refused], gaps };
+}
+
+async function* opened(sources: AsyncIterable<Source>, observation: Observation): AsyncIterable<Source> {
+  for await (const source of sources) {
+    observation.open(source.name, source.origin);
+    yield source;
+  }
+}

@@ -1,0 +1,40 @@
+import type { Options } from '../cli/options.js';
+import { sceneOf } from '../diagnosis/scene.js';
+import { ExitStatus, usageError } from '../errors.js';
+import { traceOf, traceText } from '../output/trace.js';
+import { version } from '../paths.js';
+import { maskedRequestId } from '../record/request-id.js';
+import type { Environment } from './environment.js';
+import { readingOf, reportFailed } from './inputs.js';
+import { readInputs } from './read-inputs.js';
+
+/** `meshtail trace`: one request through every proxy that logged it. Inputs are those of `report`. Returns the exit status. */
+export async function trace(
+  [id, ...inputs]: readonly string[],
+  options: Options,
+  environment: Environment,
+): Promise<number> {
+  if (id === undefined || id.trim() === '' || id === '-') {
+    throw usageError(
+      'no request id',
+      'meshtail report FILE… draws an example journey of each incident, with its id',
+    );
+  }
+  const reading = await readingOf(options, environment);
+  const { observation, failed } = await readInputs(inputs, options, reading, environment, id);
+  const worldStatus = reportFailed(failed, environment);
+  if (observation === null) return worldStatus;
+
+  const snapshot = observation.snapshot();
+  const wanted = maskedRequestId(id);
+  const rows = snapshot.rows.rows.filter(
+    (row) => row.requestId !== null && maskedRequestId(row.requestId) === wanted,
+  );
+  const result = traceOf(snapshot, sceneOf(snapshot), id, rows, version);
+  environment.stdout.write(
+    options.output === 'json' ? `${JSON.stringify(result, null, 2)}\n` : traceText(result),
+  );
+  if (worldStatus !== ExitStatus.ok) return worldStatus;
+  if (snapshot.coverage.records === 0) return ExitStatus.noAccessLine;
+  return rows.length === 0 ? ExitStatus.world : ExitStatus.ok;
+}

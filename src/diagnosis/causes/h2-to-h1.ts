@@ -1,0 +1,88 @@
+import type { Row } from '../../aggregate/rows.js';
+import type { Cause } from '../cause.js';
+import type { Hypothesis } from '../hypothesis.js';
+import { proxyName } from '../kubectl.js';
+import type { Scene } from '../scene.js';
+import { groupBy } from '../stats.js';
+import { claim, Study } from '../study.js';
+import { listed, ofWords, shellWord } from '../words.js';
+
+/** A caller's stream over HTTP/2 that the other side broke. */
+const isBroken = (row: Row): boolean =>
+  row.direction === 'outbound' &&
+  row.protocol === 'HTTP/2' &&
+  row.upstreamLocal !== null &&
+  (row.has('UPE') || row.has('UC') || row.has('UR'));
+
+/** A request that the server's proxy could not read at all. */
+const isUnreadable = (row: Row): boolean =>
+  row.has('DPE') && row.method === null && /^http[12]\./.test(row.details ?? '');
+
+const FEWEST = 3;
+
+/** Both ends of one connection: broken at the caller, who spoke HTTP/2, and unreadable at the callee. */
+function judge(scene: Scene): Hypothesis[] {
+  const unreadable = scene.cases.filter(({ decider }) => isUnreadable(decider));
+  if (unreadable.length === 0) return [];
+  const byPeer = groupBy(unreadable, ({ decider }) => decider.downstreamRemote);
+  const broken = scene.cases.filter(({ decider }) => isBroken(decider));
+  return [
+    ...groupBy(broken, ({ decider }) => `${decider.proxy}\n${scene.placeOf(decider)}`).values(),
+  ].flatMap((cases) => {
+    const paired = cases.filter(({ decider }) => byPeer.has(decider.upstreamLocal!));
+    if (paired.length < FEWEST || paired.length * 2 < cases.length) return [];
+    const ends = new Set(cases.flatMap(({ decider }) => byPeer.get(decider.upstreamLocal!) ?? []));
+    const study = new Study(scene, cases);
+    const { proxy } = study.sample;
+    const plain = study.during.filter((row) => row.protocol !== 'HTTP/2' && row.direction === 'outbound');
+    const good = plain.filter((row) => !row.failure);
+    return [
+      claim(study, {
+        cause: 'h2-to-h1-mismatch',
+        title: `${proxy} speaks HTTP/2 to ${study.place}, which reads HTTP/1.1 there`,
+        story:
+          `the servers’ proxies could not read what arrived (${study.scene.cases.find((one) => ends.has(one))?.decider.details ?? 'codec error'}) on the very same connections, ${ofWords(paired.length, cases.length)}. ` +
+          (good.length > 0
+            ? `HTTP/1.1 to the same pods is fine in that time (${ofWords(good.length, plain.length)}).`
+            : ''),
+        at: { clients: [proxy, ...scene.addressesOf(proxy)], endpoints: study.hosts.slice(0, 4) },
+        cases: [...cases, ...ends],
+        evidence: [
+          {
+            text: 'broken streams whose connection the server could not read',
+            count: paired.length,
+            of: cases.length,
+          },
+          {
+            text: 'requests over HTTP/1.1 in that time that went well',
+            count: good.length,
+            of: plain.length,
+          },
+        ],
+        confidence: 'high',
+        why: 'both ends of the same connections were logged: HTTP/2 here, unreadable there',
+        next: [
+          {
+            purpose: 'see whether the caller is told to use HTTP/2 (http2ProtocolOptions, h2UpgradePolicy)',
+            command: `istioctl proxy-config cluster ${proxyName(null, proxy)} --fqdn ${shellWord(study.sample.cluster?.host ?? listed([study.place]))} -o json`,
+          },
+        ],
+        fix: [
+          'Name the port http2 or grpc (appProtocol) if the app speaks it; else drop the upgrade policy.',
+        ],
+      }),
+    ];
+  });
+}
+
+export const h2ToH1: Cause = {
+  id: 'h2-to-h1-mismatch',
+  reference: 'https://github.com/istio/istio/issues/57294',
+  mechanism: 'One side of a hop speaks HTTP/2 and the other reads HTTP/1.1 only.',
+  signs: [
+    'caller: UPE, UC or UR on every HTTP/2 request',
+    'callee: 400 DPE http1.codec_error without a method, on the same connection',
+  ],
+  against: ['HTTP/1.1 requests of other callers fail as well: the port’s protocol'],
+  judge,
+};
