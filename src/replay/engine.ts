@@ -207,8 +207,10 @@ function countedOf(narrowed: Narrowed, whole: Moment): Counted {
   let app4xx = 0;
   for (const row of roots) {
     requests += row.weight;
-    if (row.app4xx) app4xx += row.weight;
-    if (!row.failure || !moment.incidentOf.has(row)) continue;
+    if (moment.fateOf(row) !== 'failed') {
+      if (row.app4xx) app4xx += row.weight;
+      continue;
+    }
     failures += row.weight;
     const code = row.code === null || row.code === 0 ? 'no answer' : String(row.code);
     codes.set(code, (codes.get(code) ?? 0) + row.weight);
@@ -245,6 +247,9 @@ function trafficBy(
   seconds: number,
   nameOf: (row: Row) => string,
 ): Traffic[] {
+  const { moment } = narrowed;
+  const failed = (row: Row): boolean =>
+    moment.fateOf(row) === 'failed' || (row.failure && moment.incidentOf.has(row));
   const used = rows.filter((row) => !row.tunnel && narrowed.keeps(row));
   return [...groupBy(used, nameOf)]
     .map(([name, group]): Traffic => {
@@ -255,8 +260,8 @@ function trafficBy(
       return {
         name,
         requests,
-        failures: weight((row) => row.failure && narrowed.moment.incidentOf.has(row)),
-        app4xx: weight((row) => row.app4xx),
+        failures: weight(failed),
+        app4xx: weight((row) => row.app4xx && !failed(row)),
         ratePerSecond: requests / seconds,
         medianMs: median(durations),
         maxMs: durations.length === 0 ? null : most(durations),
@@ -324,12 +329,8 @@ function cellsOf({ moment, roots }: Narrowed, from: number, to: number, count: n
     const cell = Math.min(count - 1, Math.floor((row.start - from) / width));
     if (!(cell >= 0) || row.start > to) continue;
     total[cell]! += row.weight;
-    if (row.failure) {
-      if (moment.incidentOf.has(row)) failed[cell]! += row.weight;
-    } else {
-      const hidden = moment.caseOf.get(row);
-      if (hidden?.rows.some((inner) => moment.incidentOf.has(inner))) masked[cell]! += row.weight;
-    }
+    const fate = moment.fateOf(row);
+    if (fate !== null) (fate === 'failed' ? failed : masked)[cell]! += row.weight;
   }
   return { total, failed, masked };
 }

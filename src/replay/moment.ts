@@ -15,6 +15,11 @@ export interface Moment {
   readonly scene: Scene;
   /** Index of the incident that a failing line belongs to. */
   readonly incidentOf: ReadonlyMap<Row, number>;
+  /**
+   * How a request fares by its outermost line: `failed`, also where that line itself looks like the app's own answer;
+   * `masked`, where attempts below it failed and a retry hid them; `null` where no incident has it.
+   */
+  fateOf(root: Row): 'failed' | 'masked' | null;
   /** The failed request below an outermost line. */
   readonly caseOf: ReadonlyMap<Row, Case>;
   /** Lines of one direction and place, healthy ones too. */
@@ -27,9 +32,13 @@ export function momentOf(whole: ObservationSnapshot, now: number): Moment {
   const diagnosis = diagnose(observation);
   const scene = sceneOf(observation);
   const incidentOf = new Map<Row, number>();
+  const fates = new Map<Row, 'failed' | 'masked'>();
   const caseOf = new Map<Row, Case>();
   diagnosis.incidents.forEach(({ hypothesis }, index) => {
-    for (const { rows } of hypothesis.cases) for (const row of rows) incidentOf.set(row, index);
+    for (const { root, rows, masked } of hypothesis.cases) {
+      for (const row of rows) incidentOf.set(row, index);
+      if (!masked || !fates.has(root)) fates.set(root, masked ? 'masked' : 'failed');
+    }
   });
   for (const failed of scene.cases) caseOf.set(failed.root, failed);
   let populations: Map<string, Row[]> | undefined;
@@ -42,6 +51,7 @@ export function momentOf(whole: ObservationSnapshot, now: number): Moment {
     diagnosis,
     scene,
     incidentOf,
+    fateOf: (root) => fates.get(root) ?? null,
     caseOf,
     population: (row) => {
       populations ??= grouped(observation.rows.rows, keyOf);

@@ -114,8 +114,8 @@ function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
   const { hypothesis, severity, verdict, onset, last, beganBeforeInput, alternatives } = incident;
   const { cause, title, summary, confidence, why, evidence, against, next, fix, at } = hypothesis;
   const place = [
-    at.pods && at.pods.length > 0 ? `${at.pods.length === 1 ? 'pod' : 'pods'} ${listed(at.pods, 2)}` : '',
     at.services && at.services.length > 0 ? listed(at.services, 2) : '',
+    at.pods && at.pods.length > 0 ? `${at.pods.length === 1 ? 'pod' : 'pods'} ${listed(at.pods, 2)}` : '',
     at.endpoints && at.endpoints.length > 0 ? listed(at.endpoints, 3) : '',
     at.clients && at.clients.length > 0 ? `seen by ${listed(at.clients, 2)}` : '',
     at.networks && at.networks.length > 0 ? listed(at.networks, 2) : '',

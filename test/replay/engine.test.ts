@@ -133,6 +133,33 @@ describe('the engine', () => {
   });
 });
 
+describe('every bundled incident', () => {
+  const folders = readdirSync('samples/incidents', { withFileTypes: true }).filter((one) =>
+    one.isDirectory(),
+  );
+
+  it.each(folders.map(({ name }) => name))('%s fails in all what its incidents fail', async (name) => {
+    const folder = `samples/incidents/${name}`;
+    const logs = readdirSync(folder).filter((file) => file.endsWith('.gz'));
+    const { observation } = await observe(
+      logs.map((file) => fileSource(`${folder}/${file}`)),
+      1 << 20,
+    );
+    const recording = new Engine();
+    recording.observe(observation.snapshot(), reading);
+    const { failures, requests, rows, timeline, upstreams } = await recording.answer(spec());
+    const told = rows.flatMap(({ explanation }) => (explanation ? [explanation.failures] : []));
+    const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+    // A request may belong to two incidents; none that an incident counts is missing.
+    expect(failures).toBeLessThanOrEqual(sum(told));
+    expect(failures).toBeGreaterThanOrEqual(Math.max(0, ...told));
+    expect(failures).toBeLessThanOrEqual(requests);
+    expect(sum(timeline.failed)).toBe(failures);
+    expect(sum(timeline.total)).toBe(requests);
+    expect(sum(upstreams.map((one) => one.failures))).toBe(failures);
+  });
+});
+
 describe('a kept row', () => {
   it('passes the filters that its line passes', () => {
     const view = new RowView();

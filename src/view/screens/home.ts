@@ -1,5 +1,6 @@
 import { plural, span as duration, thousands } from '../../diagnosis/words.js';
 import type { Fact } from '../../diagnosis/hypothesis.js';
+import { clip } from '../cells.js';
 import { beside, highlight, lineWidth, span, type Line, type Span, type StyleName } from '../frame.js';
 import type { Marker } from '../live.js';
 import { isExplaining, selectedRow, sortedRows } from '../selection.js';
@@ -86,9 +87,12 @@ function failingLine(state: State, snapshot: Snapshot): Line {
         `   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 100 || (state.columns >= 76 && !change) ? ' requests' : ''}`,
       ),
     );
-    const hidden = snapshot.rows.reduce((sum, row) => sum + (row.explanation ? row.failures : 0), 0);
-    if (failures === 0 && hidden > 0)
-      line.push(span(`   ${thousands(hidden)} failed attempts behind them`, 'warn'));
+    const hidden = snapshot.rows.reduce(
+      (sum, { explanation, failures: attempts }) => sum + (explanation?.failures === 0 ? attempts : 0),
+      0,
+    );
+    // Each request went well in the end, but not at once.
+    if (hidden > 0) line.push(span(`   ${thousands(hidden)} hidden failures`, 'warn'));
     codes.push(
       ...byCode
         .slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)
@@ -297,15 +301,9 @@ function healthyLines(state: State, snapshot: Snapshot, rows: readonly TableRow[
   lines[1] = [...lines[1]!, span(narrowed ? ' among what is shown' : '', 'dim')];
   if (dismissed.length > 0) {
     const count = dismissed.reduce((sum, one) => sum + one.count, 0);
-    lines.push([
-      span(
-        ` dismissed after a look: ${thousands(count)} (${dismissed
-          .map(({ cause }) => cause)
-          .slice(0, 2)
-          .join(', ')}${dismissed.length > 2 ? '…' : ''})  [d] says why`,
-        'dim',
-      ),
-    ]);
+    const causes = dismissed.map(({ cause }) => cause).join(', ');
+    const text = `${thousands(count)} dismissed after a look, [d] says why: ${causes}`;
+    lines.push([span(` ${clip(text, columns - 2)}`, 'dim')]);
   }
   lines.push([]);
   const room = height - lines.length;
