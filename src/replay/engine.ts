@@ -326,8 +326,9 @@ function cellsOf({ moment, roots }: Narrowed, from: number, to: number, count: n
   const masked = [...total];
   const width = Math.max((to - from) / count, 1e-3);
   for (const row of roots) {
-    const cell = Math.min(count - 1, Math.floor((row.start - from) / width));
-    if (!(cell >= 0) || row.start > to) continue;
+    // A proxy whose clock was put right may have lines that begin a little before the first that was logged.
+    const cell = Math.max(0, Math.min(count - 1, Math.floor((row.start - from) / width)));
+    if (Number.isNaN(cell) || row.start > to) continue;
     total[cell]! += row.weight;
     const fate = moment.fateOf(row);
     if (fate !== null) (fate === 'failed' ? failed : masked)[cell]! += row.weight;

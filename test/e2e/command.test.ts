@@ -138,6 +138,60 @@ describe('explain', () => {
   );
 });
 
+describe('trace', () => {
+  const CHAIN = join(incidentsFolder, 'ordering-chain-deep-500');
+  const id = '67126464-2f45-4b14-a0d5-1fe710536238';
+
+  it('draws one request through every proxy that logged it', async () => {
+    const { status, stdout, stderr } = await run(['trace', id, CHAIN]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatchInlineSnapshot(`
+      "POST /orders of eat.example.com: 500 after 38 ms
+      2026-11-23 08:35:18.378 UTC, 6 lines of 4 proxies, id 67126464-2f45-4b14-a0d5-1fe710536238
+
+      out istio-ingressgateway-z…rq-bwlvg  500             38 ms  ████████████████████
+      └ in  menu-web-7wtzptmzvl-p9nxf      500             37 ms   ███████████████████
+        └ out menu-web-7wtzptmzvl-p9nxf    500             36 ms   ██████████████████
+          └ in  order-api-vvvkqwcn5-p52zz  500             35 ms   ██████████████████
+            └ out order-api-vvvk…n5-p52zz  500             34 ms   ██████████████████
+              └ in  *kitchen-cjc…nv-8z5sc  500             33 ms   █████████████████
+
+        decided   the app of kitchen-cjcfdh64nv-8z5sc answered 500 itself
+        time      33 ms of 38 ms in the app of kitchen-cjcfdh64nv-8z5sc
+        read      2,400 records of 6 logs
+      "
+    `);
+  });
+
+  it('gives scripts the same as one object, and takes an id with another trace character', async () => {
+    const other = `${id.slice(0, 14)}9${id.slice(15)}`;
+    const { status, stdout } = await run(['trace', '-o', 'json', other, CHAIN]);
+    const trace = JSON.parse(stdout) as {
+      schema: string;
+      lines: number;
+      journey: { spans: { decided: boolean; proxy: string }[] };
+    };
+    expect({ status, schema: trace.schema, lines: trace.lines }).toEqual({
+      status: 0,
+      schema: 'meshtail.trace/1',
+      lines: 6,
+    });
+    expect(trace.journey.spans.filter(({ decided }) => decided).map(({ proxy }) => proxy)).toEqual([
+      'kitchen-cjcfdh64nv-8z5sc',
+    ]);
+  });
+
+  it('ends with 1 where no line has the id, with 4 where there is no line, with 2 where no id is given', async () => {
+    const absent = await run(['trace', 'no-such-id', CHAIN]);
+    expect([absent.status, absent.stdout]).toEqual([
+      1,
+      expect.stringContaining('No line carries the request id no-such-id'),
+    ]);
+    expect((await run(['trace', id, file('none.log', 'hello\n')])).status).toBe(4);
+    expect((await run(['trace'])).status).toBe(2);
+  });
+});
+
 describe('help and version', () => {
   it('names its version', async () => {
     expect(await run(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
@@ -147,6 +201,7 @@ describe('help and version', () => {
     [['--help']],
     [['report', '--help']],
     [['parse', '--help']],
+    [['trace', '--help']],
     [['explain', '--help']],
     [['help', 'parse']],
   ])('%j is a result', async (args) => {

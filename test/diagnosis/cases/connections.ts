@@ -226,6 +226,33 @@ const timedOut = (line: (i: number) => Partial<Line>, more: Partial<Line> = {}):
   );
 const listenerPlaintext = (peer: string, at: readonly number[]): readonly Logged[] =>
   at.map((moment, i) => rejected(one, cart.port, `${peer}:${40_000 + i * 17}`, { at: moment }));
+/** HTTP/2 to servers that read HTTP/1.1; `read` adds what they say of it. */
+const http2Caller = (read: boolean): readonly Logged[] =>
+  moments(3_000, 1_900, 16).flatMap((at, i) => {
+    const pod = cart.pods[i % 3]!;
+    const port = 45_000 + i * 13;
+    const broken = client(web, cart, pod, {
+      at,
+      port,
+      method: 'POST',
+      protocol: 'HTTP/2',
+      code: 502,
+      flags: 'UPE',
+      details: RESET('protocol_error'),
+      service: null,
+      sent: 87,
+      ms: 2,
+    });
+    const unread = rejected(pod, cart.port, `${web.ip}:${port}`, {
+      at: at + 1,
+      protocol: 'HTTP/1.1',
+      code: 400,
+      flags: 'DPE',
+      details: 'http1.codec_error',
+      sent: 11,
+    });
+    return read ? [broken, unread] : [broken];
+  });
 const plaintextCaller = (listener: boolean): Lines => [
   healthy(job, cart),
   moments(3_000, 1_900, 16).flatMap((at, i) => {
@@ -761,6 +788,45 @@ export const CONNECTIONS: readonly CauseCase[] = [
         differs: 'the caller has a line for the same connection',
         lines: () => plaintextCaller(true),
         named: 'destinationrule-tls-conflict',
+      },
+    ],
+  },
+  {
+    cause: 'traffic-capture-bypassed',
+    incident: {
+      'its proxy logs its other calls': () => [
+        healthy(job, cart),
+        healthy(web, stock),
+        listenerPlaintext(web.ip, [2_100, 5_700, 6_100, 14_300, 22_000, 22_900, 40_100]),
+      ],
+    },
+    at: { services: ['cart.store'], clients: [web.name, web.ip] },
+    but: [
+      {
+        differs: 'its proxy has the other end of these connections',
+        lines: () => plaintextCaller(true),
+        named: 'destinationrule-tls-conflict',
+      },
+      {
+        differs: 'no log of its own, though the servers saw its mutual TLS',
+        lines: () => [
+          healthy(job, cart),
+          healthy(web, stock).filter(({ pod }) => pod !== web.name),
+          listenerPlaintext(web.ip, [2_100, 5_700, 6_100, 14_300, 22_000, 22_900, 40_100]),
+        ],
+        named: 'insufficient-vantage',
+      },
+    ],
+  },
+  {
+    cause: 'h2-to-h1-mismatch',
+    incident: { 'both ends logged': () => [healthy(job, cart), http2Caller(true)] },
+    at: { services: ['cart.store'], clients: [web.name] },
+    but: [
+      {
+        differs: 'no server says that it could not read it',
+        lines: () => [healthy(job, cart), http2Caller(false)],
+        named: 'upstream-protocol-error',
       },
     ],
   },
