@@ -1,5 +1,8 @@
 import { back, only, opened, withNotice, withPane, type Updated } from './changes.js';
 import { paneLength } from './pane-length.js';
+import { chipsLine } from './screens/header.js';
+import { barRows } from './screens/home.js';
+import { isWaiting, lostLines } from './screens/states.js';
 import { selectedRow, sortedRows } from './selection.js';
 import { VIEW_DIMENSIONS } from './snapshot.js';
 import { paneOf, SORT_KEYS, timelineCells, type State } from './state.js';
@@ -151,15 +154,16 @@ export function nextFailure(state: State, direction: 1 | -1): Updated {
   return { state, effects: [{ kind: 'find', from, direction }] };
 }
 
+/** A click on the timeline seeks to its cell. */
 export function clicked(state: State, row: number, column: number): State {
   const pane = paneOf(state);
-  if (pane.kind !== 'home' || !state.snapshot) return state;
-  // The first rows are header, numbers and timeline: a click there seeks.
-  if (row >= 2 && row < 6) {
-    const { timeline } = state.snapshot;
-    const cell = Math.max(0, Math.min(timelineCells(state.columns) - 1, column - 1));
-    const span = timeline.to - timeline.from;
-    return seekTo(state, timeline.from + (span * (cell + 1)) / timelineCells(state.columns));
-  }
-  return state;
+  if (pane.kind !== 'home' || !state.snapshot || isWaiting(state)) return state;
+  // Header, chips, lost streams and numbers stand above it.
+  const top = 2 + (chipsLine(state) ? 1 : 0) + lostLines(state).length;
+  // Below the bars stand the times.
+  if (row < top || row > top + barRows(state.snapshot, state.rows - top)) return state;
+  const { timeline } = state.snapshot;
+  const cell = Math.max(0, Math.min(timelineCells(state.columns) - 1, column - 1));
+  const span = timeline.to - timeline.from;
+  return seekTo(state, timeline.from + (span * (cell + 1)) / timelineCells(state.columns));
 }

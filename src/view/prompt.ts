@@ -26,9 +26,9 @@ export function typed(state: State, prompt: Prompt, key: string): Updated {
     case 'enter':
       return entered(state, prompt);
     case 'left':
-      return to(text, cursor - 1);
+      return to(text, stepped(text, cursor, -1));
     case 'right':
-      return to(text, cursor + 1);
+      return to(text, stepped(text, cursor, 1));
     case 'home':
     case 'ctrl-a':
       return to(text, 0);
@@ -37,9 +37,9 @@ export function typed(state: State, prompt: Prompt, key: string): Updated {
       return to(text, text.length);
     case 'backspace':
       if (text === '') return only({ ...state, prompt: null });
-      return to(text.slice(0, Math.max(0, cursor - 1)) + text.slice(cursor), cursor - 1);
+      return to(text.slice(0, stepped(text, cursor, -1)) + text.slice(cursor), stepped(text, cursor, -1));
     case 'delete':
-      return to(text.slice(0, cursor) + text.slice(cursor + 1), cursor);
+      return to(text.slice(0, cursor) + text.slice(stepped(text, cursor, 1)), cursor);
     case 'ctrl-u':
       return to(text.slice(cursor), 0);
     case 'ctrl-w': {
@@ -55,6 +55,14 @@ export function typed(state: State, prompt: Prompt, key: string): Updated {
       return to(text.slice(0, cursor) + sign + text.slice(cursor), cursor + sign.length);
     }
   }
+}
+
+/** The index a whole character further. */
+function stepped(text: string, cursor: number, by: 1 | -1): number {
+  if (by > 0)
+    return Math.min(text.length, cursor + String.fromCodePoint(text.codePointAt(cursor) ?? 0).length);
+  const last = /.$/su.exec(text.slice(0, cursor))?.[0] ?? '';
+  return cursor - last.length;
 }
 
 /** Through what was entered before: up to older ones, down to newer ones and to an empty line. */

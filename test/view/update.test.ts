@@ -109,6 +109,25 @@ describe('update', () => {
     expect(player.state.clock.now).toBeNull();
   });
 
+  it('seeks where the timeline is clicked, wherever it stands', async () => {
+    const player = await play(INCIDENT);
+    const { first, last } = player.state.snapshot!;
+    await player.send({ kind: 'click', row: 3, column: 37 });
+    expect(player.state.clock.now).toBeCloseTo(first + (37 / 73) * (last - first), 0);
+    await player.keys('end / "is:failed" enter');
+    await player.send({ kind: 'click', row: 2, column: 10 });
+    expect(player.state.clock.now).toBeNull();
+    await player.send({ kind: 'click', row: 5, column: 10 });
+    expect(player.state.clock.now).not.toBeNull();
+  });
+
+  it('edits a filter by whole characters', async () => {
+    const player = await (await play(INCIDENT)).keys('/ "a😀b" left backspace');
+    expect(player.state.prompt).toMatchObject({ text: 'ab', cursor: 1 });
+    await player.keys('home right delete right right');
+    expect(player.state.prompt).toMatchObject({ text: 'a', cursor: 1 });
+  });
+
   it('begins where the command line says', async () => {
     const player = await play(INCIDENT);
     const { first, last } = player.state.snapshot!;

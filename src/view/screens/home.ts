@@ -30,10 +30,7 @@ export function homeLines(state: State, height: number): Line[] {
   if (!snapshot) return [];
   const { columns } = state;
   const roomy = height >= 14;
-  const { failed, masked } = snapshot.timeline;
-  // A flat line needs no height.
-  const flat = ![...failed, ...masked].some((count) => count > 0);
-  const bars = flat ? 1 : height >= 50 ? 8 : height >= 32 ? 4 : height >= 26 ? 3 : height >= 19 ? 2 : 1;
+  const bars = barRows(snapshot, height);
   const onset = selectedRow(state)?.explanation?.onset ?? snapshot.onset;
   const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(state, snapshot, onset, bars, roomy)];
   if (roomy) lines.push(rule(columns));
@@ -56,6 +53,12 @@ export function homeLines(state: State, height: number): Line[] {
 
 /** From here on there is room for a second column. */
 const ASIDE_COLUMNS = MOST_TEXT + 64;
+
+/** Rows of the timeline's bars; a flat line needs no height. */
+export function barRows({ timeline: { failed, masked } }: Snapshot, height: number): number {
+  if (![...failed, ...masked].some((count) => count > 0)) return 1;
+  return height >= 50 ? 8 : height >= 32 ? 4 : height >= 26 ? 3 : height >= 19 ? 2 : 1;
+}
 
 /** The explanation is why one looks: the table gets what it needs, what belongs to no incident little, and all a part. */
 function tableRows(rows: readonly TableRow[], height: number, roomy: boolean): number {
