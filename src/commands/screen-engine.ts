@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { platform, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { compileFormat } from '../../parsers/compile.js';
 import { LineParser } from '../../parsers/index.js';
@@ -31,6 +32,13 @@ const FIRST_PICTURE_MS = 400;
 const LIVE_MS = 500;
 /** gzip makes logs about this much smaller; only the progress bar depends on it. */
 const GZIP_RATIO = 12;
+
+/**
+ * Reading steps back where processors are few, so that a key is answered first. Linux alone keeps a priority for each
+ * thread (0 is the calling one); elsewhere it would be that of the whole program.
+ * https://man7.org/linux/man-pages/man2/setpriority.2.html, "C library/kernel differences"
+ */
+if (platform() === 'linux') setPriority(0, 10);
 
 const port = parentPort!;
 const job = workerData as EngineJob<LiveJob>;
