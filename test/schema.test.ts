@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { Ajv2020, type AnySchemaObject } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { DIMENSIONS } from '../src/aggregate/groups.js';
+import { sceneOf } from '../src/diagnosis/scene.js';
+import { traceOf } from '../src/output/trace.js';
 import { packageRoot } from '../src/paths.js';
 import { line } from './e2e/run.js';
 import { incidents, logsOf, observed, reportJson, sampleLines, type LogFile } from './logs.js';
@@ -78,5 +80,29 @@ describe('the schema', () => {
     const group = (schema['$defs'] as Record<string, AnySchemaObject>)['group']!;
     const top = (group['properties'] as Record<string, AnySchemaObject>)['top']!;
     expect(Object.keys(top['properties'] as object)).toEqual([...DIMENSIONS]);
+  });
+});
+
+describe('every trace keeps to its schema', () => {
+  const validateTrace = new Ajv2020({
+    allErrors: true,
+    strict: true,
+    allowUnionTypes: true,
+    strictRequired: false,
+  }).compile(
+    JSON.parse(
+      readFileSync(join(packageRoot, 'schema', 'meshtail.trace-1.schema.json'), 'utf8'),
+    ) as AnySchemaObject,
+  );
+
+  it.each(incidents)('%s', (incident) => {
+    const observation = observed(logsOf(incident)).snapshot();
+    const scene = sceneOf(observation);
+    const [one] = scene.cases;
+    for (const rows of [[], one ? [one.root] : [], scene.rows.slice(0, 300)]) {
+      const trace: unknown = JSON.parse(JSON.stringify(traceOf(observation, scene, 'some-id', rows, '0')));
+      validateTrace(trace);
+      expect(validateTrace.errors?.slice(0, 5) ?? []).toEqual([]);
+    }
   });
 });

@@ -345,6 +345,8 @@ export interface RowsSnapshot {
   readonly clocks: Clocks;
   /** Lines that were left out because another input holds them too: a log that was given twice. */
   readonly repeated: number;
+  /** Lines that were counted elsewhere and not kept. */
+  readonly evicted: number;
 }
 
 /** FNV-1a, then a finaliser: a text and a number as 32 well-mixed bits. */
@@ -468,7 +470,7 @@ export interface RowLimits {
 /** Lines of one request; with more it is nobody's. */
 const MOST_PINNED = 5_000;
 
-export const ROW_LIMITS: RowLimits = { healthy: 150_000, failing: 100_000 };
+export const ROW_LIMITS: RowLimits = { healthy: 80_000, failing: 60_000 };
 
 /** Keeps the lines that diagnosis reasons about. */
 export class Rows implements Aggregate<RowsSnapshot> {
@@ -478,6 +480,7 @@ export class Rows implements Aggregate<RowsSnapshot> {
   /** Lines of the one request that somebody asked for: kept however many others are not. */
   readonly #pinned = new Sample(MOST_PINNED);
   readonly #pin: string | undefined;
+  #seen = 0;
 
   /** @param requestId of a request whose lines are kept in any case. */
   constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
@@ -487,6 +490,7 @@ export class Rows implements Aggregate<RowsSnapshot> {
   }
 
   add(record: RecordView, outcome: Outcome, origin: Origin): void {
+    this.#seen++;
     const id = record.text('request_id');
     const pinned = this.#pin !== undefined && !!id && maskedRequestId(id) === this.#pin;
     const sample = pinned ? this.#pinned : outcome.failure ? this.#failing : this.#healthy;
@@ -551,10 +555,11 @@ export class Rows implements Aggregate<RowsSnapshot> {
     text('route', record.text('route_name'));
     text('direction', direction);
     text('requestId', id);
-    if (columns.length > 2 * sample.limit) sample.trim();
+    if (columns.length > sample.limit) sample.trim();
   }
 
   merge(other: this): void {
+    this.#seen += other.#seen;
     this.#healthy.merge(other.#healthy);
     this.#failing.merge(other.#failing);
     this.#pinned.merge(other.#pinned);
@@ -572,7 +577,13 @@ export class Rows implements Aggregate<RowsSnapshot> {
     const all = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
     const rows = withoutRepeats(all);
     const complete = this.#healthy.share === 1 && this.#failing.share === 1;
-    return { rows, complete, clocks, repeated: all.length - rows.length };
+    return {
+      rows,
+      complete,
+      clocks,
+      repeated: all.length - rows.length,
+      evicted: this.#seen - all.length,
+    };
   }
 }
 

@@ -1,5 +1,5 @@
 import { groupKeyText } from '../aggregate/groups.js';
-import type { Case } from '../aggregate/joins.js';
+import type { Case, LeftOut } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
 import { timeShape, type TimeShape } from '../aggregate/time-shape.js';
@@ -81,6 +81,8 @@ export interface Dismissed {
 }
 
 export interface Diagnosis {
+  /** What was not joined, to keep the work within bounds. */
+  readonly leftOut: LeftOut;
   /** What single lines tell of the proxies' versions. */
   readonly versions: readonly VersionHint[];
   readonly incidents: readonly Incident[];
@@ -110,6 +112,7 @@ export function diagnose(observation: ObservationSnapshot, causes: readonly Caus
     scenes.set(incident, scene);
   }
   return {
+    leftOut: scene.joins.leftOut,
     versions: versionHints(scene.rows),
     incidents: incidents.toSorted(byWeight),
     dismissed: dismissed.filter(({ count }) => count > 0),

@@ -280,8 +280,31 @@ function readLines({ coverage }: Report): string[] {
     const at = `${example.origin.file ?? example.origin.pod ?? '-'}:${example.origin.line}:${example.at}`;
     result.push(...labelled('', `${at} expected ${example.expected}, found ${example.found}`));
   }
+  result.push(...joinNotes(coverage).flatMap((note) => labelled('', note)));
   for (const gap of coverage.gaps) result.push(...labelled('', `not read: ${gap.reason}`));
   return result;
+}
+
+/** What hampers joining the lines of several proxies, where something does. */
+function joinNotes({ joins, records }: Report['coverage']): string[] {
+  const { repeated, evicted, shared_ids: ids, shared_id_lines: lines, clocks } = joins;
+  return [
+    ...clocks
+      .slice(0, SHOWN_INPUTS)
+      .map(
+        ({ proxy, ahead_ms: ms }) =>
+          `the clock of ${proxy} is ${span(Math.abs(ms))} ${ms > 0 ? 'ahead' : 'behind'}, and was corrected`,
+      ),
+    repeated > 0
+      ? `${plural(repeated, 'line')} stand in two inputs: incidents count them once, the lines above twice`
+      : '',
+    evicted > 0
+      ? `${ofWords(evicted, records)} records were counted and not kept: joins and incidents rest on the others`
+      : '',
+    ids > 0
+      ? `${plural(ids, 'request id')} on ${plural(lines, 'line')}, too many to be one request each: not joined`
+      : '',
+  ].filter(Boolean);
 }
 
 /** `read        text…`: a label at the very left, since it is of the whole report. */

@@ -37,7 +37,10 @@ export function reportOf(
   return {
     schema: REPORT_SCHEMA,
     version,
-    coverage: coverageOf(coverage, errorsOnly, gaps, diagnosis.versions),
+    coverage: {
+      ...coverageOf(coverage, errorsOnly, gaps, diagnosis.versions),
+      joins: joinsOf(observation, diagnosis),
+    },
     totals: {
       requests: traffic.requests,
       failures: traffic.failures,
@@ -94,6 +97,18 @@ function coverageOf(
     })),
     errors_only: errorsOnly,
     malformed_examples: coverage.malformedExamples,
+  };
+}
+
+/** What the lines of several proxies were joined by, and what was left out to keep it within bounds. */
+function joinsOf({ rows }: ObservationSnapshot, { leftOut }: Diagnosis) {
+  return {
+    kept: rows.rows.length,
+    evicted: rows.evicted,
+    repeated: rows.repeated,
+    shared_ids: leftOut.sharedIds,
+    shared_id_lines: leftOut.sharedIdLines,
+    clocks: rows.clocks.skewed.map(({ proxy, aheadMs, hops }) => ({ proxy, ahead_ms: aheadMs, hops })),
   };
 }
 

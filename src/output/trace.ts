@@ -31,6 +31,7 @@ export function traceOf(
       records: coverage.records,
       inputs: coverage.inputs.length,
       kept: observation.rows.rows.length,
+      repeated: observation.rows.repeated,
       shared_ids: scene.joins.leftOut.sharedIds,
       logs: [...spansOfLogs(scene)].map(([proxy, { first, last }]) => ({
         proxy,
@@ -82,7 +83,7 @@ function textLines({ journey, request_id: id, coverage }: Trace): string[] {
     ...journeyLines(journey),
     '',
     ...findingLines(journey),
-    ...(coverage.kept < coverage.records
+    ...(coverage.kept + coverage.repeated < coverage.records
       ? labelled(
           'read',
           `${read}; ${ofWords(coverage.kept, coverage.records)} kept, those of this request all`,
