@@ -209,8 +209,11 @@ function perform(
     case 'forget':
       return keep(saved, { forget: effect.filter }, terminal);
     case 'widen':
-      // Files are all there is: only a live target asks.
-      return;
+      return terminal.send({
+        kind: 'notice',
+        text: "quit and name the other side's workload too: meshtail TARGET TARGET",
+        tone: 'bad',
+      });
     case 'write':
       try {
         writeFileSync(effect.path, effect.text, { flag: effect.overwrite ? 'w' : 'wx' });
