@@ -2,6 +2,7 @@ import type { Subject } from '../diagnosis/finding.js';
 import { usageError } from '../errors.js';
 import { calls } from './calls.js';
 import type { PodName } from '../cluster/cluster.js';
+import { kindNamed, type TargetKind } from '../cluster/kinds.js';
 import { serviceName, servicesOf } from './services.js';
 import { hasProxy, workloads, type Workload } from './workloads.js';
 import type { World } from './world.js';
@@ -15,35 +16,11 @@ export interface Scope {
   readonly namespaces: ReadonlySet<string>;
 }
 
-// As kubectl spells them.
-const KINDS: Readonly<Record<string, string>> = {
-  deployment: 'Deployment',
-  deployments: 'Deployment',
-  deploy: 'Deployment',
-  statefulset: 'StatefulSet',
-  statefulsets: 'StatefulSet',
-  sts: 'StatefulSet',
-  daemonset: 'DaemonSet',
-  daemonsets: 'DaemonSet',
-  ds: 'DaemonSet',
-  replicaset: 'ReplicaSet',
-  replicasets: 'ReplicaSet',
-  rs: 'ReplicaSet',
-  job: 'Job',
-  jobs: 'Job',
-  cronjob: 'CronJob',
-  cronjobs: 'CronJob',
-  cj: 'CronJob',
-  pod: 'Pod',
-  pods: 'Pod',
-  po: 'Pod',
-  service: 'Service',
-  services: 'Service',
-  svc: 'Service',
-  namespace: 'Namespace',
-  namespaces: 'Namespace',
-  ns: 'Namespace',
-};
+/** A Gateway's pods are not told from the objects that are read here. */
+function workloadKind(word: string): Exclude<TargetKind, 'Gateway'> | undefined {
+  const kind = kindNamed(word);
+  return kind === 'Gateway' ? undefined : kind;
+}
 
 /** The workloads that targets name. @throws usage error where one names none. */
 export function targetWorkloads(
@@ -68,7 +45,7 @@ export function targetWorkloads(
 function inPairs(targets: readonly string[]): readonly string[] {
   const [first, second, ...rest] = targets;
   if (first === undefined) return [];
-  if (second !== undefined && KINDS[first.toLowerCase()] && !second.includes('/')) {
+  if (second !== undefined && workloadKind(first) && !second.includes('/')) {
     return [`${first}/${second}`, ...inPairs(rest)];
   }
   return [first, ...inPairs(targets.slice(1))];
@@ -82,7 +59,7 @@ function workloadsOf(world: World, target: string, namespace: string | undefined
     return all.filter(
       ({ name, pods }) => name.includes(target) || pods.some((pod) => pod.name.includes(target)),
     );
-  const kind = KINDS[target.slice(0, at).toLowerCase().split('.')[0]!];
+  const kind = workloadKind(target.slice(0, at));
   const name = target.slice(at + 1);
   switch (kind) {
     case undefined:

@@ -1,6 +1,8 @@
 import { MeshtailError, usageError } from '../errors.js';
 import { editDistance } from '../nearest.js';
 import { ApiError, type ApiObject, type ClusterClient } from './client.js';
+import { RESOURCES, type Resource } from './cluster.js';
+import { kindNamed, knownKinds, type TargetKind } from './kinds.js';
 import { workloadOf, type Pod } from './pods.js';
 
 /** What a target names: a workload's kind and name, all of a namespace, or pods by a pattern of their names. */
@@ -9,54 +11,10 @@ export type Target =
   | { readonly kind: 'Namespace'; readonly name: string }
   | { readonly kind: 'pattern'; readonly name: string; readonly pattern: RegExp };
 
-type Kind =
-  | 'Deployment'
-  | 'StatefulSet'
-  | 'DaemonSet'
-  | 'ReplicaSet'
-  | 'Job'
-  | 'CronJob'
-  | 'Service'
-  | 'Pod'
-  | 'Gateway';
+type Kind = Exclude<TargetKind, 'Namespace'>;
 
-/** Names and short names as `kubectl api-resources` lists them. */
-const KINDS: Readonly<Record<Kind | 'Namespace', readonly string[]>> = {
-  Deployment: ['deployment', 'deployments', 'deploy'],
-  StatefulSet: ['statefulset', 'statefulsets', 'sts'],
-  DaemonSet: ['daemonset', 'daemonsets', 'ds'],
-  ReplicaSet: ['replicaset', 'replicasets', 'rs'],
-  Job: ['job', 'jobs'],
-  CronJob: ['cronjob', 'cronjobs', 'cj'],
-  Service: ['service', 'services', 'svc'],
-  Pod: ['pod', 'pods', 'po'],
-  Gateway: ['gateway', 'gateways', 'gtw'],
-  Namespace: ['namespace', 'namespaces', 'ns'],
-};
-
-const COLLECTIONS: Readonly<Record<Kind, readonly [group: string, plural: string]>> = {
-  Deployment: ['apps/v1', 'deployments'],
-  StatefulSet: ['apps/v1', 'statefulsets'],
-  DaemonSet: ['apps/v1', 'daemonsets'],
-  ReplicaSet: ['apps/v1', 'replicasets'],
-  Job: ['batch/v1', 'jobs'],
-  CronJob: ['batch/v1', 'cronjobs'],
-  Service: ['v1', 'services'],
-  Pod: ['v1', 'pods'],
-  Gateway: ['gateway.networking.k8s.io/v1', 'gateways'],
-};
-
-function kindNamed(word: string): Kind | 'Namespace' | undefined {
-  // `deployment.apps`, `deployments.v1.apps` as kubectl takes them.
-  const plain = word.toLowerCase().split('.')[0]!;
-  return (Object.keys(KINDS) as (Kind | 'Namespace')[]).find((kind) => KINDS[kind].includes(plain));
-}
-
-/** Whether an argument can only be a target: `kind/name`, or a kind in front of a name. */
-export function isKindAndName(argument: string): boolean {
-  const [kind, name, ...more] = argument.split('/');
-  return more.length === 0 && Boolean(name) && kindNamed(kind!) !== undefined;
-}
+/** What the API calls it. A target's Gateway is the Gateway API's, not Istio's. */
+const resourceOf = (kind: Kind): Resource => RESOURCES[kind === 'Gateway' ? 'KubeGateway' : kind];
 
 /**
  * The targets that arguments name: `kind/name`, a kind and a name as two words, or a bare word, which is a pattern of pod names as in
@@ -95,11 +53,6 @@ function patternOf(text: string): RegExp {
     throw usageError(`'${text}' is no regular expression for pod names`, 'write kind/name, or a word');
   }
 }
-
-const knownKinds = (): string =>
-  Object.values(KINDS)
-    .map((names) => names[0])
-    .join(', ');
 
 export const targetText = (target: Target): string =>
   target.kind === 'pattern' ? target.name : `${target.kind.toLowerCase()}/${target.name}`;
@@ -172,10 +125,10 @@ export async function selectionOf(
 
 /** Where a kind's objects lie. `namespace` null: in all of them. */
 export function pathOf(kind: Kind, namespace: string | null, name?: string): string {
-  const [group, plural] = COLLECTIONS[kind];
-  const root = group === 'v1' ? '/api/v1' : `/apis/${group}`;
+  const { group, versions, resource } = resourceOf(kind);
+  const root = group === '' ? `/api/${versions[0]}` : `/apis/${group}/${versions[0]}`;
   const place = namespace === null ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
-  return `${root}${place}/${plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
+  return `${root}${place}/${resource}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 }
 
 async function objectOf(
@@ -225,7 +178,6 @@ export async function nothingFound(
       hint: `${near.length > 0 ? `near: ${near.join(', ')}; ` : ''}see what there is: kubectl get pods ${flag}`,
     });
   }
-  const [, plural] = COLLECTIONS[target.kind];
   let names: readonly string[] | null = null;
   try {
     const { items } = await client.list(pathOf(target.kind, namespace), {}, signal);
@@ -244,7 +196,7 @@ export async function nothingFound(
   const hints = [
     near.length > 0 ? `near: ${near.join(', ')}` : '',
     elsewhere.length > 0 ? `there is one in namespace ${elsewhere.join(', ')} (use -n)` : '',
-    `see what there is: kubectl get ${plural} ${flag}`,
+    `see what there is: kubectl get ${resourceOf(target.kind).resource} ${flag}`,
   ];
   return new MeshtailError('nothing-found', `no ${target.kind.toLowerCase()} '${target.name}' ${where}`, {
     hint: hints.filter(Boolean).join('; '),

@@ -1,5 +1,6 @@
 import { readdirSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
+import { isKindAndName } from '../cluster/kinds.js';
 import { MeshtailError, usageError } from '../errors.js';
 import { archiveSources } from './archive.js';
 import { fileSource } from './file.js';
@@ -9,10 +10,6 @@ import type { Source } from './source.js';
 /** Names that end like a log are files even where nothing of that name exists. */
 const LOG_NAME = /\.(?:log|json|jsonl|txt|gz|zst|tgz|tar)$/i;
 const GLOB = /[*?[\]{}!]/;
-/** `kind/name` as kubectl takes it: one slash, a known kind in front. */
-const KINDS =
-  'deployments?|deploy|statefulsets?|sts|daemonsets?|ds|replicasets?|rs|jobs?|cronjobs?|cj|services?|svc|pods?|po|gateways?|gtw|namespaces?|ns';
-const KIND_AND_NAME = new RegExp(`^(?:${KINDS})(?:\\.[a-z0-9.-]+)?/[^/]+$`, 'i');
 
 function tryStat(path: string): Stats | undefined {
   try {
@@ -25,7 +22,7 @@ function tryStat(path: string): Stats | undefined {
 /** Whether an argument names files rather than a workload: design rule, in the order that it states. */
 export function isFileArgument(argument: string): boolean {
   if (argument === '-' || tryStat(argument)?.isFile()) return true;
-  if (KIND_AND_NAME.test(argument)) return false;
+  if (isKindAndName(argument)) return false;
   return argument.includes('/') || LOG_NAME.test(argument);
 }
 
