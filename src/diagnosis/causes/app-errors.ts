@@ -1,6 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
-import type { Cause } from '../cause.js';
+import { causesNamedIn, type Cause } from '../cause.js';
 import { turnover } from '../hosts.js';
 import type { Hypothesis, Severity } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, podCommand } from '../kubectl.js';
@@ -419,23 +419,7 @@ const masked = perScene((scene: Scene): Hypothesis[] => {
   });
 });
 
-const app = (
-  id: string,
-  reference: string,
-  mechanism: string,
-  signs: readonly string[],
-  against: readonly string[],
-): Cause => ({
-  id,
-  reference,
-  mechanism,
-  signs,
-  against,
-  judge: (scene) =>
-    [...relayed(scene), ...(id === 'retry-masked-failure' ? masked(scene) : [])].filter(
-      ({ cause }) => cause === id,
-    ),
-});
+const app = causesNamedIn((scene) => [...relayed(scene), ...masked(scene)]);
 
 export const APP_CAUSES: readonly Cause[] = [
   app(

@@ -1,6 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
-import type { Cause } from '../cause.js';
+import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { reuses } from '../connections.js';
 import type { Hypothesis } from '../hypothesis.js';
@@ -280,14 +280,7 @@ const tunnelStudies = perScene((scene: Scene): Hypothesis[] => {
   });
 });
 
-const tunnel = (id: string, reference: string, mechanism: string, signs: readonly string[]): Cause => ({
-  id,
-  reference,
-  mechanism,
-  signs,
-  against: [],
-  judge: (scene) => tunnelStudies(scene).filter(({ cause }) => cause === id),
-});
+const tunnel = causesNamedIn(tunnelStudies);
 
 export const gatewayReset: Cause = {
   id: 'gateway-upstream-not-meshed-reset',
@@ -350,11 +343,13 @@ export const BROKEN_CAUSES: readonly Cause[] = [
     'https://github.com/istio/istio/issues/59584',
     'The tunnel port 15008 of the destination is blocked or not served.',
     ['503 UC with host envoy://connect_originate/…, after about 10 s, or at once every time'],
+    [],
   ),
   tunnel(
     'hbone-pool-race',
     'https://github.com/istio/ztunnel/issues/1662',
     'A pooled tunnel was closed as it was reused.',
     ['503 UC with host envoy://connect_originate/…, 0 to a few ms, sporadic'],
+    [],
   ),
 ];
