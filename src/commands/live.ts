@@ -1,10 +1,9 @@
 import type { Options } from '../cli/options.js';
 import type { Connection } from '../cluster/kubeconfig.js';
-import { usageError } from '../errors.js';
 import { nearestWord } from '../nearest.js';
 import type { LogWindow } from '../source/follower.js';
 import type { LiveOptions, LiveSession } from '../source/kubernetes.js';
-import { isFileArgument } from '../source/resolve.js';
+import { isAlsoFolder, namesTargets } from '../source/resolve.js';
 import type { Environment } from './environment.js';
 
 /** History that a live target begins with. */
@@ -17,15 +16,10 @@ export function asksCluster(
   { warn }: Pick<Environment, 'warn'>,
 ): boolean {
   if (args.length === 0) return cluster.allNamespaces || cluster.selector !== undefined;
-  const files = args.filter(isFileArgument);
-  if (files.length > 0 && files.length < args.length) {
-    const targets = args.filter((argument) => !isFileArgument(argument)).map((one) => `'${one}'`);
-    throw usageError(
-      `files and targets do not mix: ${targets.join(', ')}`,
-      'name files only; a bare file name needs ./',
-    );
+  if (!namesTargets(args)) return false;
+  for (const folder of args.filter(isAlsoFolder)) {
+    warn(`'${folder}' is taken as a pattern of pod names; the folder of that name is ./${folder}`);
   }
-  if (files.length > 0) return false;
   const command = args.length === 1 ? nearestWord(args[0]!, COMMANDS) : undefined;
   if (command !== undefined) {
     warn(`'${args[0]}' is taken as a pattern of pod names; the command is meshtail ${command}`);

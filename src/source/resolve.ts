@@ -26,6 +26,23 @@ export function isFileArgument(argument: string): boolean {
   return argument.includes('/') || LOG_NAME.test(argument);
 }
 
+const quoted = (args: readonly string[]): string => args.map((argument) => `'${argument}'`).join(', ');
+
+/** Whether arguments name targets in a cluster, and not files. @throws usage error where they name both */
+export function namesTargets(args: readonly string[]): boolean {
+  const targets = args.filter((argument) => !isFileArgument(argument));
+  if (targets.length > 0 && targets.length < args.length) {
+    throw usageError(
+      `files and targets do not mix: ${quoted(targets)}`,
+      'name files only; a bare file name needs ./',
+    );
+  }
+  return targets.length > 0;
+}
+
+/** Whether an argument, taken as a target, is also the name of a folder here. */
+export const isAlsoFolder = (argument: string): boolean => tryStat(argument)?.isDirectory() === true;
+
 /** What arguments stand for: sources in a stable order, and those that could not be had. */
 export interface Resolved {
   readonly sources: readonly Source[];
@@ -38,8 +55,9 @@ export interface Resolved {
  * @throws MeshtailError (usage) where an argument names no file but a workload.
  */
 export async function resolveFiles(args: readonly string[], stdin: () => Source): Promise<Resolved> {
-  const targets = args.filter((argument) => !isFileArgument(argument));
-  if (targets.length > 0) throw targetError(targets, args.length > targets.length);
+  if (namesTargets(args)) {
+    throw usageError(`${quoted(args)}: not a file`, 'this reads files only; a folder is named with ./');
+  }
   const paths = new Set<string>();
   const sources: Source[] = [];
   const failed: MeshtailError[] = [];
@@ -66,23 +84,6 @@ export async function resolveFiles(args: readonly string[], stdin: () => Source)
 /** Only a regular file is looked into before it is read: a pipe can be read once. */
 async function archivesIn(path: string): Promise<readonly Source[] | undefined> {
   return tryStat(path)?.isFile() ? archiveSources(path) : undefined;
-}
-
-function targetError(targets: readonly string[], mixed: boolean): MeshtailError {
-  const named = targets.map((target) => `'${target}'`).join(', ');
-  if (mixed)
-    return usageError(`files and targets do not mix: ${named}`, 'name files only; a bare file name needs ./');
-  const folder = targets.find((target) => tryStat(target)?.isDirectory());
-  if (folder !== undefined) {
-    return usageError(
-      `'${folder}' names a workload, not the folder of that name`,
-      `write ./${folder} for the folder`,
-    );
-  }
-  return usageError(
-    `${named}: not a file, and this version does not read from a cluster`,
-    `save the log and name the file: kubectl logs ${targets[0]} -c istio-proxy > proxy.log && meshtail report proxy.log`,
-  );
 }
 
 /** The files that one argument stands for. `stat` goes first: a literal name may hold what a glob reads otherwise. */
