@@ -79,6 +79,15 @@ export async function parseSource(
   }
 }
 
+/** What becomes of sources that are read together. */
+export interface Together {
+  /** Before a source's first line. */
+  readonly onSource?: (source: Source) => void;
+  readonly onParsed: (parsed: Parsed) => void;
+  readonly pause?: () => Promise<void> | undefined;
+  readonly onFailed: (error: MeshtailError) => void;
+}
+
 /**
  * Reads sources as they appear, all at once; resolves when there are no more and each has ended. A source that fails is
  * told, the others go on.
@@ -86,12 +95,11 @@ export async function parseSource(
 export async function parseTogether(
   sources: AsyncIterable<Source>,
   reading: Reading,
-  onParsed: (parsed: Parsed) => void,
-  pause: () => Promise<void> | undefined,
-  onFailed: (error: MeshtailError) => void,
+  { onSource, onParsed, pause, onFailed }: Together,
 ): Promise<void> {
   const running = new Set<Promise<void>>();
   for await (const source of sources) {
+    onSource?.(source);
     const run = parseSource(source, reading, onParsed, pause)
       .catch((error: unknown) => {
         if (!(error instanceof MeshtailError)) throw error;

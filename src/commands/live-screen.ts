@@ -1,8 +1,9 @@
 import { ClusterClient } from '../cluster/client.js';
 import { connectionOf, type TransferableConnection } from '../cluster/kubeconfig.js';
+import { groupBy } from '../diagnosis/stats.js';
 import { LiveSession, type LiveOptions, type StreamStatus } from '../source/kubernetes.js';
 import type { Live, LiveStream } from '../view/live.js';
-import { accessLoggingOff } from './live.js';
+import { accessLoggingOff, looksUnlogged, type Counts } from './live.js';
 
 /** What the reading thread needs of a live target; the person was asked for credentials before. */
 export interface LiveJob {
@@ -16,25 +17,18 @@ export function openJob({ connection, options }: LiveJob): Promise<LiveSession> 
   return LiveSession.open(new ClusterClient(connectionOf(connection)), options);
 }
 
-/** So long a proxy may write other things and no access line before something looks wrong. */
-const SILENCE_MS = 10_000;
 /** Lines older than this when they come are history. */
 const HISTORY_MS = 5_000;
 const GAPS_SHOWN = 20;
 
 /** How a session stands, in the screen's words. */
-export function liveOf(
-  session: LiveSession,
-  { options }: LiveJob,
-  lines: number,
-  records: number,
-  began: number,
-): Live {
-  if (records === 0 && lines > 0 && Date.now() - began > SILENCE_MS) {
+export function liveOf(session: LiveSession, { options }: LiveJob, counts: Counts, began: number): Live {
+  if (looksUnlogged(counts, began)) {
     const [why, ...how] = accessLoggingOff(session).split('\n');
-    return { phase: 'logging-off', found: [`${lines} lines read: ${why}`], fix: how };
+    return { phase: 'logging-off', found: [`${counts.lines} lines read: ${why}`], fix: how };
   }
   const status = session.status();
+  const gaps = groupBy(status.gaps, ({ origin }) => origin);
   const asked = options.since ?? 0;
   // Pods that are younger than what was asked for hold all of their log.
   const firsts = status.streams
@@ -46,7 +40,7 @@ export function liveOf(
       : Math.max(asked, ...firsts);
   return {
     phase: 'streaming',
-    streams: status.streams.map((stream) => streamOf(stream, status.gaps)),
+    streams: status.streams.map((stream) => streamOf(stream, gaps.get(stream.name) ?? [])),
     since: {
       at,
       reason: at - asked < 2000 ? 'as asked for' : 'some pod has no older line',
@@ -63,10 +57,7 @@ export function liveOf(
 
 const changed = new Map<string, { readonly state: LiveStream['state']; readonly since: number }>();
 
-function streamOf(
-  stream: StreamStatus,
-  gaps: readonly { origin: string; from: number; to: number; reason: string }[],
-): LiveStream {
+function streamOf(stream: StreamStatus, gaps: LiveStream['gaps']): LiveStream {
   const state = stateOf(stream);
   let known = changed.get(stream.name);
   if (known?.state !== state) changed.set(stream.name, (known = { state, since: Date.now() }));
@@ -79,7 +70,7 @@ function streamOf(
     reason: stream.reason,
     coveredSince: Number.isNaN(stream.first) ? null : stream.first,
     lagMs: state === 'following' ? stream.lagMs : null,
-    gaps: gaps.filter(({ origin }) => origin === stream.name).slice(-GAPS_SHOWN),
+    gaps: gaps.slice(-GAPS_SHOWN),
   };
 }
 

@@ -1,6 +1,8 @@
 import type { Options } from '../cli/options.js';
 import type { Connection } from '../cluster/kubeconfig.js';
+import type { MeshtailError } from '../errors.js';
 import { nearestWord } from '../nearest.js';
+import { parseTogether, type Reading, type Together } from '../pipeline.js';
 import type { LogWindow } from '../source/follower.js';
 import type { LiveOptions, LiveSession } from '../source/kubernetes.js';
 import { isAlsoFolder, namesTargets } from '../source/resolve.js';
@@ -30,7 +32,7 @@ export function asksCluster(
 const COMMANDS = ['report', 'parse', 'explain', 'trace', 'check', 'demo', 'help'];
 
 /** What of the logs is asked for; `follow` where the command line does not say. */
-export function logWindowOf(options: Options, follow: boolean): LogWindow {
+function logWindowOf(options: Options, follow: boolean): LogWindow {
   const { cluster, maxLine } = options;
   return {
     follow: (cluster.follow ?? follow) && !cluster.previous,
@@ -93,15 +95,21 @@ const REFRESH_MS = 1000;
 /** So long a proxy may write other things and no access line before something looks wrong. */
 const SILENCE_MS = 10_000;
 
+/** What was read so far. */
+export interface Counts {
+  readonly lines: number;
+  readonly records: number;
+}
+
+/** Whether the proxies have written other things for long enough, since `began`, to miss their access lines. */
+export const looksUnlogged = ({ lines, records }: Counts, began: number): boolean =>
+  records === 0 && lines > 0 && Date.now() - began > SILENCE_MS;
+
 /**
  * Tells a person on stderr how the streams stand: the beginning once, then whatever changes. Ends with `stop`.
  * `counts` says how many lines and records were read so far.
  */
-export function narrate(
-  session: LiveSession,
-  environment: Environment,
-  counts: () => { readonly lines: number; readonly records: number },
-): { stop(): void } {
+function narrate(session: LiveSession, environment: Environment, counts: () => Counts): { stop(): void } {
   let toldGaps = 0;
   let toldRefused = 0;
   let trouble: string | null = null;
@@ -137,8 +145,7 @@ export function narrate(
         `sampled: ${status.streams.length} logs take turns at ${session.options.maxLogRequests} streams (--max-log-requests)`,
       );
     }
-    const { lines, records } = counts();
-    if (!silent && records === 0 && lines > 0 && Date.now() - began > SILENCE_MS) {
+    if (!silent && looksUnlogged(counts(), began)) {
       silent = true;
       environment.warn(accessLoggingOff(session));
     }
@@ -150,6 +157,36 @@ export function narrate(
       tell();
     },
   };
+}
+
+/** What reading a session came to. */
+export interface SessionRead extends Counts {
+  readonly failed: readonly MeshtailError[];
+}
+
+/** Reads a session to its end, and meanwhile tells on stderr how its streams stand. */
+export async function readSession(
+  session: LiveSession,
+  reading: Reading,
+  environment: Environment,
+  { onSource, onParsed, pause }: Omit<Together, 'onFailed'>,
+): Promise<SessionRead> {
+  const failed: MeshtailError[] = [];
+  let lines = 0;
+  let records = 0;
+  const told = narrate(session, environment, () => ({ lines, records }));
+  await parseTogether(session.sources(), reading, {
+    ...(onSource && { onSource }),
+    ...(pause && { pause }),
+    onParsed: (parsed) => {
+      lines++;
+      if (parsed.result === 'record') records++;
+      onParsed(parsed);
+    },
+    onFailed: (error) => failed.push(error),
+  });
+  told.stop();
+  return { lines, records, failed };
 }
 
 const clock = (at: number): string => new Date(at).toISOString().slice(11, 23);

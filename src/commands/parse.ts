@@ -5,22 +5,19 @@ import { FORMATS } from '../../parsers/index.js';
 import type { Options } from '../cli/options.js';
 import { ExitStatus, MeshtailError, usageError } from '../errors.js';
 import { within } from '../filter/within.js';
-import { ReorderWindow } from '../output/reorder.js';
 import { rowText, tableText } from '../output/table.js';
-import { parseSource, parseTogether, type Parsed, type Reading } from '../pipeline.js';
+import { parseSource, type Parsed, type Reading } from '../pipeline.js';
 import { textOf } from '../record/line.js';
 import { printedOrigin, type Origin } from '../record/origin.js';
 import { safeText } from '../record/safe-text.js';
-import { parseTimeText } from '../record/time.js';
 import type { Source } from '../source/source.js';
 import type { Environment } from './environment.js';
 import { inputsOf, readingOf, reportFailed } from './inputs.js';
-import { asksCluster, narrate, openLive } from './live.js';
+import { asksCluster } from './live.js';
+import { printLive } from './print-live.js';
 
 /** Enough lines to make one write worth it. */
 const BATCH = 64 * 1024;
-/** A line of a live target waits so long for older ones of other pods. */
-const REORDER_MS = 300;
 
 /** `meshtail parse`: one JSON object per record, as it is read. Returns the exit status. */
 export async function parse(
@@ -33,12 +30,20 @@ export async function parse(
   if (options.filter?.asksWho) {
     throw usageError('who: is known only once failures are explained', 'use report, or leave it out');
   }
-  const print = options.output === 'table' ? tableRow : printedLine;
-  if (asksCluster(args, options, environment)) return parseLive(args, options, reading, print, environment);
+  const live = asksCluster(args, options, environment);
+  // How far back a cluster's logs go is asked of the cluster.
+  const filter = within(options.filter, live ? null : options.since, options.until);
+  const table = options.output === 'table';
+  const print = (parsed: Parsed): string | undefined => {
+    if (filter && !(parsed.result === 'record' && filter.matches(parsed.record, parsed.origin)))
+      return undefined;
+    return table ? tableRow(parsed, options.all) : printedLine(parsed, options.all);
+  };
+  const heading = table ? `${rowText(HEADINGS, WIDTHS)}\n` : '';
+  if (live) return printLive(args, options, reading, environment, print, heading);
   const { sources, failed: missing } = await inputsOf(args, environment);
-  const filter = within(options.filter, options.since, options.until);
   let records = 0;
-  let batch = options.output === 'table' ? `${rowText(HEADINGS, WIDTHS)}\n` : '';
+  let batch = heading;
   let wait: Promise<void> | undefined;
   const flush = (): void => {
     if (batch === '') return;
@@ -47,8 +52,7 @@ export async function parse(
   };
   const onParsed = (parsed: Parsed): void => {
     if (parsed.result === 'record') records++;
-    if (filter && !(parsed.result === 'record' && filter.matches(parsed.record, parsed.origin))) return;
-    const printed = print(parsed, options.all);
+    const printed = print(parsed);
     if (printed === undefined) return;
     batch += `${printed}\n`;
     if (batch.length >= BATCH) flush();
@@ -62,56 +66,6 @@ export async function parse(
   });
   flush();
   return statusOf([...missing, ...broken], records, environment);
-}
-
-/** The records of a live target, in the order of their lines' stamps as far as a moment's wait allows. */
-async function parseLive(
-  args: readonly string[],
-  options: Options,
-  reading: Reading,
-  print: (parsed: Parsed, all: boolean) => string | undefined,
-  environment: Environment,
-): Promise<number> {
-  const session = await openLive(args, options, true, environment);
-  const filter = within(options.filter, null, options.until);
-  const order = new ReorderWindow();
-  const { stdout } = environment;
-  if (options.output === 'table') stdout.write(`${rowText(HEADINGS, WIDTHS)}\n`);
-  let lines = 0;
-  let records = 0;
-  let wait: Promise<void> | undefined;
-  const write = (texts: readonly string[]): void => {
-    if (texts.length === 0) return;
-    if (!stdout.write(`${texts.join('\n')}\n`)) {
-      wait = once(stdout, 'drain').then(() => {
-        wait = undefined;
-      });
-    }
-  };
-  const onParsed = (parsed: Parsed): void => {
-    lines++;
-    if (parsed.result === 'record') records++;
-    if (filter && !(parsed.result === 'record' && filter.matches(parsed.record, parsed.origin))) return;
-    const printed = print(parsed, options.all);
-    if (printed !== undefined) order.push(parseTimeText(parsed.origin.time ?? ''), printed);
-  };
-  const timer = setInterval(() => write(order.turn()), REORDER_MS);
-  const told = narrate(session, environment, () => ({ lines, records }));
-  const failed: MeshtailError[] = [];
-  await parseTogether(
-    session.sources(),
-    reading,
-    onParsed,
-    () => wait,
-    (error) => failed.push(error),
-  );
-  clearInterval(timer);
-  write(order.end());
-  told.stop();
-  return statusOf([...failed, ...session.status().refused], records, {
-    ...environment,
-    warn: () => undefined,
-  });
 }
 
 /** Reads one source after the other; those that fail are returned. */

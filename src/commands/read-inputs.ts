@@ -3,11 +3,10 @@ import type { Options } from '../cli/options.js';
 import type { MeshtailError } from '../errors.js';
 import { within } from '../filter/within.js';
 import type { ReportGap } from '../output/report.js';
-import { count, observe, parseTogether, type Reading } from '../pipeline.js';
-import type { Source } from '../source/source.js';
+import { count, observe, type Reading } from '../pipeline.js';
 import type { Environment } from './environment.js';
 import { inputsOf } from './inputs.js';
-import { accessLoggingOff, asksCluster, narrate, openLive } from './live.js';
+import { accessLoggingOff, asksCluster, openLive, readSession } from './live.js';
 
 /** What inputs held, and what could not be read of them. */
 export interface Read {
@@ -67,30 +66,11 @@ async function readCluster(
   const session = await openLive(args, options, false, environment);
   const observation = new Observation(undefined, requestId);
   const filter = within(options.filter, null, options.until);
-  const failed: MeshtailError[] = [];
-  let lines = 0;
-  let records = 0;
-  const told = narrate(session, environment, () => ({ lines, records }));
-  await parseTogether(
-    opened(session.sources(), observation),
-    reading,
-    (parsed) => {
-      lines++;
-      if (parsed.result === 'record') records++;
-      count(observation, parsed, filter);
-    },
-    () => undefined,
-    (error) => failed.push(error),
-  );
-  told.stop();
+  const { lines, records, failed } = await readSession(session, reading, environment, {
+    onSource: (source) => observation.open(source.name, source.origin),
+    onParsed: (parsed) => count(observation, parsed, filter),
+  });
   const { gaps, refused } = session.status();
   if (records === 0 && lines > 0) environment.warn(accessLoggingOff(session));
   return { observation, failed: [...failed, ...refused], gaps };
-}
-
-async function* opened(sources: AsyncIterable<Source>, observation: Observation): AsyncIterable<Source> {
-  for await (const source of sources) {
-    observation.open(source.name, source.origin);
-    yield source;
-  }
 }

@@ -191,27 +191,18 @@ async function follow(live: LiveJob): Promise<void> {
   const { openJob, liveOf } = await import('./live-screen.js');
   const session = await openJob(live);
   const began = Date.now();
-  markers = () => session.status().events.filter(({ at }) => at >= (live.options.since ?? 0));
-  const state = (): void => say({ kind: 'live', live: liveOf(session, live, lines, records, began) });
+  markers = () => session.events.filter(({ at }) => at >= (live.options.since ?? 0));
+  const state = (): void => say({ kind: 'live', live: liveOf(session, live, { lines, records }, began) });
   state();
   setInterval(state, LIVE_MS);
-  await parseTogether(
-    opened(session.sources()),
-    readingOfJob,
-    (parsed) => {
+  await parseTogether(session.sources(), readingOfJob, {
+    onSource: (source) => observation.open(source.name, source.origin),
+    onParsed: (parsed) => {
       if (parsed.result === 'record') records++;
       take(parsed);
     },
-    () => undefined,
-    (error) => failed.push({ name: live.title, reason: error.message }),
-  );
-}
-
-async function* opened(sources: AsyncIterable<Source>): AsyncIterable<Source> {
-  for await (const source of sources) {
-    observation.open(source.name, source.origin);
-    yield source;
-  }
+    onFailed: (error) => failed.push({ name: live.title, reason: error.message }),
+  });
 }
 
 /** One line of a file, from the file. */

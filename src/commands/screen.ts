@@ -82,13 +82,8 @@ export async function look(
   const restore = restoreAtEnd(terminal);
   terminal.start();
   let begun = false;
-  const failure = settleable<Extract<FromEngine, { kind: 'failed' }>>();
   engine.on('message', (message: FromEngine) => {
-    if (message.kind === 'taken') return;
-    if (message.kind === 'failed') {
-      failure.resolve(message);
-      return;
-    }
+    if (message.kind === 'taken' || message.kind === 'failed') return;
     terminal.send(message, message.kind !== 'progress');
     if (message.kind === 'snapshot' && message.snapshot.reading.done && !begun) {
       begun = true;
@@ -97,19 +92,17 @@ export async function look(
   });
   for (const { message } of failed) terminal.send({ kind: 'notice', text: message, tone: 'bad' });
   if (sources.some(({ kind }) => kind === 'pipe')) void feed(environment.stdin, engine);
-  // A crash over there is one of the program: it ends the run, with the terminal restored first.
-  const crash = new Promise<never>((_resolve, reject) => {
+  // A crash over there is one of the program, a refusal one of the world: either ends the run, with the terminal restored first.
+  const failure = new Promise<never>((_resolve, reject) => {
     engine.once('error', reject);
+    engine.on('message', (message: FromEngine) => {
+      if (message.kind !== 'failed') return;
+      const { hint } = message;
+      reject(new MeshtailError('cluster', message.message, hint === undefined ? {} : { hint }));
+    });
   });
   try {
-    const refused = await Promise.race([terminal.end.then(() => null), crash, failure.promise]);
-    if (refused) {
-      throw new MeshtailError(
-        'cluster',
-        refused.message,
-        refused.hint === undefined ? {} : { hint: refused.hint },
-      );
-    }
+    await Promise.race([terminal.end, failure]);
   } finally {
     terminal.leave();
     restore();
@@ -119,15 +112,6 @@ export async function look(
     environment.stdin.destroy();
   }
   return ExitStatus.ok;
-}
-
-/** A promise that is settled from elsewhere. */
-function settleable<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
-  let resolve!: (value: T) => void;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }
 
 async function liveJob(

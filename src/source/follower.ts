@@ -73,7 +73,6 @@ export class Follower {
   reason = '';
   /** Between a line's stamp (the node's clock) and its arrival here, ms; of the last lines. */
   lagMs: number | null = null;
-  reconnects = 0;
   readonly #lines: ResumedLines;
   readonly #backoff = new Backoff(100, 10_000);
   readonly #name: string;
@@ -193,7 +192,6 @@ export class Follower {
           this.#lines.resume();
           break;
         case 'broken':
-          this.reconnects++;
           this.#lines.resume();
           this.#set('reconnecting', ending.reason);
           await this.#pause(ending.waitMs);

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type ClusterClient } from '../cluster/client.js';
-import { podOf, proxyOf, workloadOf, type Owner, type Pod, type ProxyKind } from '../cluster/pods.js';
+import { podOf, proxyOf, workloadOf, type Pod } from '../cluster/pods.js';
 import { nothingFound, pathOf, selectionOf, type Selection, type Target } from '../cluster/targets.js';
 import { watch } from '../cluster/watch.js';
 import { MeshtailError } from '../errors.js';
@@ -28,18 +28,12 @@ export interface StreamStatus {
   readonly pod: string;
   readonly namespace: string;
   readonly container: string;
-  readonly node: string;
-  readonly workload: Owner;
-  readonly kind: ProxyKind;
   readonly state: FollowState;
   readonly reason: string;
   /** Stamps of the first and the newest line, ms since the Unix epoch; NaN where there is none. */
   readonly first: number;
   readonly last: number;
   readonly lagMs: number | null;
-  readonly reconnects: number;
-  readonly restarts: number;
-  readonly terminating: boolean;
   readonly createdAt: number;
 }
 
@@ -52,8 +46,6 @@ export interface PodEvent {
 }
 
 export interface LiveStatus {
-  /** By time. */
-  readonly events: readonly PodEvent[];
   readonly streams: readonly StreamStatus[];
   /** Pods of the targets that have no proxy: a finding of its own. */
   readonly withoutProxy: readonly Pod[];
@@ -70,11 +62,6 @@ interface Known {
   readonly wakes: Set<() => void>;
 }
 
-interface Followed {
-  readonly follower: Follower;
-  readonly kind: ProxyKind;
-}
-
 const TICK_MS = 1000;
 const MOST_GAPS = 10_000;
 
@@ -86,7 +73,7 @@ export class LiveSession {
   readonly #abort = new AbortController();
   readonly #slots: Slots;
   readonly #pods = new Map<string, Known>();
-  readonly #followed = new Map<string, Followed>();
+  readonly #followed = new Map<string, Follower>();
   readonly #gaps: Gap[] = [];
   /** By what happened, so that each is told once however often it is seen. */
   readonly #events = new Map<string, PodEvent>();
@@ -128,6 +115,11 @@ export class LiveSession {
   /** Every pod of the watched namespaces, as of now. */
   get pods(): readonly Pod[] {
     return [...this.#pods.values()].map(({ pod }) => pod);
+  }
+
+  /** What happened to the targets' pods; in no order. */
+  get events(): readonly PodEvent[] {
+    return [...this.#events.values()];
   }
 
   async #begin(): Promise<void> {
@@ -255,7 +247,7 @@ export class LiveSession {
       },
       refused: (error) => this.#refused.push(error),
     });
-    this.#followed.set(pod.uid, { follower, kind: proxy.kind });
+    this.#followed.set(pod.uid, follower);
     this.#queue.push({
       name: `${pod.namespace}/${pod.name}`,
       origin: {
@@ -303,26 +295,18 @@ export class LiveSession {
 
   status(): LiveStatus {
     return {
-      events: [...this.#events.values()].toSorted((a, b) => a.at - b.at),
-      streams: [...this.#followed].map(([uid, { follower, kind }]) => {
+      streams: [...this.#followed].map(([uid, follower]) => {
         const pod = this.#pods.get(uid)?.pod ?? follower.pod;
-        const container = pod.containers.find(({ name }) => name === follower.container);
         return {
           name: `${pod.namespace}/${pod.name}`,
           pod: pod.name,
           namespace: pod.namespace,
           container: follower.container,
-          node: pod.node,
-          workload: workloadOf(pod),
-          kind,
           state: follower.state,
           reason: follower.reason,
           first: follower.first,
           last: follower.last,
           lagMs: follower.lagMs,
-          reconnects: follower.reconnects,
-          restarts: container?.restarts ?? 0,
-          terminating: pod.deletedAt !== null,
           createdAt: pod.createdAt,
         };
       }),
@@ -351,7 +335,7 @@ export class LiveSession {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       await sleep(TICK_MS, undefined, { signal }).catch(() => undefined);
-      for (const { follower } of this.#followed.values()) void follower.tick();
+      for (const follower of this.#followed.values()) void follower.tick();
     }
   }
 }
