@@ -35,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         const { report } = await import('./commands/report.js');
         return (_args, _options, environment) => report(args, options, environment, from);
       })(args, options),
+    failures: run(async () => (await import('./commands/failures.js')).failures),
     parse: run(async () => (await import('./commands/parse.js')).parse),
     explain: run(async () => (await import('./commands/explain.js')).explain),
     trace: run(async () => (await import('./commands/trace.js')).trace),

@@ -14,6 +14,8 @@ import {
 export interface Handlers {
   /** `from`: saved objects to hold the incidents against. */
   report(args: readonly string[], options: Options, from?: readonly string[]): Promise<void>;
+  /** A target's failures, one line each, as they happen. */
+  failures(args: readonly string[], options: Options): Promise<void>;
   /** Inputs without a command: the screen on a terminal, else the report. */
   look(args: readonly string[], options: Options, screen: ScreenOptions): Promise<void>;
   trace(args: readonly string[], options: Options): Promise<void>;
@@ -86,9 +88,13 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     (args: readonly string[], values: Record<string, unknown>): Promise<void> =>
       handler(args, optionsOf(values));
 
-  addFlags(program, ['failOn', ...cluster, ...common, ...screen], ['text', 'json']).action(
+  addFlags(program, ['failOn', ...cluster, ...common, ...screen], ['text', 'json', 'jsonl', 'raw']).action(
     (args: string[], values: Record<string, unknown>) => {
       if (args.length === 0 && !hasStdin) return handlers.bare();
+      // One line per failure of a target, also on a terminal.
+      if (values['output'] === 'jsonl' || values['output'] === 'raw') {
+        return run(handlers.failures)(args, values);
+      }
       // Who asks for an output or a condition wants the report, also on a terminal.
       if (program.getOptionValueSource('output') === 'cli' || values['failOn'] !== undefined) {
         return run(handlers.report)(args, values);

@@ -1,11 +1,13 @@
 import { judge } from '../aggregate/failure.js';
 import type { Options } from '../cli/options.js';
+import { usageError } from '../errors.js';
 import { within } from '../filter/within.js';
 import type { Parsed } from '../pipeline.js';
 import { textOf } from '../record/line.js';
 import { safeText } from '../record/safe-text.js';
 import type { Environment } from './environment.js';
 import { readingOf } from './inputs.js';
+import { asksCluster } from './live.js';
 import { printedLine, tableRow } from './parse.js';
 import { printLive } from './print-live.js';
 
@@ -15,6 +17,12 @@ export async function failures(
   options: Options,
   environment: Environment,
 ): Promise<number> {
+  if (!asksCluster(args, options, environment)) {
+    throw usageError(
+      `-o ${options.output} prints the failing lines of a target in a cluster`,
+      "of files: meshtail parse FILE… --filter 'code>=500'",
+    );
+  }
   const filter = within(options.filter, null, options.until);
   const text = (parsed: Parsed): string | undefined => {
     if (options.output === 'jsonl') return printedLine(parsed, false);

@@ -225,6 +225,7 @@ describe('exit status', () => {
     ['1 the same to parse', ['parse', 'deployment/payments'], 1],
     ['2 a kind without a name', ['report', 'deployment'], 2],
     ['2 a file and a workload', ['report', good, 'payments'], 2],
+    ['2 an output that only a target has', [good, '-o', 'raw'], 2],
     ['2 an unknown output', ['report', '-o', 'yaml', good], 2],
     ['2 a line limit that is none', ['report', '--max-line', '0', good], 2],
     ['2 a flag of another command', ['report', '--all', good], 2],
