@@ -70,7 +70,7 @@ export async function parseSource(
     isAccess: isAccessObject,
     onWrapper: (wrapper, line) => log?.info({ input, line, wrapper }, 'wrapper peeled'),
   });
-  const frame = source.kind === 'file' ? scanLines : splitLines;
+  const frame = source.kind === 'pipe' ? splitLines : scanLines;
   try {
     await frame(paced(source.open(), pause), (framed) => unwrapper.push(framed), maxLine);
   } finally {

@@ -98,7 +98,7 @@ export async function scanLines(
 }
 
 /**
- * Frames a pipe or a live stream through split2: the same lines as `LineScanner`. split2 decodes UTF-8 and would lose
+ * Frames a pipe through split2: the same lines as `LineScanner`. split2 decodes UTF-8 and would lose
  * bytes that are none, so it is fed latin1 text; it drops over-long lines in silence, so they are cut before it.
  */
 export async function splitLines(

@@ -256,7 +256,7 @@ export class LiveSession {
         container: proxy.container,
         ...(pod.node !== '' && { node: pod.node }),
       },
-      kind: 'pipe',
+      kind: 'lines',
       open: () => follower.read(),
     });
     this.#wake?.();

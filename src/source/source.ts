@@ -5,8 +5,8 @@ export interface Source {
   /** What a report calls it: a path, a pod, `-`. */
   readonly name: string;
   readonly origin: StreamOrigin;
-  /** Pipes and live streams arrive as they please; files are read in large chunks. */
-  readonly kind: 'file' | 'pipe';
+  /** Files are read in large chunks, pipes arrive as they please; a followed log comes in whole lines. */
+  readonly kind: 'file' | 'pipe' | 'lines';
   /** @throws MeshtailError where it cannot be opened or read on; what was read before has been yielded. */
   open(): AsyncIterable<Buffer>;
 }
