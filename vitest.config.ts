@@ -6,5 +6,7 @@ export default defineConfig({
     // These need a cluster: npm run test:cluster.
     exclude: [...configDefaults.exclude, 'test/rig/**'],
     testTimeout: 30_000,
+    // By default one core is left for watching, which on two cores means one file after the other.
+    maxWorkers: '100%',
   },
 });
