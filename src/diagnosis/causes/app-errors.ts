@@ -3,7 +3,7 @@ import type { Row } from '../../aggregate/rows.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { turnover } from '../hosts.js';
 import type { Hypothesis, Severity } from '../hypothesis.js';
-import { logsCommand, namespaceFlag, namespaceOf, podCommand } from '../kubectl.js';
+import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, podCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, median } from '../stats.js';
@@ -199,7 +199,7 @@ function oneBadHost(scene: Scene, study: Study, atApp: boolean, hidden: boolean)
           }
         : {
             purpose: 'find the pod of that address',
-            command: `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(ips[0]!)}`,
+            command: podAtCommand(ips[0]!),
           },
     ],
     fix: fresh

@@ -8,7 +8,7 @@ import { claim, Study, top } from '../study.js';
 import { bareAuthority, isExternal } from '../traits.js';
 import { clock, listed, ofWords, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
-import { hiddenServices } from './tls.js';
+import { hiddenServices } from './plaintext.js';
 import { isRouteMiss, isScannerRequest } from './route-misses.js';
 
 const details = (row: Row): string => row.details ?? '';

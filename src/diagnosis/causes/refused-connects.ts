@@ -1,0 +1,345 @@
+import type { Case } from '../../aggregate/joins.js';
+import type { Row } from '../../aggregate/rows.js';
+import { causesNamedIn, type Cause } from '../cause.js';
+import { connectErrorOf } from '../connect-error.js';
+import { hostLives, turnover } from '../hosts.js';
+import type { Confidence, Hypothesis } from '../hypothesis.js';
+import { namespaceFlag, namespaceOf, podAtCommand, podCommand, proxyName } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
+import type { Scene } from '../scene.js';
+import { distinct, groupBy, most } from '../stats.js';
+import { claim, Study } from '../study.js';
+import { isConnectFailure, isConnectTimeout, isCut, isExternal, isPassthrough } from '../traits.js';
+import { listed, ofWords, plural, shellWord, span } from '../words.js';
+
+/** A connect that left this pod and failed: nobody answers there, or the way is shut. */
+const goesOut = (row: Row): boolean => row.direction !== 'inbound' && isConnectFailure(row) && !row.tunnel;
+const isRefused = (row: Row): boolean => {
+  const error = connectErrorOf(row);
+  return error === 'refused' || error === 'no-route' || error === 'reset';
+};
+
+/** Failures to one address, and whether it ever answers again. */
+interface DeadHost {
+  readonly ip: string;
+  readonly cases: readonly Case[];
+  readonly first: number;
+  readonly last: number;
+  readonly answersAfter: number;
+  readonly answersBefore: number;
+}
+
+function deadHosts(scene: Scene, cases: readonly Case[], place: string): readonly DeadHost[] {
+  const lives = new Map(hostLives(scene.callersLines(place)).map((life) => [life.ip, life]));
+  return [...groupBy(cases, ({ decider }) => decider.upstreamIp)].map(([ip, found]) => {
+    const starts = found.map(({ decider }) => decider.start);
+    const first = Math.min(...starts);
+    const last = Math.max(...starts);
+    const answered = (lives.get(ip)?.rows ?? []).filter((row) => row.answeredBy === 'peer');
+    return {
+      ip,
+      cases: found,
+      first,
+      last,
+      answersAfter: answered.filter((row) => row.start > last).length,
+      answersBefore: answered.filter((row) => row.end < first).length,
+    };
+  });
+}
+
+/** One story per place where connects are refused on the way out, told by what becomes of the addresses. */
+const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
+  // The cuts just before belong to the same event: connections die first, then new ones are refused.
+  const refused = scene.cases.filter(
+    ({ decider }) =>
+      goesOut(decider) && isRefused(decider) && !isPassthrough(decider) && !isExternal(decider),
+  );
+  return [...groupBy(refused, ({ decider }) => scene.placeOf(decider))].flatMap(([place, cases]) => {
+    const hosts = deadHosts(scene, cases, place);
+    const cut = scene.cases.filter(
+      ({ decider }) =>
+        decider.direction === 'outbound' &&
+        isCut(decider) &&
+        scene.placeOf(decider) === place &&
+        hosts.some(
+          ({ ip, first, last }) =>
+            ip === decider.upstreamIp && decider.end > first - 3_000 && decider.end < last + 1_000,
+        ),
+    );
+    const study = new Study(scene, [...cut, ...cases]);
+    return [
+      ...rollout(scene, study, hosts),
+      ...proxyDied(scene, study, hosts, cut),
+      ...endpointLag(scene, study, hosts),
+    ];
+  });
+});
+
+function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
+  const gone = hosts.filter(({ answersAfter }) => answersAfter === 0);
+  if (gone.length === 0) return [];
+  const longest = most(gone.map(({ first, last }) => last - first));
+  const some = gone.length < hosts.length;
+  const change = turnover(scene.callersLines(study.place));
+  const inTurn = gone.length >= 2 && change.arrived.length > 0;
+  return [
+    claim(study, {
+      cause: 'pod-terminated-endpoint-lag',
+      title: `Callers of ${study.place} still use ${plural(gone.length, 'address', 'addresses')} of pods that are gone`,
+      story:
+        `connects to ${listed(gone.map(({ ip }) => ip))} were refused or found no route for ${span(longest)}, and it was not used afterwards: the pod is gone and its callers were told late. ` +
+        `Since a refused connect needs no proxy to be there, no app of ${study.place} is to blame.`,
+      at: {
+        services: [study.place],
+        endpoints: gone.map(({ ip }) => ip),
+        pods: gone.flatMap(({ ip }) => scene.podOf(ip) ?? []),
+      },
+      evidence: [
+        study.fact('failed connects to these addresses', study.rows, study.rows.length),
+        {
+          text: 'requests that these addresses answered before',
+          count: gone.reduce((n, host) => n + host.answersBefore, 0),
+          of: gone.reduce((n, host) => n + host.answersBefore, 0),
+        },
+        { text: 'requests that they answered afterwards', count: 0, of: study.after.length },
+        ...study.contrast('upstream host', (row) => row.upstreamIp),
+      ],
+      confidence:
+        some || longest > 120_000
+          ? 'possible'
+          : !inTurn && gone.every(({ answersBefore }) => answersBefore > 0)
+            ? 'high'
+            : 'likely',
+      why: 'the addresses answered before, refused for seconds and were then dropped',
+      next: [
+        {
+          purpose: 'see whether a pod ended then',
+          command: `kubectl get events ${namespaceFlag(study.place)}--sort-by=.lastTimestamp`,
+        },
+        {
+          purpose: 'see whether the address is still somebody’s',
+          command: podAtCommand(gone[0]!.ip),
+        },
+      ],
+      fix: ['A preStop pause longer than endpoints need to spread; retries on connect-failure.'],
+    }),
+  ];
+}
+
+function rollout(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
+  const change = turnover(scene.callersLines(study.place));
+  const leaving = hosts.filter(
+    ({ ip, answersAfter }) => answersAfter === 0 && change.left.some((life) => life.ip === ip),
+  );
+  if (change.arrived.length === 0 || change.left.length < 2) return [];
+  const failing = new Set(study.rows.flatMap((row) => row.upstreamIp ?? []));
+  const newFailing = change.arrived.filter((life) => failing.has(life.ip)).length;
+  const fromLeaving = study.rows.filter((row) =>
+    change.left.some((life) => life.ip === row.upstreamIp),
+  ).length;
+  if (newFailing > 0 || fromLeaving < study.rows.length * 0.7) return [];
+  return [
+    rolloutClaim(
+      study,
+      change.left.map(({ ip }) => ip),
+      change.arrived.map(({ ip }) => ip),
+      fromLeaving,
+      leaving.length > 0 ? 'high' : 'likely',
+    ),
+  ];
+}
+
+/** The addresses that leave fail one after another, each for seconds; those that arrive are clean. */
+function rolloutClaim(
+  study: Study,
+  left: readonly string[],
+  arrived: readonly string[],
+  fromLeaving: number,
+  confidence: Confidence,
+): Hypothesis {
+  return claim(study, {
+    cause: 'rollout-drain',
+    title: `${study.place} is being rolled out, and its leaving pods drop requests`,
+    story:
+      `${ofWords(fromLeaving, study.rows.length)} failures fell on ${plural(left.length, 'address', 'addresses')} that left (${listed(left)}), each for a few seconds; ${plural(arrived.length, 'new address', 'new addresses')} (${listed(arrived)}) serve without failure. ` +
+      'Pods end before their callers know, or cut what they still serve.',
+    at: { services: [study.place], endpoints: left, pods: left.flatMap((ip) => study.scene.podOf(ip) ?? []) },
+    evidence: [
+      { text: 'failures on addresses that leave', count: fromLeaving, of: study.rows.length },
+      {
+        text: `requests to the new addresses ${listed(arrived)} that failed this way`,
+        count: 0,
+        of: study.population.filter((row) => arrived.includes(row.upstreamIp ?? '')).length,
+      },
+      ...study.contrast('upstream host', (row) => row.upstreamIp),
+    ],
+    confidence,
+    why: 'old addresses fail and go, new ones come and are clean',
+    next: [
+      {
+        purpose: 'see the rollout of that time',
+        command: `kubectl ${namespaceFlag(study.place)}get rs,pods -o wide --sort-by=.metadata.creationTimestamp`,
+      },
+    ],
+    fix: [
+      'A preStop pause longer than endpoints need to spread, a graceful shutdown of the app, native sidecars so that the proxy outlives it.',
+    ],
+  });
+}
+
+function proxyDied(
+  scene: Scene,
+  study: Study,
+  hosts: readonly DeadHost[],
+  cut: readonly Case[],
+): Hypothesis[] {
+  const back = hosts.filter(
+    ({ answersAfter, answersBefore }) => answersAfter > 0 && answersBefore + answersAfter > 0,
+  );
+  if (back.length === 0 || back.length > 2) return [];
+  const starts = new Set(back.map(({ ip }) => ip));
+  const rows = study.rows.filter((row) => starts.has(row.upstreamIp ?? ''));
+  const pods = back.flatMap(({ ip }) => scene.podOf(ip) ?? []);
+  return [
+    claim(study, {
+      cause: 'proxy-crash-or-oom',
+      title: `The sidecar ${pods[0] ? `of ${pods[0]}` : `at ${back[0]!.ip}`} went away for ${span(study.spanMs)}`,
+      story:
+        `connects to ${listed(back.map(({ ip }) => ip))} were refused on the callers’ side, where a living sidecar accepts everything; the same address serves again afterwards, so the pod stayed and its proxy restarted. ` +
+        (cut.length > 0 ? `${plural(cut.length, 'request')} in flight broke just before. ` : ''),
+      at: { services: [study.place], endpoints: back.map(({ ip }) => ip), pods },
+      evidence: [
+        {
+          text: `failures on ${listed(back.map(({ ip }) => ip))}`,
+          count: rows.length,
+          of: study.rows.length,
+        },
+        {
+          text: 'connects refused there in that time',
+          count: back.reduce((n, host) => n + host.cases.length, 0),
+          of: study.rows.length,
+        },
+        {
+          text: 'requests that it answered afterwards',
+          count: back.reduce((n, host) => n + host.answersAfter, 0),
+          of: back.reduce((n, host) => n + host.answersAfter, 0),
+        },
+        ...study.contrast('upstream host', (row) => row.upstreamIp),
+      ],
+      confidence: study.spanMs < 120_000 && rows.length === study.rows.length ? 'high' : 'likely',
+      why: 'a refusal on the callers’ side at an address that comes back',
+      next: [
+        {
+          purpose: 'read the restart count and last state of istio-proxy',
+          command: pods[0]
+            ? podCommand(namespaceOf(study.place), 'describe pod', pods[0])
+            : podAtCommand(back[0]!.ip),
+        },
+      ],
+      fix: ['Give the proxy more memory, or less configuration (Sidecar resource).'],
+    }),
+  ];
+}
+
+/** Every failed connect of a place, however it failed: what one caller alone keeps trying. */
+const staleHosts = perScene((scene: Scene): readonly Hypothesis[] => {
+  const failed = scene.cases.filter(
+    ({ decider }) =>
+      goesOut(decider) &&
+      (isRefused(decider) || isConnectTimeout(decider)) &&
+      !isPassthrough(decider) &&
+      !isExternal(decider),
+  );
+  return [
+    ...groupBy(failed, ({ decider }) => `${decider.proxy}\n${scene.placeOf(decider)}`).values(),
+  ].flatMap((cases) =>
+    staleConfig(scene, new Study(scene, cases), deadHosts(scene, cases, scene.placeOf(cases[0]!.decider))),
+  );
+});
+
+/** One caller alone goes on using an address that its peers do not know. */
+function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
+  const callers = distinct(study.rows, (row) => row.proxy);
+  const all = distinct(scene.callersLines(study.place), (row) => row.proxy);
+  const lasting = hosts.filter(
+    ({ answersAfter, answersBefore, first, last }) =>
+      answersAfter === 0 && (last - first > 60_000 || (answersBefore === 0 && last - first > 10_000)),
+  );
+  if (callers.length !== 1 || lasting.length === 0) return [];
+  const others = scene.callersLines(study.place).filter((row) => row.proxy !== callers[0]);
+  const othersUse = others.filter((row) =>
+    lasting.some(({ ip }) => ip === row.upstreamIp && row.start > lasting[0]!.first),
+  ).length;
+  if (othersUse > 0) return [];
+  return [
+    claim(study, {
+      cause: 'stale-proxy-config',
+      title: `${callers[0]} still sends to addresses of ${study.place} that no longer exist`,
+      story: `one proxy alone uses ${listed(lasting.map(({ ip }) => ip))} for ${span(most(lasting.map(({ first, last }) => last - first)))}, and nobody answers there${all.length > 1 ? `; ${plural(all.length - 1, 'other caller')} of the service do not use it at all` : ''}. Its configuration is no longer updated.`,
+      at: {
+        services: [study.place],
+        clients: callers,
+        pods: callers,
+        endpoints: lasting.map(({ ip }) => ip),
+      },
+      evidence: [
+        study.fact(`failed connects of ${callers[0]} to these addresses`, study.rows, study.rows.length),
+        { text: 'requests of other callers to these addresses since', count: 0, of: others.length },
+      ],
+      confidence: others.length > 0 ? 'high' : 'likely',
+      why:
+        others.length > 0
+          ? 'its peers do not use these addresses'
+          : 'it lasts far longer than endpoints need to spread; no other caller’s log is here to compare',
+      next: [
+        {
+          purpose: 'see whether it is STALE or missing',
+          command: `istioctl proxy-status | grep ${shellWord(callers[0]!)}`,
+        },
+        {
+          purpose: 'compare its endpoints with the cluster’s',
+          command: `istioctl proxy-config endpoint ${proxyName(null, callers[0]!)} | grep ${shellWord(lasting[0]!.ip)}`,
+        },
+      ],
+      fix: [
+        'Restore its connection to istiod (port 15012), correct the configuration that it rejects, or restart the pod.',
+      ],
+    }),
+  ];
+}
+
+const refusal = causesNamedIn((scene) => [...refusedOutside(scene), ...staleHosts(scene)]);
+
+export const REFUSED_CAUSES: readonly Cause[] = [
+  refusal(
+    'pod-terminated-endpoint-lag',
+    'https://github.com/istio/istio/issues/7665',
+    'A pod is gone, and its callers are told late.',
+    ['UF refused or no route on the outbound side, for seconds, to an address that is not used afterwards'],
+    [
+      'the address serves again: its proxy restarted',
+      'one caller goes on for minutes: its configuration is stale',
+    ],
+  ),
+  refusal(
+    'rollout-drain',
+    'https://github.com/istio/istio/issues/39870',
+    'Pods that leave in a rollout cut what they serve or refuse what still comes.',
+    ['old addresses fail one after another, each for seconds', 'new addresses are clean'],
+    ['new addresses fail: a bad release'],
+  ),
+  refusal(
+    'proxy-crash-or-oom',
+    'https://github.com/istio/istio/issues/19925',
+    'A sidecar was killed or restarted while its app went on.',
+    ['UC in flight, then refused on the outbound side, at one address that comes back'],
+    ['refused on the inbound side: the app'],
+  ),
+  refusal(
+    'stale-proxy-config',
+    'https://github.com/istio/istio/issues/54539',
+    'One proxy no longer gets configuration and uses addresses that are gone.',
+    ['one caller, for minutes, to addresses that its peers do not use'],
+    ['all callers, for seconds: they are told late'],
+  ),
+];

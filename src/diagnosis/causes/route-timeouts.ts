@@ -1,0 +1,292 @@
+import { deepestWait } from '../deepest.js';
+import type { Row } from '../../aggregate/rows.js';
+import { causesNamedIn, type Cause } from '../cause.js';
+import type { Hypothesis } from '../hypothesis.js';
+import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
+import type { Scene } from '../scene.js';
+import { median, quantile } from '../stats.js';
+import { claim, Study, studies, top } from '../study.js';
+import { wallOf } from '../walls.js';
+import { listed, ofWords, shellWord, span } from '../words.js';
+import { replyCause } from './reply-cause.js';
+
+const details = (row: Row): string => row.details ?? '';
+const routeCommand = (study: Study, what: string): string =>
+  `istioctl proxy-config route ${proxyName(null, study.proxies[0]!)} -o json | grep -n -i ${what}`;
+
+const isRouteTimeout = (row: Row): boolean =>
+  row.has('UT') && !/per_try/.test(details(row)) && row.code !== 408;
+
+/** Durations of answered requests to a place, before the timeouts began and while they last. */
+function slowing(study: Study): { before: number | null; during: number | null; grew: boolean } {
+  const served = (rows: readonly Row[]): number[] =>
+    rows.filter((row) => !row.failure && row.answeredBy === 'peer' && !row.app4xx).map((row) => row.duration);
+  const before = median(served(study.before));
+  // A request that timed out would have taken longer: it counts as slow at its own duration.
+  const during = median([...served(study.during), ...study.rows.map((row) => row.duration)]);
+  const tail = quantile(served(study.before), 0.9);
+  const slowNow = served(study.during).filter((ms) => tail !== null && ms > 2 * tail).length;
+  const grew =
+    before !== null &&
+    during !== null &&
+    ((during > 2 * before && during - before > 50) ||
+      slowNow >= Math.max(3, served(study.during).length * 0.3));
+  return { before, during: median(served(study.during)), grew };
+}
+
+const timeouts = perScene((scene: Scene): Hypothesis[] => {
+  return studies(scene, isRouteTimeout).flatMap((study) => {
+    const wall = wallOf(study.rows);
+    const { before, during, grew } = slowing(study);
+    const waiting = study.rows.filter(
+      (row) => row.upstreamLocal === null && row.upstreamHost !== null,
+    ).length;
+    if (waiting > study.rows.length / 2) return neverLeft(study);
+    const sized = bySize(study);
+    if (sized) return [sized];
+    const paths = study.concentration((row) => row.pathTemplate);
+    const hosts = study.concentration((row) => row.upstreamIp);
+    const pod = study.hosts.map((ip) => scene.podOf(ip)).find((name) => name !== null) ?? null;
+    const deep = deepestWait(scene, study.cases);
+    const common = {
+      at: {
+        services: deep ? [deep.place, study.place] : [study.place],
+        ...(deep ? { pods: deep.pods.slice(0, 4) } : {}),
+        ...(hosts && !deep
+          ? {
+              endpoints: hosts.bad.map(({ value }) => value),
+              pods: hosts.bad.flatMap(({ value }) => scene.podOf(value) ?? []),
+            }
+          : {}),
+      },
+      evidence: [
+        ...(deep
+          ? [
+              {
+                text: `of them, followed hop by hop, that were waiting for ${deep.place}`,
+                count: deep.count,
+                of: deep.of,
+              },
+            ]
+          : []),
+        { text: `timeouts at ${span(wall.ms)}, the route’s limit`, count: wall.count, of: study.rows.length },
+        study.fact('requests in that time that ran into it', study.rows, study.during),
+        ...(before !== null && during !== null
+          ? [
+              {
+                text: `answered requests in that time that took longer than the median of before (${span(before)}; now ${span(during)})`,
+                count: study.during.filter((row) => !row.failure && row.duration > before).length,
+                of: study.during.filter((row) => !row.failure).length,
+              },
+            ]
+          : []),
+        ...study.contrast('upstream host', (row) => row.upstreamIp),
+        ...study.contrast('path', (row) => row.pathTemplate),
+      ],
+      next: [
+        {
+          purpose: 'read what the app was doing',
+          command: pod
+            ? logsCommand(namespaceOf(study.place), pod, study.first)
+            : `kubectl ${namespaceFlag(study.place)}top pod`,
+        },
+        { purpose: 'see the timeout', command: routeCommand(study, 'timeout') },
+      ],
+    };
+    const slow = claim(study, {
+      ...common,
+      cause: 'upstream-slow',
+      title: `${deep?.place ?? study.place} has become slow, and ${deep ? `timeouts of ${span(wall.ms)} in front of ${study.place}` : `callers’ timeouts of ${span(wall.ms)}`} fire`,
+      story: `the callers’ proxies gave up after ${span(wall.ms)} (504 UT) on ${
+        paths
+          ? listed(
+              paths.bad.map(({ value }) => value),
+              2,
+            )
+          : 'all its paths'
+      }; ${before !== null && during !== null ? `answered requests take a median of ${span(during)} instead of ${span(before)}. ` : ''}The timeout is the messenger: ${deep ? `the time is spent ${ofWords(deep.count, deep.of)} times in ${deep.place}, further down, and every hop above hung up in turn.` : 'the service is slow.'}`,
+      confidence: grew ? 'high' : 'possible',
+      why: grew
+        ? 'answers were quick before and are slow while the timeouts fire'
+        : 'the lines do not show that it became slower',
+      fix: [
+        'Find what the app waits for (saturation, locks, its database); scale it out meanwhile.',
+        'Keep timeouts decreasing inward.',
+      ],
+    });
+    const timer = claim(study, {
+      ...common,
+      cause: 'route-timeout',
+      title: `A route timeout of ${span(wall.ms)} cuts requests to ${study.place}`,
+      story: `${ofWords(wall.count, study.rows.length)} end at ${span(wall.ms)} with 504 UT from the caller’s proxy, on ${top(study.rows, (row) => row.pathTemplate)}. ${grew ? '' : 'The service is not slower than before: these requests need longer than the route allows.'}`,
+      confidence: grew
+        ? 'possible'
+        : wall.count >= 3 && wall.count >= study.rows.length * 0.8
+          ? 'high'
+          : 'likely',
+      why: grew
+        ? 'the timer is the messenger of a slow service'
+        : 'one common duration, and no sign that the service became slower',
+      fix: ['Raise the route’s timeout to what this call needs, or make the call quicker.'],
+    });
+    return grew ? [slow, timer] : [timer, slow];
+  });
+});
+
+/** Timed out while still connecting: the request never left. */
+function neverLeft(study: Study): Hypothesis[] {
+  const pooled = study.population.filter(
+    (row) => row.start >= study.first && !row.failure && row.upstreamLocal !== null,
+  );
+  const known = new Set(
+    study.population.filter((row) => row.start < study.first).map((row) => row.upstreamLocal),
+  );
+  const onOld = pooled.filter((row) => known.has(row.upstreamLocal)).length;
+  return [
+    claim(study, {
+      cause: 'mtu-blackhole',
+      title: `New connections to ${study.place} stall, old ones work`,
+      story: `the requests timed out while their connection was still being made (no local address), although ${onOld} others went well over connections opened before. Packets of the handshake that are too large for the path are lost, as with a wrong MTU: today’s TLS hello alone needs a full packet.`,
+      evidence: [
+        study.fact(
+          'timeouts while still connecting',
+          study.rows.filter((row) => row.upstreamLocal === null),
+          study.rows.length,
+        ),
+        {
+          text: 'healthy requests in that time that used a connection opened before',
+          count: onOld,
+          of: pooled.length,
+        },
+      ],
+      at: { services: [study.place], endpoints: study.hosts.slice(0, 3) },
+      confidence: onOld > 0 ? 'likely' : 'possible',
+      why: 'only new connections stall',
+      next: [
+        {
+          purpose: 'measure the path',
+          command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ping -M do -c 3 -s 1472 ${shellWord(study.hosts[0] ?? '')}`,
+        },
+      ],
+      fix: ['One MTU on all nodes and overlays; let ICMP fragmentation-needed pass; clamp the MSS.'],
+    }),
+    claim(study, {
+      cause: 'connect-timeout-network-blocked',
+      title: `Connections to ${study.place} get no answer`,
+      story: 'the route’s timeout fired before a connection was made.',
+      evidence: [],
+      confidence: onOld > 0 ? 'possible' : 'likely',
+      why: 'the request never left, as when packets are dropped',
+      next: [{ purpose: 'look for a policy', command: 'kubectl get networkpolicy -A' }],
+      fix: ['Allow the flow.'],
+    }),
+  ];
+}
+
+/** Large bodies fail and small ones pass, to the same hosts. */
+function bySize(study: Study): Hypothesis | null {
+  const failing = study.rows.flatMap((row) => row.received ?? []);
+  const smallest = quantile(failing, 0.05);
+  const sameHosts = study.during.filter((row) => study.hosts.includes(row.upstreamIp ?? '') && !row.failure);
+  const large = sameHosts.filter((row) => smallest !== null && (row.received ?? 0) >= smallest).length;
+  const small = sameHosts.filter((row) => smallest !== null && (row.received ?? 0) < smallest).length;
+  if (
+    smallest === null ||
+    smallest < 1_200 ||
+    failing.length < 5 ||
+    large > failing.length * 0.05 ||
+    small < 5
+  )
+    return null;
+  return claim(study, {
+    cause: 'mtu-blackhole',
+    title: `Requests larger than about ${smallest} bytes to ${study.place} never arrive`,
+    story: `bodies of ${smallest} bytes and more hang until a timeout, smaller ones to the same pods go through (${small}): full-size packets are lost on the way.`,
+    at: { services: [study.place], endpoints: study.hosts.slice(0, 3) },
+    evidence: [
+      {
+        text: `requests of ${smallest} bytes or more to these hosts that failed`,
+        count: failing.length,
+        of: failing.length + large,
+      },
+      {
+        text: 'smaller ones that failed',
+        count: study.during.filter((row) => study.has(row) && (row.received ?? 0) < smallest).length,
+        of: small,
+      },
+    ],
+    confidence: 'high',
+    why: 'size alone sets the failing requests apart',
+    next: [
+      {
+        purpose: 'measure the path',
+        command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ping -M do -c 3 -s 1472 ${shellWord(study.hosts[0] ?? '')}`,
+      },
+    ],
+    fix: ['One MTU on all nodes and overlays; let ICMP fragmentation-needed pass; clamp the MSS.'],
+  });
+}
+
+const timeoutCause = causesNamedIn((scene) => timeouts(scene));
+
+const perTry: Cause = replyCause({
+  id: 'per-try-timeout',
+  reference: 'https://github.com/istio/istio/issues/39097',
+  mechanism: 'Each attempt is cut at perTryTimeout and repeated, until all are used.',
+  signs: [
+    '504 UT or URX,UT upstream_per_try_timeout',
+    'durations at a multiple of one value; the callee logs each attempt as 0 DC',
+  ],
+  against: [],
+  matches: (row) => /upstream_per_try/.test(details(row)),
+  tell: (study) => {
+    const wall = wallOf(study.rows);
+    const attempts = median(study.cases.map(({ root }) => study.scene.joins.children(root).length)) ?? 0;
+    return {
+      title: `Attempts to reach ${study.place} are cut at perTryTimeout`,
+      story: `each attempt is ended after the per-try limit and repeated${attempts > 1 ? ` (${attempts} attempts per request in the servers’ logs)` : ''}; the request ends after ${span(wall.ms)}.`,
+      evidence: [
+        study.fact('requests in that time whose last attempt was cut so', study.rows, study.during),
+        { text: `that ended at about ${span(wall.ms)}`, count: wall.count, of: study.rows.length },
+      ],
+      next: [
+        {
+          purpose: 'see attempts and perTryTimeout',
+          command: routeCommand(study, "'perTryTimeout\\|numRetries'"),
+        },
+      ],
+      fix: [
+        'Raise perTryTimeout to what one attempt needs, or drop the retries: they multiply the load on a slow service.',
+      ],
+    };
+  },
+});
+
+export const ROUTE_TIMEOUT_CAUSES: readonly Cause[] = [
+  timeoutCause(
+    'upstream-slow',
+    'https://github.com/istio/istio/issues/49469',
+    'The app, or what it waits for, is slow.',
+    ['durations and service times rise together, before or while timeouts fire'],
+    ['durations at one value and the rest as quick as ever: the timer is too short'],
+  ),
+  timeoutCause(
+    'route-timeout',
+    'https://github.com/envoyproxy/envoy/issues/9242',
+    'The timeout of the route is shorter than what the upstream needs.',
+    ['504 UT response_timeout, 24 bytes, at the configured value; the callee logs 0 DC'],
+    ['the service became slower: that is the cause'],
+  ),
+  timeoutCause(
+    'mtu-blackhole',
+    'https://github.com/projectcalico/calico/issues/7651',
+    'Packets of full size are lost on the path.',
+    [
+      'large bodies hang and small ones pass, to the same hosts',
+      'with post-quantum TLS: every new connection stalls',
+    ],
+    [],
+  ),
+  perTry,
+];
