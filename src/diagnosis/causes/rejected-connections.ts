@@ -9,38 +9,47 @@ import { namespaceFlag, podAtCommand, proxyName } from '../kubectl.js';
 import { askFor, hasProxy } from '../missing-side.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy } from '../stats.js';
+import { distinct, groupBy, median } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { fromMeshClient } from '../traits.js';
 import { covers } from '../vantage.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 
-/** Connections without a filter chain, by who called and what name they asked for. */
+/** Connections without a filter chain, by what name they asked for; in front of an app by who called which service. */
 const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(({ decider }) => isRejectedConnection(decider) && decider.peer !== null);
-  const found: Hypothesis[] = [];
-  for (const [, group] of groupBy(
-    cases,
-    ({ decider }) =>
-      `${decider.proxy}\n${decider.serverName ?? ''}\n${decider.serverName ? '' : (decider.peer ?? '')}`,
-  )) {
-    const study = new Study(
-      scene,
-      group,
-      scene.rows.filter((row) => row.downstreamLocal === group[0]!.decider.downstreamLocal),
-    );
-    const row = study.sample;
-    if (row.serverName && parseMeshServerName(row.serverName)) found.push(eastWestSni(study, row.serverName));
-    else if (!servesApp(scene, row)) {
-      const hypothesis = gatewaySni(study);
-      if (hypothesis) found.push(hypothesis);
-    } else {
-      const byPeriod = probe(study);
-      found.push(byPeriod ?? plaintextFrom(scene, study));
-    }
-  }
-  return found;
+  const meant = cases.filter(({ decider }) => isMeshName(decider.serverName));
+  const atApps = cases.filter(({ decider }) => !isMeshName(decider.serverName) && servesApp(scene, decider));
+  const atGateways = cases.filter((one) => !meant.includes(one) && !atApps.includes(one));
+  const byName = ({ decider }: Case): string => `${decider.proxy}\n${decider.serverName ?? ''}`;
+  return [
+    ...[...groupBy(meant, byName).values()].map((group) => eastWestSni(atListener(scene, group))),
+    ...[...groupBy(atGateways, byName).values()].flatMap(
+      (group) => gatewaySni(atListener(scene, group)) ?? [],
+    ),
+    ...[...groupBy(atApps, ({ decider }) => scene.placeOf(decider)).values()].flatMap((group) => {
+      const series = [...groupBy(group, ({ decider }) => `${decider.proxy}\n${decider.peer}`).values()];
+      const probes = series.filter((some) => isProbe(scene, some));
+      const others = series.filter((some) => !probes.includes(some)).flat();
+      return [
+        ...(probes.length > 0 ? [probe(new Study(scene, probes.flat()), probes)] : []),
+        ...[...groupBy(others, ({ decider }) => decider.peer).values()].map((some) =>
+          plaintextFrom(scene, new Study(scene, some)),
+        ),
+      ];
+    }),
+  ];
 });
+
+const isMeshName = (name: string | null): boolean => name !== null && parseMeshServerName(name) !== null;
+
+/** Against all else that came to the same listener. */
+const atListener = (scene: Scene, cases: readonly Case[]): Study =>
+  new Study(
+    scene,
+    cases,
+    scene.rows.filter((row) => row.downstreamLocal === cases[0]!.decider.downstreamLocal),
+  );
 
 /** A sidecar in front of an app: its log has inbound lines. */
 const servesApp = (scene: Scene, row: Row): boolean =>
@@ -105,13 +114,11 @@ function notToldHere(told: Hypothesis, peer: string): Hypothesis {
 }
 
 function notInMesh(scene: Scene, study: Study, peer: string, pod: string | null): Hypothesis {
-  const row = study.sample;
-  const served = scene
-    .linesOfProxy(row.proxy)
+  const { place } = study;
+  const served = study.proxies
+    .flatMap((proxy) => scene.linesOfProxy(proxy))
     .filter((line) => line.direction === 'inbound' && line.start >= study.first && line.start <= study.last);
   const mesh = served.filter(fromMeshClient).length;
-  const anyServed = served[0] ?? scene.linesOfProxy(row.proxy).find((line) => line.direction === 'inbound');
-  const place = anyServed ? scene.placeOf(anyServed) : study.place;
   return claim(study, {
     cause: 'peer-not-in-mesh-plaintext',
     title: `${pod ?? peer} speaks plaintext to ${place}, which demands mutual TLS`,
@@ -120,7 +127,7 @@ function notInMesh(scene: Scene, study: Study, peer: string, pod: string | null)
     evidence: [
       study.fact('connections without TLS that the listener refused', study.rows, study.rows.length),
       {
-        text: 'requests over mutual TLS served by the same sidecar in that time',
+        text: `requests over mutual TLS that ${study.proxies.length === 1 ? 'the same sidecar' : 'the same sidecars'} served in that time`,
         count: mesh,
         of: served.length,
       },
@@ -137,35 +144,58 @@ function notInMesh(scene: Scene, study: Study, peer: string, pod: string | null)
   });
 }
 
-/** Fixed intervals from one address: a kubelet's or load balancer's probe. */
-function probe(study: Study): Hypothesis | null {
-  const rows = study.rows;
-  if (rows.length < 4) return null;
+const FEWEST_PROBES = 4;
+/** Kubernetes counts a probe's period in seconds; what comes closer together is no probe. */
+const SHORTEST_PERIOD_MS = 900;
+
+/** The interval that most of one caller's connections to one pod keep, and how many do; a line that is missing leaves twice of it. */
+function periodOf(rows: readonly Row[]): { period: number; regular: number; gaps: number } {
   const gaps = rows.slice(1).map((row, i) => row.start - rows[i]!.start);
-  const period = gaps.toSorted((a, b) => a - b)[Math.floor(gaps.length / 2)]!;
-  const regular = gaps.filter((gap) => Math.abs(gap - period) < Math.max(80, period * 0.05)).length;
-  const isNode = /\.(?:0\.)?1$/.test(study.sample.peer ?? '') || !study.scene.podOf(study.sample.peer ?? '');
-  if (period < 900 || regular < gaps.length * 0.8 || !isNode) return null;
-  const served = study.scene.linesOfProxy(study.sample.proxy).find((row) => row.direction === 'inbound');
-  const place = served ? study.scene.placeOf(served) : study.place;
+  const period = median(gaps) ?? 0;
+  const regular = gaps.filter((gap) => {
+    const times = Math.min(3, Math.max(1, Math.round(gap / period)));
+    return Math.abs(gap - times * period) < Math.max(80, period * 0.05);
+  }).length;
+  return { period, regular, gaps: gaps.length };
+}
+
+/** Fixed intervals from one address: a kubelet's or load balancer's probe. */
+function isProbe(scene: Scene, series: readonly Case[]): boolean {
+  if (series.length < FEWEST_PROBES) return false;
+  const { period, regular, gaps } = periodOf(series.map(({ decider }) => decider));
+  const { peer } = series[0]!.decider;
+  const isNode = /\.(?:0\.)?1$/.test(peer ?? '') || !scene.podOf(peer ?? '');
+  return period >= SHORTEST_PERIOD_MS && regular >= gaps * 0.8 && isNode;
+}
+
+function probe(study: Study, series: readonly (readonly Case[])[]): Hypothesis {
+  const { place } = study;
+  const periods = series.map((cases) => periodOf(cases.map(({ decider }) => decider)));
+  const period = median(periods.map((one) => one.period))!;
+  const from = distinct(study.rows, (row) => row.peer);
+  const sum = (of: 'regular' | 'gaps'): number => periods.reduce((n, one) => n + one[of], 0);
   const unhealthy = study.scene.cases.filter(
     ({ decider }) =>
       decider.has('UH') && study.scene.placeOf(decider) === place && decider.start > study.first,
   );
   return claim(study, {
     cause: 'probe-misrouted-or-rejected',
-    title: `Probes of ${place} are refused by its sidecar`,
-    story: `${study.sample.peer} connects every ${span(period)} without TLS, as a kubelet’s probe does, and the listener refuses it. ${unhealthy.length > 0 ? `The pods then lose their readiness: ${plural(unhealthy.length, 'request')} found no healthy endpoint.` : 'The pods may lose their readiness by it.'}`,
+    title: `Probes of ${place} are refused by its ${study.proxies.length === 1 ? 'sidecar' : 'sidecars'}`,
+    story: `${listed(from)} ${from.length === 1 ? 'connects' : 'connect'} every ${span(period)} without TLS, as a kubelet’s probe does, and the listener refuses it. ${unhealthy.length > 0 ? `The pods then lose their readiness: ${plural(unhealthy.length, 'request')} found no healthy endpoint.` : 'The pods may lose their readiness by it.'}`,
     at: {
       services: [place],
       pods: study.proxies,
       upstreamClusters: [],
-      clients: study.sample.peer ? [study.sample.peer] : [],
+      clients: from.slice(0, 3),
     },
     cases: [...study.cases, ...unhealthy],
     evidence: [
-      { text: `intervals between its connections of about ${span(period)}`, count: regular, of: gaps.length },
-      study.fact('of these connections, refused', rows, rows.length),
+      {
+        text: `intervals between connections from one address to one pod of about ${span(period)}`,
+        count: sum('regular'),
+        of: sum('gaps'),
+      },
+      study.fact('of these connections, refused', study.rows, study.rows.length),
     ],
     confidence: 'high',
     why: 'a fixed period from one address outside the pods',
@@ -181,7 +211,8 @@ function probe(study: Study): Hypothesis | null {
   });
 }
 
-function eastWestSni(study: Study, serverName: string): Hypothesis {
+function eastWestSni(study: Study): Hypothesis {
+  const serverName = study.sample.serverName!;
   const meant = parseMeshServerName(serverName)!;
   const callers = callersThrough(study, meant);
   const gateways = distinct(callers, ({ decider }) => decider.upstreamHost);
