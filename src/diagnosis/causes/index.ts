@@ -28,14 +28,14 @@ import { vsRouteNoMatch } from './vs-route-no-match.js';
 import { ZTUNNEL_CAUSES, ZTUNNEL_LOOKS } from './ztunnel.js';
 
 const ENVOY_CAUSES: readonly Cause[] = [
-  vsRouteNoMatch,
-  gatewayHostUnknown,
   hostHeader,
   connectionCoalescing,
+  vsRouteNoMatch,
+  gatewayHostUnknown,
   ...CONFIGURATION_CAUSES,
   ...ENDPOINT_CAUSES,
-  appNotListening,
   ...ELSEWHERE_CAUSES,
+  appNotListening,
   ...REFUSED_CAUSES,
   ...UNANSWERED_CAUSES,
   portExhaustion,
@@ -56,7 +56,10 @@ const ENVOY_CAUSES: readonly Cause[] = [
   ...NOISE_CAUSES,
 ];
 
-/** Every cause that is judged, each once: what ztunnel says of one is added to what Envoy's lines show. */
+/**
+ * Every cause that is judged, each once, narrower mechanisms before wider ones: of two stories that are equally sure and
+ * explain the same, the first is told. What ztunnel says of one is added to what Envoy’s lines show.
+ */
 export const CAUSES: readonly Cause[] = [
   ...ENVOY_CAUSES.map((cause) => {
     const other = ZTUNNEL_LOOKS.find(({ id }) => id === cause.id);

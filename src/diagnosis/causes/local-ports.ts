@@ -24,7 +24,7 @@ export const portExhaustion: Cause = {
         title: `${study.proxies[0]} has no local ports left for new connections`,
         story: `its own kernel refused to open them (Cannot assign requested address), before anything was sent: ${listed(distinct(study.rows, (row) => scene.placeOf(row)))}. The destination is not at fault.`,
         at: {
-          services: distinct(study.rows, (row) => scene.placeOf(row)),
+          services: distinct(study.rows, (row) => scene.placeOf(row)).toSorted(),
           pods: study.proxies,
           clients: study.proxies,
           endpoints: study.hosts.slice(0, 3),

@@ -15,22 +15,43 @@ import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
 function alignedEnds(rows: readonly Row[]): number {
   const ends = rows.map((row) => row.end).toSorted((a, b) => a - b);
   return ends.filter(
-    (end, i) => (ends[i + 1] ?? Infinity) - end < 20 || end - (ends[i - 1] ?? -Infinity) < 20,
+    (end, i) =>
+      (ends[i + 1] ?? Infinity) - end < TOGETHER_MS || end - (ends[i - 1] ?? -Infinity) < TOGETHER_MS,
   ).length;
 }
 
+/**
+ * Connects that nobody answered. With the oldest attempt all that wait for its host fail, however short they waited: a TCP
+ * line then has nothing to tell it by but the proxy, the host and the moment.
+ */
+function unanswered(cases: readonly Case[]): readonly Case[] {
+  const toHost = ({ decider }: Case): string => `${decider.proxy}\n${decider.upstreamHost}`;
+  const ends = groupBy(
+    cases.filter(({ decider }) => isConnectTimeout(decider)),
+    toHost,
+  );
+  return cases.filter(
+    (one) =>
+      isConnectTimeout(one.decider) ||
+      (connectErrorOf(one.decider) === null &&
+        one.decider.upstreamLocal === null &&
+        ends.get(toHost(one))?.some(({ decider }) => Math.abs(decider.end - one.decider.end) < TOGETHER_MS)),
+  );
+}
+
+const TOGETHER_MS = 20;
+
 /** Connects that nobody answered, one story per set of callers and destinations. */
 const timedOut = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(
-    ({ decider }) =>
-      decider.direction !== 'inbound' &&
-      isConnectFailure(decider) &&
-      (isConnectTimeout(decider) ||
-        connectErrorOf(decider) === 'no-route' ||
-        connectErrorOf(decider) === 'unreachable'),
+  const failed = scene.cases.filter(
+    ({ decider }) => decider.direction !== 'inbound' && isConnectFailure(decider),
   );
-  const waited = cases.filter(({ decider }) => isConnectTimeout(decider));
+  const waited = unanswered(failed);
   if (waited.length === 0) return [];
+  const cases = [
+    ...waited,
+    ...failed.filter(({ decider }) => ['no-route', 'unreachable'].includes(connectErrorOf(decider) ?? '')),
+  ];
   const found: Hypothesis[] = [];
   const node = deadNode(scene, cases);
   if (node) found.push(node);
@@ -53,7 +74,7 @@ function deadNode(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   const networks = groupBy(inside, ({ decider }) => decider.upstreamIp && networkOf(decider.upstreamIp));
   for (const [network, group] of networks) {
     const study = new Study(scene, group);
-    const places = distinct(study.rows, (row) => scene.placeOf(row));
+    const places = distinct(study.rows, (row) => scene.placeOf(row)).toSorted();
     if (places.length < 2 || group.length < inside.length * 0.8) continue;
     const sameTime = scene.rows.filter(
       (row) => row.direction === 'outbound' && row.start >= study.first && row.upstreamIp !== null,
