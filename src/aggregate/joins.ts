@@ -99,6 +99,7 @@ class Tree {
 export function join(rows: readonly Row[]): Joins {
   const tree = new Tree();
   const shared = { ids: 0, lines: 0 };
+  const calls = usualCallers(rows);
   for (const lines of linesById(rows)) {
     if (lines.length > MOST_LINES) {
       shared.ids++;
@@ -106,7 +107,7 @@ export function join(rows: readonly Row[]): Joins {
       continue;
     }
     for (const line of lines) {
-      const parent = parentAmong(lines, line, (row) => tree.children(row));
+      const parent = parentAmong(lines, line, calls, (row) => tree.children(row));
       if (parent) tree.link(line, parent, 'id');
     }
   }
@@ -164,11 +165,12 @@ function* linesById(rows: readonly Row[]): Iterable<readonly Row[]> {
 function parentAmong(
   lines: readonly Row[],
   line: Row,
+  calls: Calls,
   children: (row: Row) => readonly Row[],
 ): Row | undefined {
   let best: Row | undefined;
   for (const other of lines) {
-    if (other === line || !isParent(other, line)) continue;
+    if (other === line || !isParent(other, line, calls)) continue;
     const nearer = best
       ? Math.abs(other.start - line.start) - Math.abs(best.start - line.start) ||
         children(other).length - children(best).length
@@ -178,13 +180,13 @@ function parentAmong(
   return best;
 }
 
-function isParent(outer: Row, inner: Row): boolean {
+function isParent(outer: Row, inner: Row, calls: Calls): boolean {
   if (!overlaps(outer, inner, SLACK_MS)) return false;
   if (inner.direction === 'inbound') {
     if (outer.direction === 'inbound' || outer.proxy === inner.proxy) return false;
     return sameConnection(outer, inner) || sameHost(outer, inner) || sameService(outer, inner);
   }
-  if (inner.direction === 'unknown' && outer.direction === 'unknown') return encloses(outer, inner);
+  if (inner.direction === 'unknown' && outer.direction === 'unknown') return encloses(outer, inner, calls);
   // What a pod calls while it serves: its own proxy wrote both lines.
   return outer.direction === 'inbound' && outer.proxy === inner.proxy && inner.direction !== 'unknown';
 }
@@ -197,14 +199,33 @@ function overlaps(outer: Row, inner: Row, slack: number): boolean {
  * Layouts without clusters and addresses tell neither side: two proxies that name the same host for one request are the
  * two ends of a hop, and the line that encloses the other in time is the caller's.
  */
-function encloses(outer: Row, inner: Row): boolean {
+function encloses(outer: Row, inner: Row, calls: Calls): boolean {
   return (
     outer.proxy !== inner.proxy &&
     sameUpstream(outer, inner) &&
     outer.start <= inner.start &&
     outer.end >= inner.end - 1 &&
-    (outer.duration > inner.duration || (outer.duration === inner.duration && outer.proxy < inner.proxy))
+    (outer.duration > inner.duration ||
+      (outer.duration === inner.duration && calls(outer.proxy, inner.proxy)))
   );
+}
+
+/** Whether one proxy calls another, as the lines show whose durations differ; of two that show nothing, the first by name. */
+type Calls = (outer: string, inner: string) => boolean;
+
+function usualCallers(rows: readonly Row[]): Calls {
+  const longer = new Map<string, number>();
+  for (const lines of linesById(rows.filter(({ direction }) => direction === 'unknown'))) {
+    const [a, b] = lines;
+    if (lines.length !== 2 || !a || !b || !sameUpstream(a, b) || a.duration === b.duration) continue;
+    const [outer, inner] = a.duration > b.duration ? [a, b] : [b, a];
+    const key = `${outer.proxy}\n${inner.proxy}`;
+    longer.set(key, (longer.get(key) ?? 0) + 1);
+  }
+  return (outer, inner) => {
+    const more = (longer.get(`${outer}\n${inner}`) ?? 0) - (longer.get(`${inner}\n${outer}`) ?? 0);
+    return more > 0 || (more === 0 && outer < inner);
+  };
 }
 
 const sameUpstream = (a: Row, b: Row): boolean =>

@@ -149,21 +149,20 @@ function choose(hypotheses: readonly Hypothesis[]): Chosen[] {
 }
 
 /**
- * A line that is missing (lost, or not yet written) leaves its request decided one hop too early. Where most requests
- * that look the same from outside were followed further, those that were not belong to their story.
+ * A line that is missing (lost, or not yet written) leaves its request decided one hop too early, or begun one hop too
+ * late. Where most requests that look the same at that hop were followed further, those that were not belong to their
+ * story.
  */
 function withoutOrphans(chosen: readonly Chosen[]): readonly Chosen[] {
   const kept = [...chosen];
   for (const one of chosen) {
     if (!one.hypothesis.cases.every(({ decider }) => decider.answeredBy === 'peer')) continue;
-    const outside = new Set(one.hypothesis.cases.map(({ root }) => root.groupKey));
+    const endsAt = new Set(one.hypothesis.cases.map(({ decider }) => decider.groupKey));
     const deeper = kept.filter(
       (other) =>
-        other !== one &&
-        !other.hypothesis.harmless &&
-        followed(other, outside) >= one.hypothesis.cases.length,
+        other !== one && !other.hypothesis.harmless && followed(other, endsAt) >= one.hypothesis.cases.length,
     );
-    const [story] = deeper.toSorted((a, b) => followed(b, outside) - followed(a, outside));
+    const [story] = deeper.toSorted((a, b) => followed(b, endsAt) - followed(a, endsAt));
     if (!story) continue;
     kept.splice(kept.indexOf(one), 1);
     kept[kept.indexOf(story)] = {
@@ -174,9 +173,11 @@ function withoutOrphans(chosen: readonly Chosen[]): readonly Chosen[] {
   return kept;
 }
 
-/** Requests of a story that look like these from outside and were followed to another line. */
-const followed = ({ hypothesis }: Chosen, outside: ReadonlySet<string>): number =>
-  hypothesis.cases.filter(({ root, decider }) => decider !== root && outside.has(root.groupKey)).length;
+/** Requests of a story with a line like these ends, that were followed to another line. */
+const followed = ({ hypothesis }: Chosen, endsAt: ReadonlySet<string>): number =>
+  hypothesis.cases.filter(({ decider, rows }) =>
+    rows.some((row) => row !== decider && endsAt.has(row.groupKey)),
+  ).length;
 
 /** One mechanism at work in one set of proxies or callers is one incident, however many services it meets. */
 function joinAlike(chosen: readonly Chosen[]): Chosen[] {
@@ -218,14 +219,14 @@ function together(first: Chosen, second: Chosen): Chosen {
 
 /**
  * Confidence first. Of two equally sure stories the one that explains more, and of two that explain the same the one
- * that is a cause: a modifier or amplifier only says how a failure travelled.
+ * that is a cause: a modifier or amplifier only says how a failure travelled. What is then still equal stays in the order
+ * of the list of causes, where the narrower mechanism stands before the wider one.
  */
 function bySureness(a: Hypothesis, b: Hypothesis): number {
   return (
     CONFIDENCE.indexOf(a.confidence) - CONFIDENCE.indexOf(b.confidence) ||
     b.cases.length - a.cases.length ||
-    Number(isRider(a)) - Number(isRider(b)) ||
-    (a.cause < b.cause ? -1 : 1)
+    Number(isRider(a)) - Number(isRider(b))
   );
 }
 
@@ -234,15 +235,18 @@ const isRider = ({ cause }: Hypothesis): boolean => {
   return kind === 'modifier' || kind === 'amplifier' || kind === 'vantage';
 };
 
-/** One or two failures among many requests, with no sure story: nothing to page anybody for. */
+/**
+ * One or two failures among many requests, with no sure story: nothing to page anybody for. A reply that was only relayed
+ * names no reason, however sure it is who gave it.
+ */
 function isStray({ hypothesis, failures, requests }: Incident): boolean {
   const masked = hypothesis.cases.length - failures;
+  const isSure = hypothesis.confidence === 'high' || hypothesis.confidence === 'certain';
   return (
     hypothesis.cases.length <= 2 &&
     masked === 0 &&
     requests >= 50 &&
-    hypothesis.confidence !== 'high' &&
-    hypothesis.confidence !== 'certain'
+    (!isSure || hypothesis.cases.every(({ decider }) => decider.answeredBy === 'peer'))
   );
 }
 
@@ -342,12 +346,9 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
   };
 }
 
-/** Who called: the pod that logged the outermost line, or the address that line names. */
 function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<Row>): Caller[] {
-  const callerOf = (row: Row): string | null =>
-    row.direction === 'inbound' ? row.peer && (scene.podOf(row.peer) ?? row.peer) : row.proxy;
-  const failures = new Map(byFrequency(cases, ({ root }) => callerOf(root)));
-  return byFrequency(requests, callerOf)
+  const failures = new Map(byFrequency(cases, ({ root }) => scene.callerOf(root)));
+  return byFrequency(requests, (row) => scene.callerOf(row))
     .map(([value, count]) => ({ value, failures: failures.get(value) ?? 0, requests: count }))
     .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
 }

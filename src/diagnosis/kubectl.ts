@@ -34,6 +34,11 @@ export function previousLogsCommand(namespace: string | null, pod: string): stri
   return `kubectl ${inNamespace(namespace, pod)} logs ${shellWord(pod)} --all-containers --previous --ignore-errors`;
 }
 
+/** Whose pod has an address. */
+export function podAtCommand(ip: string): string {
+  return `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(ip)}`;
+}
+
 /**
  * A connect from the pod's own network that its sidecar does not capture: from the proxy's container, whose user is left
  * out of the redirection. From any other container the sidecar itself would accept, whatever the network does.

@@ -9,6 +9,7 @@ import { byFrequency } from './stats.js';
 import { fromMeshClient } from './traits.js';
 import { otherEnd } from './vantage.js';
 import { listed, shellWord } from './words.js';
+import { podAtCommand } from './kubectl.js';
 
 /*
  * Which log would decide what the given ones leave open. A cause that needs both ends of a hop is never sure with one of
@@ -98,7 +99,7 @@ export function askFor(name: string): NextStep {
   if (ip) {
     return {
       purpose,
-      command: `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(ip)}`,
+      command: podAtCommand(ip),
     };
   }
   return { purpose, command: `kubectl get pods -A | grep ${shellWord(name)}` };

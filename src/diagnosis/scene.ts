@@ -1,11 +1,12 @@
 import type { Clocks } from '../aggregate/clocks.js';
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
+import { isRejectedConnection } from '../aggregate/ends.js';
 import type { GroupSnapshot } from '../aggregate/groups.js';
 import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
-import { hostOf } from '../record/address.js';
+import { hostOf, portOf } from '../record/address.js';
 import { least, most } from './stats.js';
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
 
@@ -51,6 +52,8 @@ export interface Scene {
   roleOf(proxy: string): Role;
   /** The pod that owns an address, where its own log shows it. */
   podOf(ip: string): string | null;
+  /** Who called: the pod that logged a caller's line, or whom a server's line names. */
+  callerOf(row: Row): string | null;
   /** The addresses that a proxy's own log shows to be its pod's. */
   addressesOf(proxy: string): readonly string[];
 }
@@ -86,6 +89,7 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     return { key, place: places.of(sample), sample, cases };
   });
   const owners = ownersOf(rows);
+  const podOf = (ip: string): string | null => owners.pods.get(ip) ?? null;
   const linesOf = (row: Row): readonly Row[] => populations.get(populationKey(row, places.of(row))) ?? [];
   return {
     rows,
@@ -104,7 +108,8 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     linesOfProxy: (proxy) => byProxy.get(proxy) ?? [],
     requestsLike: (row) => requests.get(destinationKey(row, places.of(row))) ?? [],
     roleOf: (proxy) => roles.get(proxy)?.told().role ?? 'unknown',
-    podOf: (ip) => owners.pods.get(ip) ?? null,
+    podOf,
+    callerOf: (row) => (cameIn(row) ? row.peer && (podOf(row.peer) ?? row.peer) : row.proxy),
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
   };
 }
@@ -122,13 +127,17 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   else map.set(key, [value]);
 }
 
+/** Whether a line is a server's: what a listener refused has no direction of its own, and had come in. */
+const cameIn = (row: Row): boolean => row.direction === 'inbound' || isRejectedConnection(row);
+
 /** Lines without a direction of their own (no route, no cluster) are counted with those that got one. */
 function populationKey(row: Row, place: string): string {
-  return `${row.direction === 'inbound' ? 'inbound' : 'outbound'}\n${place}`;
+  return `${cameIn(row) ? 'inbound' : 'outbound'}\n${place}`;
 }
 
 function destinationKey(row: Row, place: string): string {
-  return `${row.direction === 'inbound' ? 'inbound' : 'outbound'}\n${place}\n${row.cluster?.port ?? ''}`;
+  const refusedAt = isRejectedConnection(row) && row.downstreamLocal ? portOf(row.downstreamLocal) : null;
+  return `${populationKey(row, place)}\n${row.cluster?.port ?? refusedAt ?? ''}`;
 }
 
 /** Tells what each line is about, from what all lines of its proxy say together. */
@@ -136,6 +145,8 @@ class Places {
   /** Inbound clusters carry no name; the callers' server names on the same port do. */
   readonly #served = new Map<string, string>();
   readonly #byAuthority = new Map<string, string>();
+  /** What each address of a proxy serves, and each proxy at all. */
+  readonly #servedAt = new Map<string, string>();
 
   constructor(rows: readonly Row[]) {
     const named = new Map<string, Map<string, number>>();
@@ -151,6 +162,13 @@ class Places {
     }
     for (const [key, counts] of named) this.#served.set(key, heaviest(counts));
     for (const [authority, counts] of authorities) this.#byAuthority.set(authority, heaviest(counts));
+    const served = new Map<string, Map<string, number>>();
+    for (const row of rows) {
+      if (row.direction !== 'inbound' || row.cluster?.kind !== 'inbound') continue;
+      bump(served, listenerKey(row), this.of(row));
+      bump(served, row.proxy, this.of(row));
+    }
+    for (const [key, counts] of served) this.#servedAt.set(key, heaviest(counts));
   }
 
   readonly #known = new Map<Row, string>();
@@ -172,11 +190,17 @@ class Places {
     const { cluster } = row;
     if (cluster?.service) return cluster.service;
     if (row.authority) return this.#byAuthority.get(row.authority) ?? bareHost(row.authority);
+    if (isRejectedConnection(row)) {
+      const served = this.#servedAt.get(listenerKey(row)) ?? this.#servedAt.get(row.proxy);
+      if (served !== undefined) return served;
+    }
     return row.downstreamLocal ?? cluster?.name ?? row.proxy;
   }
 }
 
 const portKey = (row: Row): string => `${row.proxy}\n${row.cluster?.port ?? row.downstreamLocal ?? ''}`;
+
+const listenerKey = (row: Row): string => `${row.proxy}\n${row.downstreamLocal ?? ''}`;
 
 function bump(map: Map<string, Map<string, number>>, key: string, value: string): void {
   const counts = map.get(key) ?? new Map<string, number>();

@@ -76,9 +76,13 @@ export class Study {
   get after(): readonly Row[] {
     return (this.#after ??= this.population.filter((row) => row.start > this.last));
   }
-  /** Of the lines from the first failure to the last, the share that failed so. */
+  /**
+   * Of the lines from the first failure to the last, the share that failed so. One or two failures span no time that a
+   * share could be told of, and are weighed against all that went there.
+   */
   get shareDuring(): number {
-    return this.during.length === 0 ? 1 : this.rows.length / this.during.length;
+    const { length } = this.rows.length < FEWEST_FOR_A_SPAN ? this.population : this.during;
+    return length === 0 ? 1 : Math.min(1, this.rows.length / length);
   }
   get isConstant(): boolean {
     return this.shareDuring >= 0.98;
@@ -129,17 +133,13 @@ export class Study {
 
   /** The outermost callers that saw it: pods where logged, else addresses. */
   get callers(): readonly string[] {
-    return distinct(this.cases, ({ root }) =>
-      root.direction === 'inbound' ? root.peer && (this.scene.podOf(root.peer) ?? root.peer) : root.proxy,
-    );
+    return distinct(this.cases, ({ root }) => this.scene.callerOf(root));
   }
 
   /** All callers of the place, also those without a failure. */
   get allCallers(): readonly string[] {
     const lines = this.scene.requestsLike(this.cases[0]!.root);
-    return distinct(lines, (row) =>
-      row.direction === 'inbound' ? row.peer && (this.scene.podOf(row.peer) ?? row.peer) : row.proxy,
-    );
+    return distinct(lines, (row) => this.scene.callerOf(row));
   }
 
   /** The callers, where they are some of several and the others are fine. */
@@ -153,8 +153,7 @@ export class Study {
     const callers = new Set(this.affectedCallers);
     if (callers.size === 0) return this.population;
     const own = this.population.filter((row) => {
-      const who =
-        row.direction === 'inbound' ? row.peer && (this.scene.podOf(row.peer) ?? row.peer) : row.proxy;
+      const who = this.scene.callerOf(row);
       return who !== null && callers.has(who);
     });
     return own.length >= this.rows.length ? own : this.population;
@@ -235,6 +234,8 @@ export class Study {
     return median(this.rows.map((row) => row.duration)) ?? 0;
   }
 }
+
+const FEWEST_FOR_A_SPAN = 3;
 
 /** What a cause adds to a study to make a hypothesis of it; the rest has defaults. */
 export interface Claim {

@@ -3,7 +3,7 @@ import type { Row } from '../../aggregate/rows.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { turnover } from '../hosts.js';
 import type { Hypothesis, Severity } from '../hypothesis.js';
-import { logsCommand, namespaceFlag, namespaceOf, podCommand } from '../kubectl.js';
+import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, podCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, median } from '../stats.js';
@@ -199,7 +199,7 @@ function oneBadHost(scene: Scene, study: Study, atApp: boolean, hidden: boolean)
           }
         : {
             purpose: 'find the pod of that address',
-            command: `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(ips[0]!)}`,
+            command: podAtCommand(ips[0]!),
           },
     ],
     fix: fresh
@@ -310,32 +310,34 @@ function ownCalls(scene: Scene, study: Study): Hypothesis | null {
       !study.has(row),
   );
   const byProxy = groupBy(calls, (call) => call.proxy);
-  const fitting = study.rows.filter((row) => {
+  const served = study.rows.filter(reachedApp);
+  const fitting = served.filter((row) => {
     const own = byProxy.get(row.proxy) ?? [];
     for (let i = firstFrom(own, row.start - 5); i < own.length && own[i]!.start <= row.end; i++) {
       if (own[i]!.end <= row.end + 50) return true;
     }
     return false;
   });
-  if (fitting.length < Math.max(3, study.rows.length * 0.6)) return null;
+  if (fitting.length < Math.max(3, served.length * 0.6)) return null;
   const dependencies = distinct(calls, (row) => scene.placeOf(row));
   return claim(study, {
     cause: 'dependency-failure-in-app',
     title: `${study.place} fails because ${listed(dependencies)} does`,
-    story: `${ofWords(fitting.length, study.rows.length)} of these requests were waiting for a call of the same pod to ${listed(dependencies)} that failed within them (${top(calls, (row) => `${row.code} ${row.flags.join(',') || '-'}`)}).`,
+    story: `${ofWords(fitting.length, served.length)} of these requests were waiting for a call of the same pod to ${listed(dependencies)} that failed within them (${top(calls, (row) => `${row.code} ${row.flags.join(',') || '-'}`)}).`,
     severity: weight(study.shareDuring),
     at: {
       services: [...dependencies, study.place],
       upstreamClusters: distinct(calls, (row) => row.cluster?.name ?? null).slice(0, 2),
+      endpoints: distinct(calls, (row) => row.upstreamIp).slice(0, 4),
     },
     evidence: [
       {
         text: 'failing requests during which an own call of the pod failed',
         count: fitting.length,
-        of: study.rows.length,
+        of: served.length,
       },
     ],
-    confidence: fitting.length >= study.rows.length * 0.8 ? 'high' : 'likely',
+    confidence: fitting.length >= served.length * 0.8 ? 'high' : 'likely',
     why: 'joined by pod and time: the call fails inside the request',
     next: [
       {
@@ -423,13 +425,6 @@ const app = causesNamedIn((scene) => [...relayed(scene), ...masked(scene)]);
 
 export const APP_CAUSES: readonly Cause[] = [
   app(
-    'app-error-via-upstream',
-    'https://www.envoyproxy.io/docs/envoy/v1.36.0/configuration/http/http_conn_man/response_code_details',
-    'The application answered with an error of its own.',
-    ['5xx via_upstream on the last inbound line, of a size that is no text of Envoy’s'],
-    ['a size of Envoy’s: a proxy further down decided'],
-  ),
-  app(
     'single-bad-endpoint',
     'https://github.com/istio/istio/issues/8846',
     'One pod of many misbehaves.',
@@ -473,5 +468,13 @@ export const APP_CAUSES: readonly Cause[] = [
     'Attempts fail on some pod and a retry saves them.',
     ['a good line at the caller with a failing one of the same request id at a server'],
     [],
+  ),
+  // True of all the others too: what they add makes them the better story.
+  app(
+    'app-error-via-upstream',
+    'https://www.envoyproxy.io/docs/envoy/v1.36.0/configuration/http/http_conn_man/response_code_details',
+    'The application answered with an error of its own.',
+    ['5xx via_upstream on the last inbound line, of a size that is no text of Envoy’s'],
+    ['a size of Envoy’s: a proxy further down decided'],
   ),
 ];

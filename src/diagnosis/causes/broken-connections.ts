@@ -4,13 +4,13 @@ import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { reuses } from '../connections.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { logsCommand, namespaceOf, podCommand, previousLogsCommand } from '../kubectl.js';
+import { logsCommand, namespaceOf, podAtCommand, podCommand, previousLogsCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, median, most } from '../stats.js';
 import { claim, Study, studies } from '../study.js';
 import { isCut, resetReason } from '../traits.js';
-import { clock, listed, ofWords, shellWord, span } from '../words.js';
+import { clock, listed, ofWords, span } from '../words.js';
 
 /** Ends this close together are one event: a process that dies takes all its connections in one go. */
 const TOGETHER_MS = 60;
@@ -325,7 +325,7 @@ export const gatewayReset: Cause = {
           next: [
             {
               purpose: 'see whether the backend has a sidecar',
-              command: `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(study.hosts[0]!)}`,
+              command: podAtCommand(study.hosts[0]!),
             },
           ],
           fix: ['idleTimeout in a DestinationRule below the backend’s, or retries on reset.'],

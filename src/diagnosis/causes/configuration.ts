@@ -8,7 +8,7 @@ import { claim, Study, top } from '../study.js';
 import { bareAuthority, isExternal } from '../traits.js';
 import { clock, listed, ofWords, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
-import { hiddenServices } from './tls.js';
+import { hiddenServices } from './plaintext.js';
 import { isRouteMiss, isScannerRequest } from './route-misses.js';
 
 const details = (row: Row): string => row.details ?? '';
@@ -22,7 +22,7 @@ const USUAL_PUSH_MS = 6_000;
 const LONGEST_PUSH_MS = 30_000;
 
 function isBriefStep(study: Study): boolean {
-  const healthyAfter = study.after.filter((row) => !row.failure && row.direction !== 'inbound').length;
+  const healthyAfter = study.after.filter((row) => !row.failure).length;
   if (healthyAfter < 10 || study.before.filter((row) => !row.failure).length < 5) return false;
   return study.spanMs < USUAL_PUSH_MS || (study.spanMs < LONGEST_PUSH_MS && newClusterServes(study));
 }
@@ -207,19 +207,26 @@ export const filterConfigMissing: Cause = replyCause({
   signs: ['500 NFCF, empty details, 0 bytes, no host, every request through that filter chain'],
   against: ['other 500s carry details'],
   matches: (row) => row.has('NFCF'),
-  tell: (study) => ({
-    title: `The configuration of a filter on ${study.place} never arrived`,
-    story: `the proxy refuses every request with 500 NFCF, since a filter in its chain (Wasm plugin, EnvoyFilter) has no configuration; ${listed(study.proxies, 2)}.`,
-    at: { pods: study.proxies },
-    next: [
-      {
-        purpose: 'see which extension configuration is missing',
-        command: `istioctl proxy-config ecds ${proxyName(namespaceOf(study.place), study.proxies[0]!)}`,
-      },
-      { purpose: 'find the plugin', command: 'kubectl get wasmplugin,envoyfilter -A' },
-    ],
-    fix: ['Make its image reachable, let it fail open, or remove the plugin.'],
-  }),
+  tell: (study) => {
+    const brief = isBriefStep(study);
+    return {
+      title: `The configuration of a filter on ${study.place} never arrived`,
+      story: `the proxy refuses every request with 500 NFCF, since a filter in its chain (Wasm plugin, EnvoyFilter) has no configuration; ${listed(study.proxies, 2)}.`,
+      at: { pods: study.proxies },
+      confidence: brief ? 'possible' : 'high',
+      why: brief
+        ? 'it was over within seconds, as while a plugin is being fetched or pushed'
+        : 'the proxy that made the reply names the reason itself, and it lasts',
+      next: [
+        {
+          purpose: 'see which extension configuration is missing',
+          command: `istioctl proxy-config ecds ${proxyName(namespaceOf(study.place), study.proxies[0]!)}`,
+        },
+        { purpose: 'find the plugin', command: 'kubectl get wasmplugin,envoyfilter -A' },
+      ],
+      fix: ['Make its image reachable, let it fail open, or remove the plugin.'],
+    };
+  },
 });
 
 export const registryOnly: Cause = replyCause({

@@ -4,38 +4,51 @@ import { APP_CAUSES } from './app-errors.js';
 import { ELSEWHERE_CAUSES } from './app-elsewhere.js';
 import { appNotListening } from './app-not-listening.js';
 import { BROKEN_CAUSES } from './broken-connections.js';
+import { CERTIFICATE_CAUSES } from './certificates.js';
 import { CONFIGURATION_CAUSES } from './configuration.js';
-import { CONNECT_CAUSES } from './connect-failures.js';
 import { ENDPOINT_CAUSES } from './endpoints.js';
 import { gatewayHostUnknown } from './gateway-host-unknown.js';
+import { clientCancel } from './given-up.js';
+import { grpcBehind200 } from './grpc.js';
 import { h2ToH1 } from './h2-to-h1.js';
 import { connectionCoalescing, hostHeader } from './host-header.js';
 import { keepaliveIdleRace } from './keepalive-idle-race.js';
+import { portExhaustion } from './local-ports.js';
 import { NOISE_CAUSES } from './noise.js';
+import { PLAINTEXT_CAUSES } from './plaintext.js';
 import { POLICY_CAUSES } from './policies.js';
 import { PROTOCOL_CAUSES } from './protocol.js';
+import { REFUSED_CAUSES } from './refused-connects.js';
+import { REJECTED_CAUSES } from './rejected-connections.js';
+import { ROUTE_TIMEOUT_CAUSES } from './route-timeouts.js';
 import { SILENT_CAUSES } from './silent.js';
-import { grpcBehind200, TIMEOUT_CAUSES } from './timeouts.js';
-import { TLS_CAUSES } from './tls.js';
+import { STREAM_LIMIT_CAUSES } from './stream-limits.js';
+import { UNANSWERED_CAUSES } from './unanswered-connects.js';
 import { vsRouteNoMatch } from './vs-route-no-match.js';
 import { ZTUNNEL_CAUSES, ZTUNNEL_LOOKS } from './ztunnel.js';
 
 const ENVOY_CAUSES: readonly Cause[] = [
-  vsRouteNoMatch,
-  gatewayHostUnknown,
   hostHeader,
   connectionCoalescing,
+  vsRouteNoMatch,
+  gatewayHostUnknown,
   ...CONFIGURATION_CAUSES,
   ...ENDPOINT_CAUSES,
-  appNotListening,
   ...ELSEWHERE_CAUSES,
-  ...CONNECT_CAUSES,
+  appNotListening,
+  ...REFUSED_CAUSES,
+  ...UNANSWERED_CAUSES,
+  portExhaustion,
   keepaliveIdleRace,
   ...BROKEN_CAUSES,
   ...PROTOCOL_CAUSES,
   h2ToH1,
-  ...TLS_CAUSES,
-  ...TIMEOUT_CAUSES,
+  ...CERTIFICATE_CAUSES,
+  ...PLAINTEXT_CAUSES,
+  ...REJECTED_CAUSES,
+  ...ROUTE_TIMEOUT_CAUSES,
+  ...STREAM_LIMIT_CAUSES,
+  clientCancel,
   grpcBehind200,
   ...POLICY_CAUSES,
   ...APP_CAUSES,
@@ -43,7 +56,10 @@ const ENVOY_CAUSES: readonly Cause[] = [
   ...NOISE_CAUSES,
 ];
 
-/** Every cause that is judged, each once: what ztunnel says of one is added to what Envoy's lines show. */
+/**
+ * Every cause that is judged, each once, narrower mechanisms before wider ones: of two stories that are equally sure and
+ * explain the same, the first is told. What ztunnel says of one is added to what Envoy’s lines show.
+ */
 export const CAUSES: readonly Cause[] = [
   ...ENVOY_CAUSES.map((cause) => {
     const other = ZTUNNEL_LOOKS.find(({ id }) => id === cause.id);

@@ -6,8 +6,8 @@ import { proxyName } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy } from '../stats.js';
 import { claim, Study } from '../study.js';
+import { wallOf } from '../walls.js';
 import { listed, ofWords, shellWord, span } from '../words.js';
-import { wallOf } from './timeouts.js';
 
 /*
  * Failures that no flag shows: lines that look well one by one, and are a fault as a pattern.

@@ -4,20 +4,13 @@ import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { hostLives, turnover } from '../hosts.js';
 import type { Confidence, Hypothesis } from '../hypothesis.js';
-import { connectCommand, namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
+import { namespaceFlag, namespaceOf, podAtCommand, podCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
-import { claim, Study, studies } from '../study.js';
-import {
-  isConnectFailure,
-  isConnectTimeout,
-  isCut,
-  isExternal,
-  isPassthrough,
-  networkOf,
-} from '../traits.js';
-import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
+import { claim, Study } from '../study.js';
+import { isConnectFailure, isConnectTimeout, isCut, isExternal, isPassthrough } from '../traits.js';
+import { listed, ofWords, plural, shellWord, span } from '../words.js';
 
 /** A connect that left this pod and failed: nobody answers there, or the way is shut. */
 const goesOut = (row: Row): boolean => row.direction !== 'inbound' && isConnectFailure(row) && !row.tunnel;
@@ -25,8 +18,6 @@ const isRefused = (row: Row): boolean => {
   const error = connectErrorOf(row);
   return error === 'refused' || error === 'no-route' || error === 'reset';
 };
-const findPod = (place: string, ip: string): string =>
-  `kubectl get pods -A -o wide --field-selector status.podIP=${shellWord(ip)}${namespaceOf(place) ? ` # service ${place}` : ''}`;
 
 /** Failures to one address, and whether it ever answers again. */
 interface DeadHost {
@@ -127,7 +118,7 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
         },
         {
           purpose: 'see whether the address is still somebody’s',
-          command: findPod(study.place, gone[0]!.ip),
+          command: podAtCommand(gone[0]!.ip),
         },
       ],
       fix: ['A preStop pause longer than endpoints need to spread; retries on connect-failure.'],
@@ -242,7 +233,7 @@ function proxyDied(
           purpose: 'read the restart count and last state of istio-proxy',
           command: pods[0]
             ? podCommand(namespaceOf(study.place), 'describe pod', pods[0])
-            : findPod(study.place, back[0]!.ip),
+            : podAtCommand(back[0]!.ip),
         },
       ],
       fix: ['Give the proxy more memory, or less configuration (Sidecar resource).'],
@@ -319,240 +310,7 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
 
 const refusal = causesNamedIn((scene) => [...refusedOutside(scene), ...staleHosts(scene)]);
 
-/** A share of the waits ends in one instant: the oldest connect attempt takes all that wait for its host with it. */
-function alignedEnds(rows: readonly Row[]): number {
-  const ends = rows.map((row) => row.end).toSorted((a, b) => a - b);
-  return ends.filter(
-    (end, i) => (ends[i + 1] ?? Infinity) - end < 20 || end - (ends[i - 1] ?? -Infinity) < 20,
-  ).length;
-}
-
-/** Connects that nobody answered, one story per set of callers and destinations. */
-const timedOut = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(
-    ({ decider }) =>
-      decider.direction !== 'inbound' &&
-      isConnectFailure(decider) &&
-      (isConnectTimeout(decider) ||
-        connectErrorOf(decider) === 'no-route' ||
-        connectErrorOf(decider) === 'unreachable'),
-  );
-  const waited = cases.filter(({ decider }) => isConnectTimeout(decider));
-  if (waited.length === 0) return [];
-  const found: Hypothesis[] = [];
-  const node = deadNode(scene, cases);
-  if (node) found.push(node);
-  for (const [place, group] of groupBy(waited, ({ decider }) => scene.placeOf(decider))) {
-    const study = new Study(scene, group);
-    const port = study.sample.upstreamHost?.match(/:(\d+)$/)?.[1];
-    found.push(
-      port === '15443'
-        ? eastWest(study)
-        : isExternal(study.sample) || (isPassthrough(study.sample) && isExternal(study.sample))
-          ? egressBlocked(study, place)
-          : blocked(scene, study, place),
-    );
-  }
-  return found;
-});
-
-function deadNode(scene: Scene, cases: readonly Case[]): Hypothesis | null {
-  const inside = cases.filter(({ decider }) => !isExternal(decider));
-  const networks = groupBy(inside, ({ decider }) => decider.upstreamIp && networkOf(decider.upstreamIp));
-  for (const [network, group] of networks) {
-    const study = new Study(scene, group);
-    const places = distinct(study.rows, (row) => scene.placeOf(row));
-    if (places.length < 2 || group.length < inside.length * 0.8) continue;
-    const sameTime = scene.rows.filter(
-      (row) => row.direction === 'outbound' && row.start >= study.first && row.upstreamIp !== null,
-    );
-    const elsewhere = sameTime.filter((row) => networkOf(row.upstreamIp!) !== network);
-    const good = elsewhere.filter((row) => !row.failure).length;
-    return claim(study, {
-      cause: 'node-unreachable',
-      title: `The node that holds ${network} does not answer: ${plural(places.length, 'service')} at once`,
-      story: `connects to ${listed(study.hosts)} (${listed(places)}), all in ${network}, got no answer from ${clock(study.first)} on; pods elsewhere serve (${ofWords(good, elsewhere.length)}).`,
-      at: { services: places, endpoints: study.hosts, networks: [network] },
-      evidence: [
-        { text: `failed connects to addresses in ${network}`, count: group.length, of: inside.length },
-        {
-          text: 'requests to pods in other networks in the same time that went well',
-          count: good,
-          of: elsewhere.length,
-        },
-      ],
-      confidence: 'high',
-      why: 'several services fail at once, and what they share is the network of one node',
-      next: [
-        { purpose: 'find a node that is not Ready', command: 'kubectl get nodes -o wide' },
-        { purpose: 'see what runs there', command: findPod(places[0]!, study.hosts[0]!) },
-      ],
-      fix: ['Cordon and replace the node; spread replicas over nodes; outlier detection.'],
-    });
-  }
-  return null;
-}
-
-function blocked(scene: Scene, study: Study, place: string): Hypothesis {
-  const callers = study.affectedCallers;
-  const hosts = study.by((row) => row.upstreamIp, study.during);
-  const one = hosts.length > 1 && hosts.filter(({ failures }) => failures > 0).length === 1;
-  const longest = most(study.rows.map((row) => row.duration));
-  const aligned = alignedEnds(study.rows);
-  const lines = scene.callersLines(place);
-  const otherCallers = lines.filter(
-    (row) => row.start >= study.first && row.start <= study.last + 1 && !study.proxies.includes(row.proxy),
-  );
-  const otherGood = otherCallers.filter((row) => !row.failure).length;
-  const used = otherCallers.filter((row) => study.hosts.includes(row.upstreamIp ?? '')).length;
-  const alone = otherCallers.length >= 5 && used === 0;
-  const noRoute = scene.cases.filter(
-    ({ decider }) => connectErrorOf(decider) === 'no-route' && scene.placeOf(decider) === place,
-  );
-  return claim(study, {
-    cause: 'connect-timeout-network-blocked',
-    title: `Connections ${callers.length > 0 ? `from ${listed(callers)} ` : ''}to ${place} get no answer`,
-    story:
-      `their connection was never made, and after ${span(longest)} at most the proxy gave up. ${aligned} of ${study.rows.length} failed together with another: all that wait for one connect fail with it. ` +
-      (otherCallers.length > 0
-        ? `Other callers of the same service reach it (${ofWords(otherGood, otherCallers.length)}). `
-        : '') +
-      'Something on the way drops packets: a refusal would come at once.',
-    at: {
-      services: [place],
-      endpoints: one ? [hosts[0]!.value] : study.hosts.slice(0, 4),
-      ...(callers.length > 0 ? {} : { clients: study.proxies.length === 1 ? study.proxies : [] }),
-    },
-    cases: [...study.cases, ...noRoute],
-    evidence: [
-      study.fact('requests and connections whose connect nobody answered', study.rows, study.during),
-      { text: 'of these, that failed within 20 ms of another', count: aligned, of: study.rows.length },
-      {
-        text: 'requests of other callers to it in the same time that went well',
-        count: otherGood,
-        of: otherCallers.length,
-      },
-    ],
-    confidence: alone
-      ? 'possible'
-      : one
-        ? 'likely'
-        : otherGood > 0 || study.rows.length >= 5
-          ? 'high'
-          : 'likely',
-    why: alone
-      ? 'the other callers do not use these addresses at all, so the addresses are wrong rather than the way'
-      : otherGood > 0
-        ? 'no answer at all, and only for some callers'
-        : one
-          ? 'no answer from one address only, whose pod may be gone'
-          : 'no answer at all, no refusal',
-    next: [
-      { purpose: 'look for a policy that selects either side', command: 'kubectl get networkpolicy -A' },
-      {
-        purpose:
-          'try the connection past the sidecar: a time-out means blocked, connected means it is open again',
-        command: connectCommand(study.proxies[0]!, study.sample.upstreamHost ?? place),
-      },
-    ],
-    fix: [
-      'Allow the flow in the NetworkPolicy, security group or firewall; a shorter connectTimeout makes it fail sooner.',
-    ],
-  });
-}
-
-function egressBlocked(study: Study, place: string): Hypothesis {
-  return claim(study, {
-    cause: 'egress-firewall-blocked',
-    title: `Nothing outside answers connects to ${study.sample.serverName ?? place}`,
-    story: `the mesh lets the connections out (${study.sample.cluster?.name ?? 'no cluster'}), but ${listed(study.hosts)} never answers; they end after ${span(most(study.rows.map((row) => row.duration)))} at most. A firewall or NAT on the way out drops them.`,
-    at: { services: [study.sample.serverName ?? place], endpoints: study.hosts, clients: study.proxies },
-    evidence: [
-      study.fact('connects to it that nobody answered', study.rows, study.during),
-      ...study.contrast('upstream host', (row) => row.upstreamIp),
-    ],
-    confidence: study.rows.length >= 3 ? 'high' : 'likely',
-    why: 'an address outside the cluster, no answer and no refusal',
-    next: [
-      {
-        purpose: 'try it from a debug pod',
-        command: `kubectl run egress-test --rm -it --restart=Never --image=curlimages/curl -- curl -sv --connect-timeout 5 ${shellWord(`https://${study.sample.serverName ?? study.hosts[0]}`)}`,
-      },
-    ],
-    fix: ['Open the way in the firewall, NAT or egress policy.'],
-  });
-}
-
-function eastWest(study: Study): Hypothesis {
-  return claim(study, {
-    cause: 'eastwest-gateway-unreachable',
-    title: `The gateway to the other network, ${listed(study.hosts)}, does not answer`,
-    story: `requests for ${study.place} that are balanced to the remote network go to port 15443 of ${listed(study.hosts)} and get no answer; local pods serve.`,
-    at: { services: [study.place], endpoints: study.hosts },
-    evidence: [
-      study.fact('connects to the remote gateway without an answer', study.rows, study.rows.length),
-      ...study.contrast('upstream host', (row) => row.upstreamIp),
-    ],
-    confidence: 'high',
-    why: 'port 15443 is the gateway between networks, and only it fails',
-    next: [
-      { purpose: 'see how the remote cluster is reached', command: 'istioctl remote-clusters' },
-      { purpose: 'see its address', command: 'kubectl -n istio-system get svc -o wide | grep -i eastwest' },
-    ],
-    fix: ['Expose that gateway and open 15443; check the network labels.'],
-  });
-}
-
-const waiting = causesNamedIn((scene) => timedOut(scene));
-
-const portExhaustion: Cause = {
-  id: 'conntrack-or-port-exhaustion',
-  reference: 'https://github.com/istio/istio/issues/38982',
-  mechanism: 'The kernel has no local port left for a connection, or its connection table is full.',
-  signs: [
-    'immediate_connect_error: Cannot assign requested address (99)',
-    'under load, many destinations, one pod or node',
-  ],
-  against: ['one destination only, without load'],
-  judge: (scene) =>
-    studies(
-      scene,
-      (row) => connectErrorOf(row) === 'local-ports',
-      (row) => row.proxy,
-    ).map((study) =>
-      claim(study, {
-        cause: 'conntrack-or-port-exhaustion',
-        title: `${study.proxies[0]} has no local ports left for new connections`,
-        story: `its own kernel refused to open them (Cannot assign requested address), before anything was sent: ${listed(distinct(study.rows, (row) => scene.placeOf(row)))}. The destination is not at fault.`,
-        at: {
-          services: distinct(study.rows, (row) => scene.placeOf(row)),
-          pods: study.proxies,
-          clients: study.proxies,
-          endpoints: study.hosts.slice(0, 3),
-        },
-        evidence: [
-          study.fact(
-            'connects that the own kernel refused',
-            study.rows,
-            scene.rows.filter(
-              (row) => row.proxy === study.proxies[0] && row.start >= study.first && row.start <= study.last,
-            ),
-          ),
-        ],
-        confidence: 'high',
-        why: 'errno 99 comes from the local kernel only',
-        next: [
-          {
-            purpose: 'count its sockets',
-            command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ss -s`,
-          },
-        ],
-        fix: ['Keep connections alive and pool them; more pods or source addresses; raise the port range.'],
-      }),
-    ),
-};
-
-export const CONNECT_CAUSES: readonly Cause[] = [
+export const REFUSED_CAUSES: readonly Cause[] = [
   refusal(
     'pod-terminated-endpoint-lag',
     'https://github.com/istio/istio/issues/7665',
@@ -584,36 +342,4 @@ export const CONNECT_CAUSES: readonly Cause[] = [
     ['one caller, for minutes, to addresses that its peers do not use'],
     ['all callers, for seconds: they are told late'],
   ),
-  waiting(
-    'connect-timeout-network-blocked',
-    'https://github.com/istio/istio/issues/48649',
-    'The network drops the first packets of a connection.',
-    [
-      'UF with {connection_timeout} or an empty reason and seconds of waiting, no local address',
-      'equal ends of what waits for one host',
-    ],
-    ['refused at once: something answers there'],
-  ),
-  waiting(
-    'node-unreachable',
-    'https://github.com/istio/istio/issues/46431',
-    'A node is dead or cut off; its pods stay endpoints for minutes.',
-    ['connect timeouts, then no route, to several services in one pod network at once'],
-    ['one service only'],
-  ),
-  waiting(
-    'egress-firewall-blocked',
-    'https://github.com/istio/istio/issues/56356',
-    'A firewall or NAT on the way out drops connections that the mesh lets through.',
-    ['0 UF,URX after up to 10 s to a public address'],
-    ['BlackHoleCluster: the mesh blocks'],
-  ),
-  waiting(
-    'eastwest-gateway-unreachable',
-    'https://github.com/istio/istio/issues/39930',
-    'The gateway of another network cannot be reached.',
-    ['UF to an address with port 15443, for the share that is balanced there'],
-    [],
-  ),
-  portExhaustion,
 ];

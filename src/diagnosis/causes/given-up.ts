@@ -1,0 +1,147 @@
+import type { Row } from '../../aggregate/rows.js';
+import type { Cause } from '../cause.js';
+import type { Hypothesis } from '../hypothesis.js';
+import { proxyName } from '../kubectl.js';
+import type { Scene } from '../scene.js';
+import { distinct, groupBy, median } from '../stats.js';
+import { claim, Study } from '../study.js';
+import { wallOf } from '../walls.js';
+import { listed, ofWords, plural, shellWord, span } from '../words.js';
+
+const details = (row: Row): string => row.details ?? '';
+
+/** Nobody waited for the answer. */
+export const isGivenUp = (row: Row): boolean =>
+  row.http && row.code !== 101 && (row.has('DC') || row.has('DR')) && !row.has('UT') && !row.has('UMSDR');
+const isLocalDisconnect = (row: Row): boolean => details(row).startsWith('downstream_local_disconnect');
+
+export const clientCancel: Cause = {
+  id: 'client-timeout-or-cancel',
+  reference: 'https://github.com/istio/istio/issues/39037',
+  mechanism: 'The caller gave up before the answer: its own timeout, a closed page, a load balancer.',
+  signs: [
+    'outermost line 0 DC or DR',
+    'durations that cluster at the client’s limit, or at random for users',
+  ],
+  against: ['an inner line of a UT above it: the proxy’s timeout', '101 DC: a websocket’s normal end'],
+  judge(scene: Scene): Hypothesis[] {
+    const cases = scene.cases.filter(({ decider }) => isGivenUp(decider) && !isLocalDisconnect(decider));
+    const found: Hypothesis[] = [];
+    for (const [, group] of groupBy(cases, ({ decider }) => scene.placeOf(decider))) {
+      const study = new Study(scene, group);
+      const patient = walls(study);
+      for (const part of patient) found.push(part);
+      const claimed = new Set(patient.flatMap(({ cases: some }) => some));
+      const rest = group.filter((one) => !claimed.has(one));
+      if (rest.length > 0) found.push(scattered(new Study(scene, rest)));
+    }
+    return found;
+  },
+};
+
+/** Give-ups at one common duration: somebody's timer. */
+function walls(study: Study): Hypothesis[] {
+  const wall = wallOf(study.rows, 0.02);
+  // A timer waits; what is given up at once is a click.
+  if (wall.count < 5 || wall.count < study.rows.length * 0.4 || wall.ms < 200) return [];
+  const members = study.cases.filter(
+    ({ decider }) => decider.duration >= wall.ms - 1 && decider.duration <= wall.ms * 1.02 + 30,
+  );
+  const part = new Study(study.scene, members, study.population);
+  const agents = part.by((row) => row.userAgent, part.during).filter(({ failures }) => failures > 0);
+  const others = part.population.filter(
+    (row) =>
+      !row.failure && row.duration > wall.ms + 30 && !agents.some(({ value }) => value === row.userAgent),
+  );
+  const ownLonger = part.population.filter(
+    (row) =>
+      !row.failure &&
+      row.duration > wall.ms * 1.05 + 50 &&
+      agents.some(({ value }) => value === row.userAgent) &&
+      part.callers.includes(row.direction === 'inbound' ? (row.peer ?? '') : row.proxy),
+  );
+  const before = median(part.before.filter((row) => !row.failure).map((row) => row.duration));
+  const now = median(part.during.filter((row) => !row.failure).map((row) => row.duration));
+  const slower = before !== null && now !== null && now > 2 * before;
+  const peers = distinct(part.rows, (row) => row.peer);
+  const clients = [...(peers.length <= 3 ? peers : []), ...agents.slice(0, 2).map(({ value }) => value)];
+  return [
+    claim(part, {
+      cause: 'client-timeout-or-cancel',
+      title: `A client of ${part.place} always gives up after ${span(wall.ms)}`,
+      story:
+        `the caller closed the connection at ${span(wall.ms)} before any answer (${ofWords(members.length, study.rows.length)} of all give-ups): its own timer, no proxy’s. ` +
+        `${
+          agents[0]
+            ? `User agent ${listed(
+                agents.map(({ value }) => value),
+                2,
+              )}. `
+            : ''
+        }` +
+        (others.length > 0 ? `Others waited longer and got an answer ${others.length} times. ` : '') +
+        (slower
+          ? `The service also became slower (median ${span(now!)} instead of ${span(before!)}).`
+          : 'The service itself is no slower than before.'),
+      at: { services: [part.place], clients, endpoints: [] },
+      evidence: [
+        {
+          text: `give-ups at ${span(wall.ms)}, give or take 2%`,
+          count: members.length,
+          of: study.rows.length,
+        },
+        {
+          text: 'requests of other clients that took longer and were answered',
+          count: others.length,
+          of: others.length,
+        },
+        ...part.contrast('user agent', (row) => row.userAgent),
+      ],
+      against:
+        ownLonger.length > 0
+          ? [
+              {
+                text: 'requests of the same client that took longer and were answered',
+                count: ownLonger.length,
+                of: part.population.length,
+              },
+            ]
+          : [],
+      severity: part.shareDuring > 0.3 ? 'high' : 'medium',
+      confidence: slower ? 'likely' : 'high',
+      why: slower
+        ? 'one common duration; but the service became slower as well'
+        : 'one common duration, and other clients wait longer',
+      next: [
+        {
+          purpose: 'find who that is',
+          command: `kubectl get pods -A -o wide | grep -w ${shellWord(peers[0] ?? '')}`,
+        },
+      ],
+      fix: ['Raise that client’s timeout above what the service needs, or make these calls quicker.'],
+    }),
+  ];
+}
+
+/** Give-ups at random moments are what users do. */
+function scattered(study: Study): Hypothesis {
+  const share = study.rows.length / Math.max(1, study.population.length);
+  return {
+    ...claim(study, {
+      cause: 'client-timeout-or-cancel',
+      title: `${plural(study.rows.length, 'caller')} of ${study.place} did not wait for the answer`,
+      story: `given up anywhere from ${span(Math.min(...study.rows.map((row) => row.duration)))} to ${span(Math.max(...study.rows.map((row) => row.duration)))}, so no timer.`,
+      evidence: [study.fact('requests given up by the caller', study.rows)],
+      confidence: share > 0.3 ? 'possible' : 'likely',
+      why: 'no common duration: users and programs cancel, and nothing else fails with them',
+      next: [
+        {
+          purpose: 'look at the longest of them',
+          command: `istioctl proxy-config log ${proxyName(null, study.proxies[0]!)}`,
+        },
+      ],
+      fix: ['None, unless it grows.'],
+    }),
+    harmless: share <= 0.3,
+  };
+}
