@@ -4,6 +4,7 @@ import { labelled, WIDTH } from './layout.js';
 
 /** Columns: who, reply, duration, and a bar on the journey's own scale. */
 const REPLY = 11;
+const LEAST_REPLY = 5;
 const MS = 8;
 const BAR = 20;
 const GAPS = 6;
@@ -25,7 +26,9 @@ export interface JourneyRow {
 export function journeyRows({ spans, duration_ms: total }: JourneyObject, width: number): JourneyRow[] {
   const replies = spans.map(reply);
   const narrow = width < WIDTH - GAPS;
-  const replyWidth = narrow ? Math.min(REPLY, Math.max(...replies.map(({ length }) => length))) : REPLY;
+  const replyWidth = narrow
+    ? Math.min(REPLY, Math.max(LEAST_REPLY, ...replies.map(({ length }) => length)))
+    : REPLY;
   const barWidth = narrow ? NARROW_BAR : width < WIDE ? BAR : WIDE_BAR;
   const name = width - replyWidth - MS - barWidth - GAPS;
   return spans.map((span, i) => ({

@@ -5,6 +5,7 @@ import { compileFilter, type Filter } from '../filter/filter.js';
 import type { AccessRecord } from '../record/access-record.js';
 import type { Marker } from '../view/live.js';
 import type { Reading, Snapshot, Spec, Stream, Timeline, Traffic } from '../view/snapshot.js';
+import { journeyPane } from './journey-pane.js';
 import { momentOf, type Moment } from './moment.js';
 import { narrow, type Narrowed } from './narrowed.js';
 import { linesPane, recordPane, refOf, valuesPane } from './panes.js';
@@ -137,6 +138,8 @@ export class Engine {
         return valuesPane(narrowed, pane.scope, pane.dimension);
       case 'lines':
         return linesPane(narrowed, pane.scope, pane.all, pane.from, pane.count);
+      case 'journey':
+        return journeyPane(narrowed, pane.of, pane.columns);
       case 'record': {
         const row = this.#whole?.rows.find((one) => refOf(one) === pane.ref);
         if (!row) return null;

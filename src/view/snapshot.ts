@@ -35,6 +35,9 @@ export interface Window {
   readonly range: readonly [number, number] | null;
 }
 
+/** Whose journey is shown: that of an example among the failures of a table row, or of the request of one line. */
+export type JourneyOf = { readonly row: string } | { readonly ref: string };
+
 export type PaneSpec =
   | { readonly kind: 'none' }
   | { readonly kind: 'values'; readonly scope: Scope; readonly dimension: ViewDimension }
@@ -47,7 +50,8 @@ export type PaneSpec =
       readonly from: number;
       readonly count: number;
     }
-  | { readonly kind: 'record'; readonly ref: string };
+  | { readonly kind: 'record'; readonly ref: string }
+  | { readonly kind: 'journey'; readonly of: JourneyOf; readonly columns: number };
 
 /** What the screen asks for; the whole of what an answer depends on. */
 export interface Spec {
@@ -93,6 +97,8 @@ export interface Explanation {
   readonly alternatives: readonly { readonly cause: string; readonly confidence: string }[];
   readonly next: readonly NextStep[];
   readonly fix: readonly string[];
+  /** One of the failed requests, in a line; `null` where only one proxy logged it. */
+  readonly example: string | null;
 }
 
 /** An incident, or a failing group that belongs to none. */
@@ -164,6 +170,17 @@ export interface LineItem {
   readonly text: string;
 }
 
+/** An access line of a journey; its cells have one width in all lines, but for the bar. */
+export interface JourneyHop {
+  readonly ref: string;
+  readonly who: string;
+  readonly reply: string;
+  readonly took: string;
+  readonly bar: string;
+  readonly failure: boolean;
+  readonly decided: boolean;
+}
+
 export interface RecordField {
   readonly name: string;
   readonly value: string;
@@ -198,6 +215,17 @@ export type PaneData =
       readonly place: string;
       readonly raw: string | null;
       readonly fields: readonly RecordField[];
+    }
+  | {
+      readonly kind: 'journey';
+      readonly of: JourneyOf;
+      readonly what: string;
+      readonly when: string;
+      readonly requestId: string | null;
+      /** One a line, each before those it called. */
+      readonly hops: readonly JourneyHop[];
+      readonly leftOut: number;
+      readonly findings: readonly { readonly label: string; readonly text: string; readonly ref: string }[];
     };
 
 export interface Snapshot {

@@ -22,6 +22,7 @@ export function isAwaited(state: State): boolean {
   if (pane.kind === 'lines') {
     return answered?.kind !== 'lines' || answered.all !== pane.all || !same(answered.scope, pane.scope);
   }
+  if (pane.kind === 'journey') return answered?.kind !== 'journey' || !same(answered.of, pane.of);
   return false;
 }
 

@@ -6,6 +6,7 @@ import {
   drilled,
   escaped,
   explained,
+  journey,
   moved,
   nextFailure,
   sideways,
@@ -157,6 +158,8 @@ function pressed(state: State, key: string): Updated {
       return nextFailure(state, key === ']' ? 1 : -1);
     case 'e':
       return only(explained(state));
+    case 'J':
+      return only(journey(state));
     case 'p':
       return only(pane.kind === 'streams' ? state : opened(state, { kind: 'streams', cursor: 0 }));
     case 'd':

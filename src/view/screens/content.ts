@@ -104,8 +104,10 @@ export function sinceWords({ onset, last, beganBeforeInput, ongoing }: Explanati
 /** How sure, and by which rule. */
 export const becauseWords = ({ confidence, why }: Explanation): string => `${confidence}, because ${why}`;
 
+export const exampleWords = (example: string): string => `[J] ${example}`;
+
 function explanationLines(explanation: Explanation, columns: number): Line[] {
-  const { summary, evidence, against, alternatives, next, fix, place } = explanation;
+  const { summary, evidence, against, alternatives, next, fix, place, example } = explanation;
   const lines: Line[] = [...titleLines(explanation, columns, 4), []];
   const say = (label: string, text: string, style?: StyleName): void => {
     lines.push(...labelled(label, text, columns, style));
@@ -128,8 +130,9 @@ function explanationLines(explanation: Explanation, columns: number): Line[] {
   if (fix.length > 0) lines.push([]);
   fix.forEach((text, i) => say(i === 0 ? 'fix' : '', text));
   if (alternatives.length > 0) {
-    say('else', alternatives.map(({ cause, confidence }) => `${cause} (${confidence})`).join(', '), 'dim');
+    say('or else', alternatives.map(({ cause, confidence }) => `${cause} (${confidence})`).join(', '), 'dim');
   }
+  if (example !== null) lines.push([], ...labelled('example', exampleWords(example), columns));
   return lines;
 }
 

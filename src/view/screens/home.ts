@@ -11,6 +11,7 @@ import { cells, restOf, snugColumns, windowOf, type Column } from './columns.js'
 import {
   becauseWords,
   commandLines,
+  exampleWords,
   failsWords,
   labelled,
   MOST_TEXT,
@@ -219,7 +220,7 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
  * goes to more evidence first. The rest is one key away.
  */
 function briefLines(explanation: Explanation, columns: number, room: number): Line[] {
-  const { evidence, against, next, fix } = explanation;
+  const { evidence, against, next, fix, example } = explanation;
   const title = titleLines(explanation, columns, room >= 9 ? 2 : 1);
   const confirm = next[0];
   const facts = (label: string, list: readonly Fact[], style: StyleName): Line[] =>
@@ -250,7 +251,8 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
       lines: fix.flatMap((text, i) => labelled(i === 0 ? 'fix' : '', text, columns, 'plain', 3)),
       least: room >= 6 + command.length ? 1 : 0,
     },
-    { lines: one('else', others, 'dim', 2), least: 0 },
+    { lines: one('or else', others, 'dim', 2), least: 0 },
+    { lines: one('example', example === null ? '' : exampleWords(example), 'dim', 2), least: 0 },
   ];
   const order = [5, 2, 3, 5, 1, 10, 5, 5, 9, 6, 10, 5, 10];
   const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
@@ -263,7 +265,7 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
   };
   while (order.map(grow).some(Boolean));
   // What is left on a large screen: the whole story.
-  for (const index of [7, 4, 11]) if (used + blocks[index]!.lines.length <= room) while (grow(index));
+  for (const index of [7, 12, 4, 11]) if (used + blocks[index]!.lines.length <= room) while (grow(index));
   return blocks.flatMap(({ lines }, i) => cutShort(lines, sizes[i]!)).slice(0, Math.max(0, room));
 }
 
