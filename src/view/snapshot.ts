@@ -57,6 +57,8 @@ export type PaneSpec =
 export interface Spec {
   /** The virtual moment; `null`: the end of what has been read. */
   readonly now: number | null;
+  /** The moments asked for follow each other by themselves. */
+  readonly playing: boolean;
   readonly window: Window;
   /** A filter that compiles; `''`: none. */
   readonly filter: string;
@@ -231,6 +233,8 @@ export type PaneData =
 export interface Snapshot {
   /** What this answers. */
   readonly spec: Spec;
+  /** False: a first answer, counted and not yet explained; the other one follows. */
+  readonly explained: boolean;
   readonly now: number;
   /** Of all that was read. */
   readonly first: number;

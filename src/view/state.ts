@@ -158,6 +158,7 @@ export function specOf(state: State): Spec {
   const pane = paneOf(state);
   return {
     now: state.clock.now,
+    playing: state.clock.playing,
     window: state.window,
     filter: filterOf(state),
     cells: timelineCells(state.columns),

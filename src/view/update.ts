@@ -76,6 +76,8 @@ function taken(state: State, snapshot: Snapshot): State {
     return { ...state, reading };
   }
   const next = { ...state, snapshot, reading };
+  // Its rows are groups; the incident that was selected comes back with the explanation.
+  if (!snapshot.explained) return next;
   const rows = sortedRows(snapshot, state.sort);
   const kept = rows.findIndex(({ key }) => key === state.homeKey);
   // Rows come and go; the cursor stays on its row, else near its place.

@@ -2,7 +2,7 @@ import { clock, ofWords, percent, span as duration, thousands } from '../../diag
 import { foldCells, foldCommand, wrapCells } from '../cells.js';
 import { FIELD_MEANINGS } from '../field-meanings.js';
 import { span, type Line, type StyleName } from '../frame.js';
-import { rowByKey } from '../selection.js';
+import { isExplaining, rowByKey } from '../selection.js';
 import type { Explanation, PaneData } from '../snapshot.js';
 import type { Pane, State } from '../state.js';
 import { factWords } from '../words.js';
@@ -15,7 +15,7 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
       const explanation = rowByKey(state.snapshot, pane.row)?.explanation;
       return explanation
         ? explanationLines(explanation, Math.min(state.columns, MOST_TEXT))
-        : [[span(' Nothing to explain at this moment.', 'dim')]];
+        : [[span(` ${isAnswered(state) ? 'Nothing to explain at this moment.' : 'explaining…'}`, 'dim')]];
     }
     case 'record':
       return state.snapshot?.pane?.kind === 'record'
@@ -27,6 +27,8 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
       return [];
   }
 }
+
+const isAnswered = (state: State): boolean => state.snapshot !== null && !isExplaining(state, state.snapshot);
 
 /** Columns of running text: longer lines are hard to read. */
 export const MOST_TEXT = 116;

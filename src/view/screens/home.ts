@@ -37,13 +37,16 @@ export function homeLines(state: State, height: number): Line[] {
   if (roomy) lines.push(rule(columns));
   const left = height - lines.length;
   const rows = sortedRows(snapshot, state.sort);
-  if (!rows.some(({ explanation }) => explanation !== null)) {
+  const explained = snapshot.explained || rows.length === 0;
+  if (explained && !rows.some(({ explanation }) => explanation !== null)) {
     return [...lines, ...healthyLines(state, snapshot, rows, left)];
   }
-  lines.push(...tableLines(state, rows, tableRows(rows, left, roomy)));
+  lines.push(...tableLines(state, rows, explained ? tableRows(rows, left, roomy) : Math.max(2, left - 6)));
   const room = height - lines.length;
   const aside = columns >= ASIDE_COLUMNS ? columns - MOST_TEXT - 4 : 0;
-  const text = selectedLines(selectedRow(state), Math.min(columns, MOST_TEXT), room);
+  const text = explained
+    ? selectedLines(selectedRow(state), Math.min(columns, MOST_TEXT), room)
+    : [[span(` explaining what was known at ${clockSeconds(snapshot.now)}…`, 'accent')]];
   if (aside > 0) return [...lines, ...beside(text, trafficLines(snapshot, aside, room), MOST_TEXT + 2)];
   lines.push(...text);
   // A tall screen tells beside the failures how the rest fares.
@@ -112,7 +115,7 @@ function failingLine(state: State, snapshot: Snapshot): Line {
   const room = (): number => state.columns - lineWidth([...line, ...codes.flat(), ...began]);
   while (codes.length > 0 && room() < 0) codes.pop();
   line.push(...codes.flat(), ...began);
-  if (isExplaining(state, snapshot)) line.push(span('   explaining…', 'dim'));
+  if (isExplaining(state, snapshot) && snapshot.explained) line.push(span('   explaining…', 'accent'));
   return line;
 }
 
