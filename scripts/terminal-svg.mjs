@@ -36,6 +36,7 @@ function block(sign) {
   const code = sign.codePointAt(0) ?? 0;
   if (code >= 0x2581 && code <= 0x2588) return [0, 1 - (code - 0x2580) / 8, 1, (code - 0x2580) / 8];
   if (sign === '─') return [0, 0.5, 1, 0.06];
+  if (sign === '━') return [0, 0.4, 1, 0.22];
   return undefined;
 }
 

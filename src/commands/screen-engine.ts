@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { platform, setPriority } from 'node:os';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { compileFormat } from '../../parsers/compile.js';
 import { LineParser } from '../../parsers/index.js';
 import { Observation } from '../aggregate/observation.js';
@@ -15,7 +15,7 @@ import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
 import { fileSource } from '../source/file.js';
 import type { Source } from '../source/source.js';
 import type { Marker } from '../view/live.js';
-import type { Reading, Spec } from '../view/snapshot.js';
+import type { Reading, Snapshot, Spec } from '../view/snapshot.js';
 import type { LiveJob } from './live-screen.js';
 
 /*
@@ -103,7 +103,9 @@ const pipe: Source = {
   },
 };
 
-port.on('message', (message: ToEngine) => {
+port.on('message', heard);
+
+function heard(message: ToEngine): void {
   switch (message.kind) {
     case 'chunk':
       pieces.push(message.bytes);
@@ -119,7 +121,29 @@ port.on('message', (message: ToEngine) => {
     default:
       message satisfies never;
   }
-});
+}
+
+class Overtaken extends Error {}
+
+/** Lets in what was said meanwhile, and gives up what nobody waits for any longer; playing goes on to whatever comes out. */
+function goOn(asked: Spec): void {
+  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
+    heard(next.message as ToEngine);
+  }
+  if (spec && !spec.playing && spec.now !== asked.now) throw new Overtaken();
+}
+
+/** What is asked of a moment that takes a while: first what can be counted at once. `null`: overtaken by another question. */
+async function answerTo(asked: Spec): Promise<Snapshot | null> {
+  const glance = asked.playing ? null : engine.glance(asked);
+  if (glance) say({ kind: 'snapshot', snapshot: glance });
+  try {
+    return await engine.answer(asked, () => goOn(asked));
+  } catch (error) {
+    if (error instanceof Overtaken) return null;
+    throw error;
+  }
+}
 
 /** Answers the newest question; those overtaken meanwhile are not answered. */
 async function answer(): Promise<void> {
@@ -127,10 +151,10 @@ async function answer(): Promise<void> {
   answering = true;
   try {
     for (let asked = spec; asked; asked = spec === asked ? null : spec) {
-      const snapshot = await engine.answer(asked);
+      const snapshot = await answerTo(asked);
       // Questions that came while this one was worked on are in the queue: let them in before the next.
       await new Promise((resolve) => setImmediate(resolve));
-      say({ kind: 'snapshot', snapshot });
+      if (snapshot) say({ kind: 'snapshot', snapshot });
     }
   } finally {
     answering = false;

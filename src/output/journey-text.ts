@@ -1,42 +1,77 @@
+import { clock, plural, span as duration } from '../diagnosis/words.js';
 import type { JourneyObject, SpanObject } from './journey.js';
 import { labelled, WIDTH } from './layout.js';
 
 /** Columns: who, reply, duration, and a bar on the journey's own scale. */
 const REPLY = 11;
+const LEAST_REPLY = 5;
 const MS = 8;
 const BAR = 20;
 const GAPS = 6;
+/** The bar where there is less or more room than on paper. */
+const NARROW_BAR = 12;
+const WIDE_BAR = 40;
+const WIDE = 110;
 
-/** A journey drawn: one line per access line, indented by hop, with its time as a bar. */
+/** One access line of a journey, in the columns in which it is drawn. */
+export interface JourneyRow {
+  /** Indented by hop, `*` before the one that decided. */
+  readonly who: string;
+  readonly reply: string;
+  readonly took: string;
+  readonly bar: string;
+}
+
+/** A journey drawn: one row per access line, its time as a bar. All but the bar have one width in all rows. */
+export function journeyRows({ spans, duration_ms: total }: JourneyObject, width: number): JourneyRow[] {
+  const replies = spans.map(reply);
+  const narrow = width < WIDTH - GAPS;
+  const replyWidth = narrow
+    ? Math.min(REPLY, Math.max(LEAST_REPLY, ...replies.map(({ length }) => length)))
+    : REPLY;
+  const barWidth = narrow ? NARROW_BAR : width < WIDE ? BAR : WIDE_BAR;
+  const name = width - replyWidth - MS - barWidth - GAPS;
+  return spans.map((span, i) => ({
+    who: fitted(who(span), name),
+    reply: replies[i]!.slice(0, replyWidth).padEnd(replyWidth),
+    took: `${Math.round(span.duration_ms)} ms`.padStart(MS),
+    bar: bar(span, total ?? 0, barWidth),
+  }));
+}
+
+/** The same as text: at most so many lines of it, indented as a whole. */
 export function journeyLines(journey: JourneyObject, indent = 0, most = Infinity): string[] {
-  const { spans } = journey;
-  const shown = spans.slice(0, most);
-  const name = WIDTH - indent - REPLY - MS - BAR - GAPS;
-  const total = journey.duration_ms ?? 0;
   const margin = ' '.repeat(indent);
-  const lines = shown.map((span) =>
-    [
-      margin + fitted(who(span), name),
-      reply(span).slice(0, REPLY).padEnd(REPLY),
-      `${Math.round(span.duration_ms)} ms`.padStart(MS),
-      bar(span, total),
-    ]
-      .join('  ')
-      .trimEnd(),
-  );
-  if (spans.length > shown.length || journey.left_out > 0) {
-    lines.push(`${margin}and ${spans.length - shown.length + journey.left_out} more lines`);
-  }
-  return lines;
+  const rows = journeyRows(journey, WIDTH - indent);
+  const lines = rows
+    .slice(0, most)
+    .map(({ who, reply, took, bar }) => [margin + who, reply, took, bar].join('  ').trimEnd());
+  const hidden = rows.length - lines.length + journey.left_out;
+  return hidden > 0 ? [...lines, `${margin}and ${hidden} more lines`] : lines;
+}
+
+/** What was asked for and what came of it; when, and through how many proxies. */
+export function journeyHead(journey: JourneyObject): readonly [string, string] {
+  const { spans, start, duration_ms: total } = journey;
+  const [outer] = spans;
+  const what = [outer?.method, outer?.path].filter(Boolean).join(' ') || 'a connection';
+  const code = outer?.http
+    ? `${outer.response_code ?? '-'} ${outer.response_flags.join(',')}`.trim()
+    : outer?.response_flags.join(',') || 'tcp';
+  const proxies = new Set(spans.map(({ proxy }) => proxy)).size;
+  return [
+    `${what}${outer?.authority ? ` of ${outer.authority}` : ''}: ${code} after ${duration(total ?? 0)}`,
+    `${start?.slice(0, 10) ?? '-'} ${clock(Date.parse(start ?? ''))} UTC, ${plural(spans.length, 'line')} of ${plural(proxies, 'proxy', 'proxies')}`,
+  ];
 }
 
 /** What its lines say, under a word each. */
 export function findingLines(journey: JourneyObject): string[] {
-  return journey.findings.flatMap(({ kind, text }) => labelled(LABELS[kind], text));
+  return journey.findings.flatMap(({ kind, text }) => labelled(FINDING_LABELS[kind], text));
 }
 
 /** Words of at most ten letters. */
-const LABELS = {
+export const FINDING_LABELS = {
   decided: 'decided',
   'closed-first': 'closed',
   'gave-up': 'gave up',
@@ -78,9 +113,9 @@ function reply({ response_code: code, response_flags: flags, error, http, failur
   return `${code ?? '-'} ${set}`.trimEnd();
 }
 
-function bar({ offset_ms: offset, duration_ms: duration }: SpanObject, total: number): string {
+function bar({ offset_ms: offset, duration_ms: took }: SpanObject, total: number, width: number): string {
   if (total <= 0) return '';
-  const from = Math.min(BAR - 1, Math.max(0, Math.round((offset / total) * BAR)));
-  const to = Math.max(from + 1, Math.min(BAR, Math.round(((offset + duration) / total) * BAR)));
+  const from = Math.min(width - 1, Math.max(0, Math.round((offset / total) * width)));
+  const to = Math.max(from + 1, Math.min(width, Math.round(((offset + took) / total) * width)));
   return ' '.repeat(from) + '█'.repeat(to - from);
 }

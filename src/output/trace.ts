@@ -2,11 +2,11 @@ import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { tellJourney } from '../diagnosis/journey.js';
 import type { Scene } from '../diagnosis/scene.js';
 import { spansOfLogs } from '../diagnosis/vantage.js';
-import { clock, ofWords, plural, span, thousands } from '../diagnosis/words.js';
+import { clock, ofWords, plural, thousands } from '../diagnosis/words.js';
 import type { Row } from '../aggregate/rows.js';
 import { safeText } from '../record/safe-text.js';
 import { journeyObject } from './journey.js';
-import { findingLines, journeyLines } from './journey-text.js';
+import { findingLines, journeyHead, journeyLines } from './journey-text.js';
 import { labelled, wrap, WIDTH } from './layout.js';
 
 export const TRACE_SCHEMA = 'meshtail.trace/1';
@@ -67,18 +67,10 @@ function textLines({ journey, request_id: id, coverage }: Trace): string[] {
     const when = first && last ? `, ${clock(Date.parse(first))} to ${clock(Date.parse(last))}` : '';
     return wrap(`No line carries the request id ${id}: ${read} read${when}.`, WIDTH);
   }
-  const [outer] = journey.spans;
-  const what = [outer?.method, outer?.path].filter(Boolean).join(' ') || 'a connection';
-  const code = outer?.http
-    ? `${outer.response_code ?? '-'} ${outer.response_flags.join(',')}`.trim()
-    : outer?.response_flags.join(',') || 'tcp';
-  const proxies = new Set(journey.spans.map(({ proxy }) => proxy)).size;
+  const [what, when] = journeyHead(journey);
   return [
-    ...wrap(
-      `${what}${outer?.authority ? ` of ${outer.authority}` : ''}: ${code} after ${span(journey.duration_ms ?? 0)}`,
-      WIDTH,
-    ),
-    `${journey.start?.slice(0, 10) ?? '-'} ${clock(Date.parse(journey.start ?? ''))} UTC, ${plural(journey.spans.length, 'line')} of ${plural(proxies, 'proxy', 'proxies')}, id ${id}`,
+    ...wrap(what, WIDTH),
+    `${when}, id ${id}`,
     '',
     ...journeyLines(journey),
     '',

@@ -5,7 +5,8 @@ import { compileFilter, type Filter } from '../filter/filter.js';
 import type { AccessRecord } from '../record/access-record.js';
 import type { Marker } from '../view/live.js';
 import type { Reading, Snapshot, Spec, Stream, Timeline, Traffic } from '../view/snapshot.js';
-import { momentOf, type Moment } from './moment.js';
+import { journeyPane } from './journey-pane.js';
+import { glanceAt, momentOf, type Moment } from './moment.js';
 import { narrow, type Narrowed } from './narrowed.js';
 import { linesPane, recordPane, refOf, valuesPane } from './panes.js';
 import { tableOf } from './table.js';
@@ -19,6 +20,8 @@ export type ReadAgain = (
 /** Moments are told apart by this part of the recording, so that playing does not explain every frame anew. */
 const STEPS = 500;
 const FINEST_STEP_MS = 100;
+/** So many rows are explained before anybody would have seen that they were counted first. */
+const AT_ONCE_ROWS = 10_000;
 /** Rows in all remembered moments together. */
 const MOST_REMEMBERED_ROWS = 2_000_000;
 const MOST_LISTED = 100;
@@ -35,7 +38,11 @@ export class Engine {
   #narrowed: { readonly key: string; readonly moment: Moment; readonly value: Counted } | undefined;
   #raw: { readonly ref: string; readonly value: Awaited<ReturnType<ReadAgain>> } | undefined;
 
-  constructor(readonly readAgain: ReadAgain = () => Promise.resolve(null)) {}
+  /** @param atOnceRows with fewer rows than these no first answer is given. */
+  constructor(
+    readonly readAgain: ReadAgain = () => Promise.resolve(null),
+    readonly atOnceRows = AT_ONCE_ROWS,
+  ) {}
 
   /** Everything read so far, anew, and what a cluster told beside it. */
   observe(observation: ObservationSnapshot, reading: Reading, markers: readonly Marker[] = []): void {
@@ -65,13 +72,43 @@ export class Engine {
     return found;
   }
 
-  async answer(spec: Spec): Promise<Snapshot> {
-    const whole = this.#whole;
-    if (!whole) throw new Error('nothing was observed yet');
-    const { coverage } = whole.observation;
-    const moment = this.#momentAt(whole, spec.now);
+  /** @param goOn called in the midst of long work; what it throws ends the work. */
+  async answer(spec: Spec, goOn?: () => void): Promise<Snapshot> {
+    const whole = this.#observed();
+    const moment = this.#momentAt(whole, spec.now, goOn);
     const counted = this.#counted(whole, moment, spec);
-    const { narrowed } = counted;
+    return {
+      ...this.#snapshotOf(whole, moment, spec, counted),
+      explained: true,
+      pane: await this.#pane(counted.narrowed, spec),
+    };
+  }
+
+  /**
+   * What can be said of a moment at once, where explaining it takes a while: how much failed of what and when, by group.
+   * `null`: it need not, `answer` is as quick.
+   */
+  glance(spec: Spec): Snapshot | null {
+    const whole = this.#observed();
+    const at = this.#stepOf(whole, spec.now);
+    if (at === null || this.#moments.has(at) || whole.rows.length < this.atOnceRows) return null;
+    const moment = glanceAt(whole, at);
+    const counted = countedOf(narrow(moment, rangeOf(spec, moment), filterOf(spec)), whole);
+    return { ...this.#snapshotOf(whole, moment, spec, counted), explained: false, pane: null };
+  }
+
+  #observed(): Moment {
+    if (!this.#whole) throw new Error('nothing was observed yet');
+    return this.#whole;
+  }
+
+  #snapshotOf(
+    whole: Moment,
+    moment: Moment,
+    spec: Spec,
+    counted: Counted,
+  ): Omit<Snapshot, 'explained' | 'pane'> {
+    const { coverage } = whole.observation;
     return {
       spec,
       now: spec.now ?? coverage.last,
@@ -95,23 +132,28 @@ export class Engine {
         count,
         why,
       })),
-      pane: await this.#pane(narrowed, spec),
     };
   }
 
-  #momentAt(whole: Moment, now: number | null): Moment {
+  /** The moment by which a time is explained; `null`: by the whole. */
+  #stepOf(whole: Moment, now: number | null): number | null {
     const { first } = whole.observation.coverage;
     const end = lastEnd(whole);
-    if (now === null || now >= end || !Number.isFinite(first)) return whole;
+    if (now === null || now >= end || !Number.isFinite(first)) return null;
     const step = Math.max(FINEST_STEP_MS, (end - first) / STEPS);
-    const at = first + Math.floor((now - first) / step) * step;
+    return first + Math.floor((now - first) / step) * step;
+  }
+
+  #momentAt(whole: Moment, now: number | null, goOn?: () => void): Moment {
+    const at = this.#stepOf(whole, now);
+    if (at === null) return whole;
     const known = this.#moments.get(at);
     if (known) {
       this.#moments.delete(at);
       this.#moments.set(at, known);
       return known;
     }
-    const moment = momentOf(whole.observation, at);
+    const moment = momentOf(whole.observation, at, goOn);
     this.#moments.set(at, moment);
     for (const oldest of this.#moments.keys()) {
       if (this.#moments.size * whole.rows.length <= MOST_REMEMBERED_ROWS || oldest === at) break;
@@ -137,6 +179,8 @@ export class Engine {
         return valuesPane(narrowed, pane.scope, pane.dimension);
       case 'lines':
         return linesPane(narrowed, pane.scope, pane.all, pane.from, pane.count);
+      case 'journey':
+        return journeyPane(narrowed, pane.of, pane.columns);
       case 'record': {
         const row = this.#whole?.rows.find((one) => refOf(one) === pane.ref);
         if (!row) return null;

@@ -2,6 +2,7 @@ import type { Case } from '../aggregate/joins.js';
 import { Traffic } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
+import { CAUSES } from '../diagnosis/causes/index.js';
 import { diagnose, type Diagnosis } from '../diagnosis/diagnose.js';
 import { sceneOf, type Scene } from '../diagnosis/scene.js';
 import { RowView } from './row-view.js';
@@ -11,6 +12,8 @@ export interface Moment {
   readonly now: number;
   readonly observation: ObservationSnapshot;
   readonly rows: readonly Row[];
+  /** Outermost lines of all requests. */
+  readonly roots: readonly Row[];
   readonly diagnosis: Diagnosis;
   readonly scene: Scene;
   /** Index of the incident that a failing line belongs to. */
@@ -26,11 +29,24 @@ export interface Moment {
   population(row: Row): readonly Row[];
 }
 
-/** @param now ms; at or after the last end, everything is taken as it was observed. */
-export function momentOf(whole: ObservationSnapshot, now: number): Moment {
+/**
+ * @param now ms; at or after the last end, everything is taken as it was observed.
+ * @param goOn called between the parts of the work, which on a long recording take seconds together; it may throw.
+ */
+export function momentOf(whole: ObservationSnapshot, now: number, goOn: () => void = () => {}): Moment {
   const observation = observedBy(whole, now);
-  const diagnosis = diagnose(observation);
+  goOn();
   const scene = sceneOf(observation);
+  const diagnosis = diagnose(
+    observation,
+    CAUSES.map((cause) => ({
+      ...cause,
+      judge(scene) {
+        goOn();
+        return cause.judge(scene);
+      },
+    })),
+  );
   const incidentOf = new Map<Row, number>();
   const fates = new Map<Row, 'failed' | 'masked'>();
   const caseOf = new Map<Row, Case>();
@@ -48,6 +64,7 @@ export function momentOf(whole: ObservationSnapshot, now: number): Moment {
     now,
     observation,
     rows: observation.rows.rows,
+    roots: scene.joins.roots,
     diagnosis,
     scene,
     incidentOf,
@@ -57,6 +74,25 @@ export function momentOf(whole: ObservationSnapshot, now: number): Moment {
       populations ??= grouped(observation.rows.rows, keyOf);
       return populations.get(keyOf(row)) ?? [];
     },
+  };
+}
+
+/**
+ * A moment as far as it can be counted without explaining it anew: how its requests fared is taken from what the whole
+ * recording tells of them, and failing lines stand by group, in no incident.
+ */
+export function glanceAt(whole: Moment, now: number): Moment {
+  const ended = (row: Row): boolean => !(row.end > now);
+  const { coverage } = whole.observation;
+  return {
+    ...whole,
+    now,
+    observation: { ...whole.observation, coverage: { ...coverage, last: Math.min(coverage.last, now) } },
+    rows: whole.rows.filter(ended),
+    roots: whole.roots.filter(ended),
+    diagnosis: { ...whole.diagnosis, incidents: [], dismissed: [] },
+    incidentOf: new Map(),
+    population: (row) => whole.population(row).filter(ended),
   };
 }
 

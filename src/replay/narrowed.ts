@@ -27,7 +27,7 @@ export function narrow(
   const passes = filter ? passing(moment, filter) : null;
   const inTime = (row: Row): boolean => row.start >= from && row.start <= to;
   const keeps = (row: Row): boolean => inTime(row) && (passes === null || passes.has(row));
-  const { roots } = moment.scene.joins;
+  const { roots } = moment;
   const whole = passes === null && !Number.isFinite(from) && !Number.isFinite(to);
   const keepsCase = (failed: Case): boolean =>
     inTime(failed.root) &&

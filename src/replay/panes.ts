@@ -1,3 +1,4 @@
+import type { Case } from '../aggregate/joins.js';
 import type { Row } from '../aggregate/rows.js';
 import { explain } from '../diagnosis/explain.js';
 import { lineText } from '../output/examples.js';
@@ -26,25 +27,31 @@ interface Members {
   readonly all: readonly Row[];
 }
 
+/** The failed requests of an incident's table row; of any other row, or of `null` for all, the failing lines. */
+export function failingOf(
+  { moment, keeps, keepsCase }: Narrowed,
+  key: string | null,
+): { readonly cases: readonly Case[] | null; readonly rows: readonly Row[] } {
+  const index = key === null ? -1 : incidentKeys(moment.diagnosis.incidents).indexOf(key);
+  const incident = moment.diagnosis.incidents[index];
+  if (incident) return { cases: incident.hypothesis.cases.filter(keepsCase), rows: [] };
+  const rows = moment.rows.filter(
+    (row) =>
+      row.failure &&
+      !row.tunnel &&
+      (key === null || (!moment.incidentOf.has(row) && row.groupKey === key)) &&
+      keeps(row),
+  );
+  return { cases: null, rows };
+}
+
 /** The lines that a scope is about, by time. */
 function membersOf(narrowed: Narrowed, scope: Scope): Members {
   const { moment, keeps } = narrowed;
+  const { cases, rows } = failingOf(narrowed, scope.row);
   const whereHolds = (row: Row): boolean =>
     scope.where.every(({ dimension, value }) => (VALUE_OF[dimension](row) ?? '-') === value);
-  const index = scope.row === null ? -1 : incidentKeys(moment.diagnosis.incidents).indexOf(scope.row);
-  const incident = moment.diagnosis.incidents[index];
-  let failing: Row[];
-  if (incident) {
-    failing = incident.hypothesis.cases.filter(narrowed.keepsCase).map(({ decider }) => decider);
-  } else {
-    failing = moment.rows.filter(
-      (row) =>
-        row.failure &&
-        !row.tunnel &&
-        (scope.row === null || (!moment.incidentOf.has(row) && row.groupKey === scope.row)) &&
-        keeps(row),
-    );
-  }
+  let failing = cases ? cases.map(({ decider }) => decider) : rows;
   // What is counted against them, also where the scope is a value that does not fail.
   const lists = new Set(scope.row === null ? [] : failing.map((row) => moment.population(row)));
   failing = [...new Set(failing.filter(whereHolds))].toSorted((a, b) => a.start - b.start);

@@ -1,7 +1,9 @@
 import type { Row } from '../aggregate/rows.js';
-import type { Incident } from '../diagnosis/diagnose.js';
+import { exampleOf, type Incident } from '../diagnosis/diagnose.js';
 import { byFrequency, distinct, groupBy, least, most } from '../diagnosis/stats.js';
 import { listed } from '../diagnosis/words.js';
+import { journeyObject } from '../output/journey.js';
+import { journeyHead } from '../output/journey-text.js';
 import type { Explanation, TableRow } from '../view/snapshot.js';
 import type { Narrowed } from './narrowed.js';
 
@@ -140,7 +142,21 @@ function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
     alternatives: alternatives.map(({ cause, confidence }) => ({ cause, confidence })),
     next,
     fix,
+    example: exampleText(incident),
   };
+}
+
+const EXAMPLES = new WeakMap<Incident, string | null>();
+
+/** One of its requests in a line; what one proxy alone logged is no journey. */
+function exampleText(incident: Incident): string | null {
+  const known = EXAMPLES.get(incident);
+  if (known !== undefined) return known;
+  const told = exampleOf(incident);
+  const [what, when] = told && told.journey.spans.length > 1 ? journeyHead(journeyObject(told)) : [];
+  const text = what && when ? `${what}, ${when.slice(when.indexOf('UTC, ') + 5)}` : null;
+  EXAMPLES.set(incident, text);
+  return text;
 }
 
 const MOST_GROUPS = 20;

@@ -21,6 +21,7 @@ export function recordOf(state: State): string | null {
   if (pane.kind === 'lines' && data?.kind === 'lines') {
     return data.lines[(pane.cursor < 0 ? data.total - 1 : pane.cursor) - data.from]?.text ?? null;
   }
+  if (pane.kind === 'journey') return data?.kind === 'journey' ? data.requestId : null;
   return selectedRow(state)?.explanation?.summary ?? null;
 }
 

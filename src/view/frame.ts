@@ -87,6 +87,8 @@ export const frameText = ({ lines }: Frame): string =>
 
 const ASCII: Readonly<Record<string, string>> = {
   '─': '-',
+  '━': '=',
+  '└': '`',
   '│': '|',
   '┆': '|',
   '…': '~',

@@ -4,8 +4,8 @@ import { chipsLine } from './screens/header.js';
 import { barRows } from './screens/home.js';
 import { isWaiting, lostLines } from './screens/states.js';
 import { selectedRow, sortedRows } from './selection.js';
-import { VIEW_DIMENSIONS } from './snapshot.js';
-import { paneOf, SORT_KEYS, timelineCells, type State } from './state.js';
+import { VIEW_DIMENSIONS, type JourneyOf } from './snapshot.js';
+import { paneOf, SORT_KEYS, timelineCells, type Pane, type State } from './state.js';
 import { seekTo } from './timing.js';
 
 /** Out of the pane, then out of what narrows the view; never out of the program. */
@@ -38,6 +38,7 @@ export function moved(state: State, by: number): State {
       return withPane(state, { ...pane, cursor: by === Infinity ? -1 : cursor });
     }
     case 'values':
+    case 'journey':
     case 'streams':
     case 'dismissed':
       return withPane(state, { ...pane, cursor: to(pane.cursor) });
@@ -92,6 +93,11 @@ export function drilled(state: State): State {
       const line = data.lines[cursor - data.from];
       return line ? opened(state, { kind: 'record', ref: line.ref, scroll: 0 }) : state;
     }
+    case 'journey': {
+      if (data?.kind !== 'journey') return state;
+      const item = [...data.hops, ...data.findings][pane.cursor];
+      return item ? opened(state, { kind: 'record', ref: item.ref, scroll: 0 }) : state;
+    }
     default:
       return state;
   }
@@ -129,6 +135,39 @@ export function explained(state: State): State {
   return key === null
     ? withNotice(state, 'nothing to explain here')
     : opened(state, { kind: 'explanation', row: key, scroll: 0 });
+}
+
+/** Of the line that is looked at, else of one of the row's failed requests. */
+export function journey(state: State): State {
+  const pane = paneOf(state);
+  if (pane.kind === 'journey') return back(state);
+  const of = journeyOf(state, pane);
+  return of
+    ? opened(state, { kind: 'journey', of, cursor: 0 })
+    : withNotice(state, 'no request to follow here');
+}
+
+function journeyOf(state: State, pane: Pane): JourneyOf | null {
+  const data = state.snapshot?.pane;
+  switch (pane.kind) {
+    case 'home': {
+      const row = selectedRow(state)?.key;
+      return row === undefined ? null : { row };
+    }
+    case 'explanation':
+      return { row: pane.row };
+    case 'values':
+      return pane.scope.row === null ? null : { row: pane.scope.row };
+    case 'lines': {
+      if (data?.kind !== 'lines') return null;
+      const line = data.lines[(pane.cursor < 0 ? data.total - 1 : pane.cursor) - data.from];
+      return line ? { ref: line.ref } : null;
+    }
+    case 'record':
+      return { ref: pane.ref };
+    default:
+      return null;
+  }
 }
 
 export function tail(state: State): State {

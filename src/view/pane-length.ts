@@ -13,6 +13,8 @@ export function paneLength(state: State): number {
       return data?.kind === 'values' ? data.values.length : 0;
     case 'lines':
       return data?.kind === 'lines' ? data.total : 0;
+    case 'journey':
+      return data?.kind === 'journey' ? data.hops.length + data.findings.length : 0;
     case 'streams':
       return streamRows(state).length;
     case 'dismissed':

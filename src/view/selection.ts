@@ -22,9 +22,9 @@ export function selectedRow(state: State): TableRow | null {
 /** The moment asked for, which the snapshot may not have reached yet: a seek shows at once. */
 export const momentShown = ({ clock }: State, snapshot: Snapshot): number => clock.now ?? snapshot.now;
 
-/** The snapshot is still of another moment. */
+/** The snapshot is still of another moment, or says of this one only what could be counted at once. */
 export const isExplaining = ({ clock }: State, snapshot: Snapshot): boolean =>
-  snapshot.spec.now !== clock.now && !clock.playing;
+  !snapshot.explained || (snapshot.spec.now !== clock.now && !clock.playing);
 
 export const rowByKey = (snapshot: Snapshot | null, key: string): TableRow | null =>
   snapshot?.rows.find((row) => row.key === key) ?? null;

@@ -35,6 +35,9 @@ export interface Window {
   readonly range: readonly [number, number] | null;
 }
 
+/** Whose journey is shown: that of an example among the failures of a table row, or of the request of one line. */
+export type JourneyOf = { readonly row: string } | { readonly ref: string };
+
 export type PaneSpec =
   | { readonly kind: 'none' }
   | { readonly kind: 'values'; readonly scope: Scope; readonly dimension: ViewDimension }
@@ -47,12 +50,15 @@ export type PaneSpec =
       readonly from: number;
       readonly count: number;
     }
-  | { readonly kind: 'record'; readonly ref: string };
+  | { readonly kind: 'record'; readonly ref: string }
+  | { readonly kind: 'journey'; readonly of: JourneyOf; readonly columns: number };
 
 /** What the screen asks for; the whole of what an answer depends on. */
 export interface Spec {
   /** The virtual moment; `null`: the end of what has been read. */
   readonly now: number | null;
+  /** The moments asked for follow each other by themselves. */
+  readonly playing: boolean;
   readonly window: Window;
   /** A filter that compiles; `''`: none. */
   readonly filter: string;
@@ -93,6 +99,8 @@ export interface Explanation {
   readonly alternatives: readonly { readonly cause: string; readonly confidence: string }[];
   readonly next: readonly NextStep[];
   readonly fix: readonly string[];
+  /** One of the failed requests, in a line; `null` where only one proxy logged it. */
+  readonly example: string | null;
 }
 
 /** An incident, or a failing group that belongs to none. */
@@ -164,6 +172,17 @@ export interface LineItem {
   readonly text: string;
 }
 
+/** An access line of a journey; its cells have one width in all lines, but for the bar. */
+export interface JourneyHop {
+  readonly ref: string;
+  readonly who: string;
+  readonly reply: string;
+  readonly took: string;
+  readonly bar: string;
+  readonly failure: boolean;
+  readonly decided: boolean;
+}
+
 export interface RecordField {
   readonly name: string;
   readonly value: string;
@@ -198,11 +217,24 @@ export type PaneData =
       readonly place: string;
       readonly raw: string | null;
       readonly fields: readonly RecordField[];
+    }
+  | {
+      readonly kind: 'journey';
+      readonly of: JourneyOf;
+      readonly what: string;
+      readonly when: string;
+      readonly requestId: string | null;
+      /** One a line, each before those it called. */
+      readonly hops: readonly JourneyHop[];
+      readonly leftOut: number;
+      readonly findings: readonly { readonly label: string; readonly text: string; readonly ref: string }[];
     };
 
 export interface Snapshot {
   /** What this answers. */
   readonly spec: Spec;
+  /** False: a first answer, counted and not yet explained; the other one follows. */
+  readonly explained: boolean;
   readonly now: number;
   /** Of all that was read. */
   readonly first: number;

@@ -1,5 +1,14 @@
 import type { Live } from './live.js';
-import type { Reading, Scope, Snapshot, Spec, ViewDimension, Window } from './snapshot.js';
+import type {
+  JourneyOf,
+  PaneSpec,
+  Reading,
+  Scope,
+  Snapshot,
+  Spec,
+  ViewDimension,
+  Window,
+} from './snapshot.js';
 
 export interface Source {
   /** What is looked at: a folder, a file, a target as `deploy/payments`. */
@@ -34,6 +43,8 @@ export type Pane =
       readonly cursor: number;
     }
   | { readonly kind: 'record'; readonly ref: string; readonly scroll: number }
+  /** The cursor stands on a hop, and after the last one on what the lines say. */
+  | { readonly kind: 'journey'; readonly of: JourneyOf; readonly cursor: number }
   | { readonly kind: 'streams'; readonly cursor: number }
   | { readonly kind: 'dismissed'; readonly cursor: number }
   | { readonly kind: 'help'; readonly of: Pane['kind']; readonly scroll: number }
@@ -147,25 +158,33 @@ export function specOf(state: State): Spec {
   const pane = paneOf(state);
   return {
     now: state.clock.now,
+    playing: state.clock.playing,
     window: state.window,
     filter: filterOf(state),
     cells: timelineCells(state.columns),
-    pane:
-      pane.kind === 'values'
-        ? { kind: 'values', scope: pane.scope, dimension: pane.dimension }
-        : pane.kind === 'lines'
-          ? {
-              kind: 'lines',
-              scope: pane.scope,
-              all: pane.all,
-              from: pane.cursor < 0 ? -1 : Math.max(0, (Math.floor(pane.cursor / PAGE) - 1) * PAGE),
-              count: 3 * PAGE,
-            }
-          : pane.kind === 'record'
-            ? { kind: 'record', ref: pane.ref }
-            : { kind: 'none' },
+    pane: paneSpecOf(pane, state.columns),
   };
 }
+
+function paneSpecOf(pane: Pane, columns: number): PaneSpec {
+  switch (pane.kind) {
+    case 'values':
+      return { kind: 'values', scope: pane.scope, dimension: pane.dimension };
+    case 'lines': {
+      const from = pane.cursor < 0 ? -1 : Math.max(0, (Math.floor(pane.cursor / PAGE) - 1) * PAGE);
+      return { kind: 'lines', scope: pane.scope, all: pane.all, from, count: 3 * PAGE };
+    }
+    case 'record':
+      return { kind: 'record', ref: pane.ref };
+    case 'journey':
+      return { kind: 'journey', of: pane.of, columns: journeyColumns(columns) };
+    default:
+      return { kind: 'none' };
+  }
+}
+
+/** Beside the sign of the selected one; running any wider, a bar is far from its name. */
+const journeyColumns = (columns: number): number => Math.min(columns, 140) - 3;
 
 /** The chips, and what is being typed as far as it can be read. */
 export function filterOf({ filters, prompt }: State): string {

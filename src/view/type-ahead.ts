@@ -1,4 +1,4 @@
-import { paneOf, type State } from './state.js';
+import { paneOf, type Pane, type State } from './state.js';
 
 /*
  * Keys that act on what a pane lists are kept while its answer is on the way: who types `enter enter` means the second one
@@ -6,11 +6,14 @@ import { paneOf, type State } from './state.js';
  */
 
 const KEPT: ReadonlySet<string> = new Set(['enter', 'up', 'down', 'j', 'k', 'g', 'G', 'pageup', 'pagedown']);
+/** Panes that only an explained moment can fill. */
+const LISTING: ReadonlySet<Pane['kind']> = new Set(['values', 'lines', 'journey']);
 const MOST_KEPT = 16;
 
 /** The snapshot answers another pane than the focused one. */
 export function isAwaited(state: State): boolean {
   const pane = paneOf(state);
+  if (state.snapshot?.explained === false) return LISTING.has(pane.kind);
   const answered = state.snapshot?.spec.pane;
   if (pane.kind === 'values') {
     return (
@@ -22,6 +25,7 @@ export function isAwaited(state: State): boolean {
   if (pane.kind === 'lines') {
     return answered?.kind !== 'lines' || answered.all !== pane.all || !same(answered.scope, pane.scope);
   }
+  if (pane.kind === 'journey') return answered?.kind !== 'journey' || !same(answered.of, pane.of);
   return false;
 }
 

@@ -6,6 +6,7 @@ import {
   drilled,
   escaped,
   explained,
+  journey,
   moved,
   nextFailure,
   sideways,
@@ -75,6 +76,8 @@ function taken(state: State, snapshot: Snapshot): State {
     return { ...state, reading };
   }
   const next = { ...state, snapshot, reading };
+  // Its rows are groups; the incident that was selected comes back with the explanation.
+  if (!snapshot.explained) return next;
   const rows = sortedRows(snapshot, state.sort);
   const kept = rows.findIndex(({ key }) => key === state.homeKey);
   // Rows come and go; the cursor stays on its row, else near its place.
@@ -157,6 +160,8 @@ function pressed(state: State, key: string): Updated {
       return nextFailure(state, key === ']' ? 1 : -1);
     case 'e':
       return only(explained(state));
+    case 'J':
+      return only(journey(state));
     case 'p':
       return only(pane.kind === 'streams' ? state : opened(state, { kind: 'streams', cursor: 0 }));
     case 'd':

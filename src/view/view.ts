@@ -3,6 +3,7 @@ import { asciiFrame, fitted, span, spread, type Frame, type Line } from './frame
 import { contentOf } from './screens/content.js';
 import { breadcrumb, chipsLine, headerLine } from './screens/header.js';
 import { homeLines } from './screens/home.js';
+import { journeyLines } from './screens/journey.js';
 import { dismissedLines, linesLines, valuesLines } from './screens/lists.js';
 import { isWaiting, lostLines, remedies } from './screens/states.js';
 import { streamsLines } from './screens/streams.js';
@@ -40,6 +41,8 @@ function bodyLines(state: State, pane: Pane, height: number): readonly Line[] {
       return valuesLines(state, pane, height);
     case 'lines':
       return linesLines(state, pane, height);
+    case 'journey':
+      return journeyLines(state, pane, height);
     case 'streams':
       return streamsLines(state, pane, height);
     case 'dismissed':
@@ -109,8 +112,9 @@ const KEYS: Readonly<Record<Pane['kind'], readonly (readonly [string, string])[]
     ['/', 'filter'],
     ['enter', 'drill'],
     ['e', 'explain'],
-    ['space', 'play'],
     ['c', 'copy command'],
+    ['space', 'play'],
+    ['J', 'journey'],
     ['t', 'window'],
     ['w', 'write'],
     ['p', 'pods'],
@@ -124,11 +128,13 @@ const KEYS: Readonly<Record<Pane['kind'], readonly (readonly [string, string])[]
     ['← →', 'by'],
     ['enter', 'lines'],
     ['e', 'explain'],
+    ['J', 'journey'],
     ['/', 'filter'],
     ['c', 'copy command'],
   ],
   lines: [
     ['enter', 'fields'],
+    ['J', 'journey'],
     ['f', 'failing/all'],
     ['r', 'raw'],
     ['] [', 'next failure'],
@@ -137,13 +143,21 @@ const KEYS: Readonly<Record<Pane['kind'], readonly (readonly [string, string])[]
   ],
   record: [
     ['↑ ↓', 'scroll'],
+    ['J', 'journey'],
     ['y', 'copy line'],
   ],
   explanation: [
     ['↑ ↓', 'scroll'],
     ['enter', 'drill'],
+    ['J', 'journey'],
     ['c', 'copy command'],
     ['w', 'write'],
+  ],
+  journey: [
+    ['↑ ↓', 'move'],
+    ['enter', 'fields'],
+    ['y', 'copy id'],
+    ['Y', 'copy trace command'],
   ],
   streams: [
     ['↑ ↓', 'move'],

@@ -19,6 +19,7 @@ const whole = observation.snapshot();
 const reading: Reading = { done: true, share: 1, lines: 0, inputs: 5, inputsDone: 5, failed: [] };
 const spec = (set: Partial<Spec> = {}): Spec => ({
   now: null,
+  playing: false,
   window: { last: null, range: null },
   filter: '',
   cells: 80,
@@ -51,6 +52,45 @@ describe('a moment of a recording', () => {
       expect(whole.traffic.groups.map(({ top }) => Object.keys(top))).toContainEqual(Object.keys(group.top));
     }
     expect(again.failures).toBe(whole.traffic.failures);
+  });
+});
+
+describe('a long recording', () => {
+  const long = (): Engine => {
+    const fresh = new Engine(undefined, 100);
+    fresh.observe(whole, reading);
+    return fresh;
+  };
+  const now = at('08:13:58');
+
+  it('is counted at once, and explained after that', async () => {
+    const one = long();
+    const glance = one.glance(spec({ now }))!;
+    const answer = await one.answer(spec({ now }));
+    expect(glance).toMatchObject({ explained: false, requests: answer.requests, ahead: answer.ahead });
+    expect(glance.failures).toBe(answer.failures);
+    expect(glance.timeline).toEqual(answer.timeline);
+    expect(glance.rows.length).toBeGreaterThan(0);
+    expect(glance.rows.every(({ explanation }) => explanation === null)).toBe(true);
+    expect(answer).toMatchObject({ explained: true });
+    expect(answer.rows[0]!.explanation).not.toBeNull();
+    // What is known already, what is the end and what is short needs no first answer.
+    expect(one.glance(spec({ now }))).toBeNull();
+    expect(one.glance(spec())).toBeNull();
+    expect(engine.glance(spec({ now: at('08:13:57') }))).toBeNull();
+  });
+
+  it('lets an explanation be given up, and nothing of it remains', async () => {
+    const one = long();
+    for (const after of [1, 2, 20]) {
+      let calls = 0;
+      const goOn = (): void => {
+        if (++calls === after) throw new Error('overtaken');
+      };
+      await expect(one.answer(spec({ now }), goOn)).rejects.toThrow('overtaken');
+    }
+    expect(one.glance(spec({ now }))).not.toBeNull();
+    expect(await one.answer(spec({ now }))).toEqual(await engine.answer(spec({ now })));
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Live, LiveStream, Marker } from '../../src/view/live.js';
-import type { State } from '../../src/view/state.js';
+import { specOf, type State } from '../../src/view/state.js';
 import { blank, play, Player } from './player.js';
 
 // Pictures stand in test/view/screens as text; `npx vitest run test/view -u` rewrites them, and the diff is reviewed.
@@ -35,11 +35,14 @@ describe('pictures of recordings', () => {
     ['drill-lines', 'checkout-app-crash', 'enter enter down'],
     ['drill-all-lines', 'checkout-app-crash', 'enter enter f'],
     ['drill-record', 'checkout-app-crash', 'enter enter enter'],
+    ['journey', 'ordering-chain-deep-500', 'J j'],
+    ['journey-retried', 'loyalty-retry-masked', 'J'],
     ['tail', 'reviews-route-miss', 'l'],
     ['streams', 'notify-rollout', 'p'],
     ['dismissed', 'checkout-app-crash', 'd'],
     ['help-home', 'checkout-app-crash', '?'],
     ['help-lines', 'checkout-app-crash', 'l ?'],
+    ['help-journey', 'loyalty-retry-masked', 'J ?'],
     ['filter-preview', 'checkout-app-crash', '/ "pod:*zzvvr flag:UC"'],
     ['filter-kept', 'checkout-app-crash', '/ "flag:UC" enter / "code>=500 path:/checkout*" enter x /'],
     ['filter-error', 'checkout-app-crash', '/ "cod>=500"'],
@@ -52,6 +55,18 @@ describe('pictures of recordings', () => {
       await expect(checked(player)).toMatchFileSnapshot(picture(name, columns, rows));
     });
   }
+
+  it.each(SIZES)('a moment that is still being explained at %ix%i', async (columns, rows) => {
+    const { state, engine } = await play('warehouse-two-faults', columns, rows);
+    const clock = { ...state.clock, now: state.snapshot!.first + 360_000 };
+    const snapshot = engine!.glance(specOf({ ...state, clock }))!;
+    const player = await new Player({ ...state, clock }, null).send({ kind: 'snapshot', snapshot });
+    await expect(checked(player)).toMatchFileSnapshot(picture('replay-explaining', columns, rows));
+    const asked = await player.keys('enter');
+    expect(asked.text).toContain('counting…');
+    await player.keys('q e');
+    expect(player.text).toContain('explaining…');
+  });
 
   it.each(['booking-evening-mix', 'intranet-quiet-day'])('%s on a large screen', async (incident) => {
     const player = await play(incident, ...LARGE);

@@ -65,7 +65,7 @@ async function engineOf(folder: string): Promise<{ engine: Engine; reading: Read
     .toSorted()
     .map((name) => join(folder, name));
   const { observation } = await observe(files.map(fileSource), 1 << 20);
-  const engine = new Engine();
+  const engine = new Engine(undefined, 1_000);
   const snapshot = observation.snapshot();
   const reading: Reading = {
     done: true,

@@ -18,6 +18,44 @@ describe('update', () => {
     expect(player.done).toEqual([{ kind: 'quit' }]);
   });
 
+  it('follows a request from an incident and from a line, and from each hop to its line', async () => {
+    const chain = 'ordering-chain-deep-500';
+    const player = await (await play(chain)).keys('J');
+    const { snapshot } = player.state;
+    if (snapshot?.pane?.kind !== 'journey') throw new Error('no journey');
+    const { hops, findings, requestId } = snapshot.pane;
+    expect(hops.map(({ who }) => who.trim().slice(0, 6))).toEqual([
+      'out is',
+      '└ in  ',
+      '└ out ',
+      '└ in  ',
+      '└ out ',
+      '└ in  ',
+    ]);
+    expect(hops.map(({ decided }) => decided)).toEqual([false, false, false, false, false, true]);
+    expect(findings[0]).toMatchObject({ label: 'decided' });
+    await player.keys('y Y');
+    expect(player.done).toEqual([
+      { kind: 'copy', text: requestId },
+      { kind: 'copy', text: `meshtail trace ${requestId} samples/incidents/${chain}` },
+    ]);
+    // The last hop's line leads to the same request, seen from there.
+    await player.keys('j j j j j enter');
+    expect(paneOf(player.state)).toMatchObject({ kind: 'record', ref: hops[5]!.ref });
+    await player.keys('J');
+    expect(player.state.snapshot!.pane).toMatchObject({ kind: 'journey', requestId, hops });
+    // What the lines say leads to the line that says it.
+    await player.keys('G enter');
+    expect(paneOf(player.state)).toMatchObject({ kind: 'record', ref: findings.at(-1)!.ref });
+    await player.keys('q q q q J');
+    expect(paneOf(player.state).kind).toBe('journey');
+    await player.keys('J p J');
+    expect(player.state.notice?.text).toBe('no request to follow here');
+    // At a moment before it, the request is not there.
+    await player.keys('q J : "seek 08:35:10" enter');
+    expect(player.text).toContain('No line of that request');
+  });
+
   it('keeps keys for the pane that is still being counted', async () => {
     const player = await play(INCIDENT);
     let state = player.state;

@@ -2,7 +2,7 @@ import { clock, ofWords, percent, span as duration, thousands } from '../../diag
 import { foldCells, foldCommand, wrapCells } from '../cells.js';
 import { FIELD_MEANINGS } from '../field-meanings.js';
 import { span, type Line, type StyleName } from '../frame.js';
-import { rowByKey } from '../selection.js';
+import { isExplaining, rowByKey } from '../selection.js';
 import type { Explanation, PaneData } from '../snapshot.js';
 import type { Pane, State } from '../state.js';
 import { factWords } from '../words.js';
@@ -15,7 +15,7 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
       const explanation = rowByKey(state.snapshot, pane.row)?.explanation;
       return explanation
         ? explanationLines(explanation, Math.min(state.columns, MOST_TEXT))
-        : [[span(' Nothing to explain at this moment.', 'dim')]];
+        : [[span(` ${isAnswered(state) ? 'Nothing to explain at this moment.' : 'explaining…'}`, 'dim')]];
     }
     case 'record':
       return state.snapshot?.pane?.kind === 'record'
@@ -27,6 +27,8 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
       return [];
   }
 }
+
+const isAnswered = (state: State): boolean => state.snapshot !== null && !isExplaining(state, state.snapshot);
 
 /** Columns of running text: longer lines are hard to read. */
 export const MOST_TEXT = 116;
@@ -104,8 +106,10 @@ export function sinceWords({ onset, last, beganBeforeInput, ongoing }: Explanati
 /** How sure, and by which rule. */
 export const becauseWords = ({ confidence, why }: Explanation): string => `${confidence}, because ${why}`;
 
+export const exampleWords = (example: string): string => `[J] ${example}`;
+
 function explanationLines(explanation: Explanation, columns: number): Line[] {
-  const { summary, evidence, against, alternatives, next, fix, place } = explanation;
+  const { summary, evidence, against, alternatives, next, fix, place, example } = explanation;
   const lines: Line[] = [...titleLines(explanation, columns, 4), []];
   const say = (label: string, text: string, style?: StyleName): void => {
     lines.push(...labelled(label, text, columns, style));
@@ -128,8 +132,9 @@ function explanationLines(explanation: Explanation, columns: number): Line[] {
   if (fix.length > 0) lines.push([]);
   fix.forEach((text, i) => say(i === 0 ? 'fix' : '', text));
   if (alternatives.length > 0) {
-    say('else', alternatives.map(({ cause, confidence }) => `${cause} (${confidence})`).join(', '), 'dim');
+    say('or else', alternatives.map(({ cause, confidence }) => `${cause} (${confidence})`).join(', '), 'dim');
   }
+  if (example !== null) lines.push([], ...labelled('example', exampleWords(example), columns));
   return lines;
 }
 

@@ -146,6 +146,10 @@ function crumb(state: State, pane: Pane, focused: boolean): readonly string[] {
       ];
     case 'record':
       return [`line ${pane.ref.split('\n').at(-1)}`];
+    case 'journey':
+      return 'row' in pane.of
+        ? [...scopeWords(state.snapshot, { row: pane.of.row, where: [] }), 'journey of one request']
+        : ['journey'];
     case 'streams':
       return ['pods and streams'];
     case 'dismissed':

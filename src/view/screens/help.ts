@@ -19,6 +19,7 @@ const PANES: Readonly<Record<Pane['kind'], { readonly title: string; readonly ke
       ['enter', 'drill into the row: by pod, host, caller, path…'],
       ['e', 'the full explanation of the row'],
       ['c', 'copy the command that would confirm it'],
+      ['J', 'the journey of one of its requests, hop by hop'],
       ['s', 'sort by impact, failed, rate, share, since, upstream'],
       ['l', 'failing lines as logged, the last at the bottom'],
       ['p', 'pods and streams'],
@@ -32,6 +33,7 @@ const PANES: Readonly<Record<Pane['kind'], { readonly title: string; readonly ke
       ['← → tab', 'by another dimension'],
       ['enter', 'the lines of this value'],
       ['e', 'explanation'],
+      ['J', 'the journey of one of its requests, hop by hop'],
     ],
   },
   lines: {
@@ -39,6 +41,7 @@ const PANES: Readonly<Record<Pane['kind'], { readonly title: string; readonly ke
     keys: [
       ...MOVE,
       ['enter', 'this line field by field'],
+      ['J', 'the journey of its request, hop by hop'],
       ['f', 'failing lines only, or healthy ones too'],
       ['r', 'as logged, or in columns'],
       ['] [', 'next, previous failing line'],
@@ -49,7 +52,17 @@ const PANES: Readonly<Record<Pane['kind'], { readonly title: string; readonly ke
     title: 'one record, field by field',
     keys: [
       ['↑ ↓ j k', 'scroll'],
+      ['J', 'the journey of its request, hop by hop'],
       ['y', 'copy the line'],
+    ],
+  },
+  journey: {
+    title: 'journey: one request through every proxy that logged it',
+    keys: [
+      ...MOVE,
+      ['enter', 'this line field by field'],
+      ['y', 'copy the request id'],
+      ['Y', 'copy the command that prints this journey'],
     ],
   },
   explanation: {
@@ -57,6 +70,7 @@ const PANES: Readonly<Record<Pane['kind'], { readonly title: string; readonly ke
     keys: [
       ['↑ ↓ j k', 'scroll'],
       ['enter', 'drill in'],
+      ['J', 'the journey of one of its requests, hop by hop'],
       ['c', 'copy the confirming command'],
     ],
   },

@@ -11,6 +11,7 @@ import { cells, restOf, snugColumns, windowOf, type Column } from './columns.js'
 import {
   becauseWords,
   commandLines,
+  exampleWords,
   failsWords,
   labelled,
   MOST_TEXT,
@@ -36,13 +37,16 @@ export function homeLines(state: State, height: number): Line[] {
   if (roomy) lines.push(rule(columns));
   const left = height - lines.length;
   const rows = sortedRows(snapshot, state.sort);
-  if (!rows.some(({ explanation }) => explanation !== null)) {
+  const explained = snapshot.explained || rows.length === 0;
+  if (explained && !rows.some(({ explanation }) => explanation !== null)) {
     return [...lines, ...healthyLines(state, snapshot, rows, left)];
   }
-  lines.push(...tableLines(state, rows, tableRows(rows, left, roomy)));
+  lines.push(...tableLines(state, rows, explained ? tableRows(rows, left, roomy) : Math.max(2, left - 6)));
   const room = height - lines.length;
   const aside = columns >= ASIDE_COLUMNS ? columns - MOST_TEXT - 4 : 0;
-  const text = selectedLines(selectedRow(state), Math.min(columns, MOST_TEXT), room);
+  const text = explained
+    ? selectedLines(selectedRow(state), Math.min(columns, MOST_TEXT), room)
+    : [[span(` explaining what was known at ${clockSeconds(snapshot.now)}…`, 'accent')]];
   if (aside > 0) return [...lines, ...beside(text, trafficLines(snapshot, aside, room), MOST_TEXT + 2)];
   lines.push(...text);
   // A tall screen tells beside the failures how the rest fares.
@@ -111,7 +115,7 @@ function failingLine(state: State, snapshot: Snapshot): Line {
   const room = (): number => state.columns - lineWidth([...line, ...codes.flat(), ...began]);
   while (codes.length > 0 && room() < 0) codes.pop();
   line.push(...codes.flat(), ...began);
-  if (isExplaining(state, snapshot)) line.push(span('   explaining…', 'dim'));
+  if (isExplaining(state, snapshot) && snapshot.explained) line.push(span('   explaining…', 'accent'));
   return line;
 }
 
@@ -219,7 +223,7 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
  * goes to more evidence first. The rest is one key away.
  */
 function briefLines(explanation: Explanation, columns: number, room: number): Line[] {
-  const { evidence, against, next, fix } = explanation;
+  const { evidence, against, next, fix, example } = explanation;
   const title = titleLines(explanation, columns, room >= 9 ? 2 : 1);
   const confirm = next[0];
   const facts = (label: string, list: readonly Fact[], style: StyleName): Line[] =>
@@ -250,7 +254,8 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
       lines: fix.flatMap((text, i) => labelled(i === 0 ? 'fix' : '', text, columns, 'plain', 3)),
       least: room >= 6 + command.length ? 1 : 0,
     },
-    { lines: one('else', others, 'dim', 2), least: 0 },
+    { lines: one('or else', others, 'dim', 2), least: 0 },
+    { lines: one('example', example === null ? '' : exampleWords(example), 'dim', 2), least: 0 },
   ];
   const order = [5, 2, 3, 5, 1, 10, 5, 5, 9, 6, 10, 5, 10];
   const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
@@ -263,7 +268,7 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
   };
   while (order.map(grow).some(Boolean));
   // What is left on a large screen: the whole story.
-  for (const index of [7, 4, 11]) if (used + blocks[index]!.lines.length <= room) while (grow(index));
+  for (const index of [7, 12, 4, 11]) if (used + blocks[index]!.lines.length <= room) while (grow(index));
   return blocks.flatMap(({ lines }, i) => cutShort(lines, sizes[i]!)).slice(0, Math.max(0, room));
 }
 
