@@ -13,6 +13,7 @@ export const envoyEndpoints: Check = {
   claim: 'proxies hold the endpoints that Kubernetes names, and none is ejected',
   subjects: ['Pod'],
   needs: ['EndpointSlice', 'Service'],
+  nearby: ['EndpointSlice', 'Service'],
   decides: ['outlier-all-ejected', 'single-bad-endpoint', 'stale-proxy-config'],
   see: "istioctl proxy-config endpoint POD.NAMESPACE --cluster 'CLUSTER'",
   judge: (world) =>
