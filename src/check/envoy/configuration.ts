@@ -82,7 +82,9 @@ export const envoyListeners: Check = {
   judge: (world) =>
     judgePages(world, 'listeners', listenersOf, (proxy, listeners) => {
       const ports = new Set(listeners.map(({ port }) => port));
-      const missing = proxy.alone ? [] : CAPTURE_PORTS.filter((port) => !ports.has(port));
+      // One that is not live has none yet: that is told on its own.
+      const waits = proxy.state.server !== null && proxy.state.server.state !== 'LIVE';
+      const missing = proxy.alone || waits ? [] : CAPTURE_PORTS.filter((port) => !ports.has(port));
       return {
         findings: missing.length === 0 ? [] : [withoutListeners(proxy, missing)],
         examined: { said: `${proxy.pod.name}: ${listeners.length} listeners` },

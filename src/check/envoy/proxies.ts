@@ -1,5 +1,6 @@
 import { ADMIN_PAGES, type AdminPage } from '../../cluster/cluster.js';
-import type { Subject } from '../../diagnosis/finding.js';
+import type { Finding, Subject } from '../../diagnosis/finding.js';
+import { listed } from '../../diagnosis/words.js';
 import type { Examined, Judgement } from '../check.js';
 import type { Pod } from '../kube-objects.js';
 import { asClients, ofPods } from '../subjects.js';
@@ -46,10 +47,37 @@ export function judgePages<T>(
   });
   const refused = proxies.find(({ state }) => read(state) === null);
   return {
-    findings: judged.flatMap(({ findings }) => findings),
+    findings: together(judged.flatMap(({ findings }) => findings)),
     examined: judged.map(({ proxy, examined }) => ({ about: proxy.about, ...examined })),
     ...(refused && { unknown: refusalOf(refused, page) }),
   };
+}
+
+/** What several proxies hold in the same way is one thing. */
+function together(findings: readonly Finding[]): readonly Finding[] {
+  const same = new Map<string, Finding[]>();
+  for (const one of findings) {
+    const key = [one.id, one.field, one.read, (one.about.workloads ?? []).join(' ')].join('\n');
+    same.set(key, [...(same.get(key) ?? []), one]);
+  }
+  return [...same.values()].map(([first, ...others]) => {
+    if (others.length === 0) return first!;
+    const all = [first!, ...others];
+    const union = (key: 'services' | 'pods' | 'endpoints' | 'workloads' | 'clients'): readonly string[] => [
+      ...new Set(all.flatMap(({ about }) => about[key] ?? [])),
+    ];
+    return {
+      ...first!,
+      read: `${first!.read}; so it is in ${listed(others.map(({ object }) => object?.name ?? ''))}`,
+      about: {
+        services: union('services'),
+        pods: union('pods'),
+        endpoints: union('endpoints'),
+        workloads: union('workloads'),
+        clients: union('clients'),
+      },
+    };
+  });
 }
 
 /** What kept all pages of a proxy away is said in one way, so that checks of several pages are told together. */
