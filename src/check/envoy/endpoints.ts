@@ -68,7 +68,8 @@ function ofCluster(world: World, proxy: AskedProxy, cluster: EnvoyCluster): read
   }
   const object = world.list('Service').find(({ name, namespace }) => `${name}.${namespace}` === service);
   const known = object && endpointsOf(world, object);
-  if (!object || !known) return findings;
+  // To members of a headless service connections go as they were dialled: there is nothing to hold (ORIGINAL_DST).
+  if (!object || !known || object.headless) return findings;
   const addresses = endpointAddresses(world);
   const gone = cluster.hosts.filter(({ ip }) => ip !== null && !addresses.get(ip)?.has(service));
   if (gone.length > 0) {
