@@ -5,7 +5,7 @@ import { serviceName, servicesOf } from '../check/services.js';
 import { proxiesToAsk } from '../check/target.js';
 import { answerFinding, askRoutes } from '../check/traffic/ask.js';
 import { isProxyOnly, workloads } from '../check/workloads.js';
-import { readWorld, type World } from '../check/world.js';
+import { perWorld, readWorld, type World } from '../check/world.js';
 import { ApiError, type ClusterClient } from '../cluster/client.js';
 import { liveCluster } from '../cluster/live-cluster.js';
 import { applyChecks, causesInQuestion, decidingProxies, failedRequests } from '../diagnosis/checked.js';
@@ -19,7 +19,7 @@ export function verified(diagnosis: Diagnosis, world: World): Diagnosis {
     ...diagnosis,
     incidents: diagnosis.incidents.flatMap((incident) => {
       const causes = causesInQuestion(incident);
-      return applyChecks([incident], [...findingsFor(world, causes), ...routesOf(world, incident, causes)]);
+      return applyChecks([incident], [...known(world, causes), ...routesOf(world, incident, causes)]);
     }),
   };
 }
@@ -76,10 +76,21 @@ export function worldFor(
   }));
 }
 
-function notMade(world: World, incidents: readonly Incident[]): readonly string[] {
+/** Checks that the incidents' causes need and that could not be made, each with the reason. */
+export function notMade(world: World, incidents: readonly Incident[]): readonly string[] {
   const checks = checksFor(incidents.flatMap(causesInQuestion));
   const unknown = runChecks(world, null, checks).filter(({ status }) => status === 'unknown');
   return [...new Set(unknown.flatMap(({ read }) => read.split('; ')))];
+}
+
+const findings = perWorld((): Map<string, readonly Finding[]> => new Map());
+
+/** What checks find of causes; a screen asks it of the same world many times. */
+function known(world: World, causes: readonly string[]): readonly Finding[] {
+  const key = causes.join();
+  let found = findings(world).get(key);
+  if (!found) findings(world).set(key, (found = findingsFor(world, causes)));
+  return found;
 }
 
 /** Where routes are in question, the failed requests themselves are asked. */

@@ -105,7 +105,7 @@ export function sinceWords({ onset, last, beganBeforeInput, ongoing }: Explanati
 export const becauseWords = ({ confidence, why }: Explanation): string => `${confidence}, because ${why}`;
 
 function explanationLines(explanation: Explanation, columns: number): Line[] {
-  const { summary, evidence, against, alternatives, next, fix, place } = explanation;
+  const { summary, evidence, against, checked, alternatives, next, fix, place } = explanation;
   const lines: Line[] = [...titleLines(explanation, columns, 4), []];
   const say = (label: string, text: string, style?: StyleName): void => {
     lines.push(...labelled(label, text, columns, style));
@@ -119,6 +119,7 @@ function explanationLines(explanation: Explanation, columns: number): Line[] {
   evidence.forEach((fact, i) => say(i === 0 ? 'evidence' : '', factWords(fact)));
   if (against.length === 0) say('against', 'nothing');
   against.forEach((fact, i) => say(i === 0 ? 'against' : '', factWords(fact), 'warn'));
+  checked.forEach(({ effect, text }, i) => say(i === 0 ? 'checked' : '', `${effect} ${text}`));
   say('why', becauseWords(explanation));
   if (next.length > 0) lines.push([]);
   next.forEach(({ purpose, command }, i) => {
