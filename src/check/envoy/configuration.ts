@@ -5,7 +5,7 @@ import { found, type Check } from '../check.js';
 import { serviceName } from '../services.js';
 import type { World } from '../world.js';
 import { adminCommand, judgePages, type AskedProxy } from './proxies.js';
-import type { EnvoyConfig, ProxyState } from './proxy-state.js';
+import { serviceOfCluster, type EnvoyConfig, type ProxyState } from './proxy-state.js';
 
 export const envoyConfiguration: Check = {
   id: 'envoy-configuration',
@@ -77,7 +77,11 @@ function routesToNothing(world: World, { pod, about }: AskedProxy, config: Envoy
       read: `it routes to ${listed([...new Set(bad.map(({ name }) => name))])}, which it does not have`,
       why: 'requests of these routes end with 503 (500 from the Gateway API), flag NC',
       confirms: ['subset-undefined-cluster-not-found'],
-      about,
+      about: {
+        services: [...new Set(bad.flatMap(({ name }) => serviceOfCluster(name) ?? []))],
+        clients: about.clients ?? [],
+        workloads: about.workloads ?? [],
+      },
       see: `istioctl proxy-config route ${pod.name}.${pod.namespace} -o json`,
       fix: 'Define the subset, port or host to which the route leads.',
     }),

@@ -240,9 +240,9 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
     // What the cluster says goes before what the lines suggest.
     {
       lines: [
-        ...checked.flatMap(({ effect, text }, i) =>
-          labelled(i === 0 ? 'checked' : '', `${effect} ${text}`, columns, 'plain', 3),
-        ),
+        ...checked
+          .slice(0, 1)
+          .flatMap(({ effect, text }) => labelled('checked', `${effect} ${text}`, columns, 'plain', 3)),
         ...facts('evidence', evidence, 'plain'),
       ],
       least: 1,
