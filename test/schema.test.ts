@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { Ajv2020, type AnySchemaObject } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { DIMENSIONS } from '../src/aggregate/groups.js';
+import { runChecks } from '../src/check/run.js';
 import { sceneOf } from '../src/diagnosis/scene.js';
+import { checkResultOf } from '../src/output/check.js';
 import { traceOf } from '../src/output/trace.js';
 import { packageRoot } from '../src/paths.js';
+import { Mesh, worldOf } from './check/mesh.js';
 import { line } from './e2e/run.js';
 import { incidents, logsOf, observed, reportJson, sampleLines, type LogFile } from './logs.js';
 
@@ -104,5 +107,55 @@ describe('every trace keeps to its schema', () => {
       validateTrace(trace);
       expect(validateTrace.errors?.slice(0, 5) ?? []).toEqual([]);
     }
+  });
+});
+
+describe('every check keeps to its schema', () => {
+  const validateCheck = new Ajv2020({
+    allErrors: true,
+    strict: true,
+    allowUnionTypes: true,
+    strictRequired: false,
+    formats: { 'date-time': true },
+  }).compile(
+    JSON.parse(
+      readFileSync(join(packageRoot, 'schema', 'meshtail.check-1.schema.json'), 'utf8'),
+    ) as AnySchemaObject,
+  );
+  const READ = { cluster: 'files', objects: 3, broken: ['a:1: b'], proxies: ['shop/a'], istiods: 1 };
+  const problemsOf = (check: unknown): unknown => {
+    validateCheck(check);
+    return validateCheck.errors?.slice(0, 5) ?? [];
+  };
+  const checkOf = async (change: (mesh: Mesh) => void): Promise<Record<string, unknown>> => {
+    const mesh = new Mesh();
+    change(mesh);
+    const result = checkResultOf(runChecks(await worldOf(mesh.files())), READ, '0');
+    return JSON.parse(JSON.stringify(result)) as Record<string, unknown>;
+  };
+
+  it.each<[string, (mesh: Mesh) => void]>([
+    ['a healthy mesh', () => {}],
+    [
+      'a finding',
+      (mesh) => mesh.set('DestinationRule/stock/inventory', 'spec.trafficPolicy.tls', { mode: 'DISABLE' }),
+    ],
+    ['an object that is not understood', (mesh) => mesh.set('VirtualService/front/www', 'spec.http', 7)],
+    ['no proxies', (mesh) => mesh.pages.clear()],
+  ])('%s', async (_, change) => {
+    expect(problemsOf(await checkOf(change))).toEqual([]);
+  });
+
+  it.each<[string, (check: Record<string, unknown>) => void]>([
+    ['a key that it does not know', (check) => (check['new'] = 1)],
+    [
+      'a status that is none',
+      (check) => Object.assign((check['findings'] as object[])[0]!, { status: 'odd' }),
+    ],
+    ['a finding without its command', (check) => delete (check['findings'] as { see?: string }[])[0]!.see],
+  ])('refuses %s', async (_, change) => {
+    const check = await checkOf(() => {});
+    change(check);
+    expect(problemsOf(check)).not.toEqual([]);
   });
 });

@@ -15,6 +15,8 @@ export interface Check {
   readonly subjects: readonly ResourceName[];
   /** Kinds that it looks things up in: with a part of them missing it cannot say that something is not there. */
   readonly needs: readonly ResourceName[];
+  /** Of `needs`, those that it looks up in a subject's own and the root namespace alone: where these were read, it can say so. */
+  readonly nearby?: readonly ResourceName[];
   /** Causes that its findings bring about, or that a clean subject rules out. */
   readonly decides: readonly CauseId[];
   /** The command with which a person goes through the same. */

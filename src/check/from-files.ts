@@ -119,7 +119,12 @@ export function savedCluster(name: string, files: readonly SavedFile[]): SavedCl
       const text = admin.get(`${pod.namespace}/${pod.name}`)?.get(page);
       if (text !== undefined) return Promise.resolve({ text });
       return Promise.resolve({
-        refused: { verb: 'read', resource: `Envoy admin /${page}`, reason: 'none among the files' },
+        refused: {
+          verb: 'read',
+          resource: `Envoy admin /${page}`,
+          reason: 'none among the files',
+          notGiven: true,
+        },
       });
     },
     syncz: (): Promise<readonly DebugPage[]> =>

@@ -1,10 +1,11 @@
-import type { Refusal } from '../cluster/cluster.js';
+import { RESOURCES, type Refusal, type ResourceName } from '../cluster/cluster.js';
 import type { Finding, Subject } from '../diagnosis/finding.js';
 import { listed } from '../diagnosis/words.js';
 import type { Check, Examined } from './check.js';
 import { CHECKS } from './index.js';
+import { rootNamespaces } from './mesh-config.js';
 import { isInScope, type Scope } from './target.js';
-import type { World } from './world.js';
+import { resourceName, type World } from './world.js';
 
 /**
  * Runs checks and says of each what it found: findings, one `ok` where it found none, `unknown` where it could not look.
@@ -22,30 +23,69 @@ export function runChecks(
 }
 
 function verdicts(world: World, check: Check, scope: Scope | null): readonly Finding[] {
-  const missing = check.needs.flatMap((name) => world.refusal(name) ?? []);
+  const missing = check.needs.flatMap((name) => missingOf(world, check, name) ?? []);
   if (missing.length > 0) return [unknown(check, refusalsText(missing))];
+  if (!check.subjects.some((name) => world.isInstalled(name))) {
+    return [unknown(check, `nothing to check: ${listed(check.subjects.map(pluralOf))} not installed`)];
+  }
   const unread = check.subjects.flatMap((name) => world.refusal(name) ?? []);
   const nothing = check.subjects.every((name) => world.refusal(name) && world.list(name).length === 0);
   if (nothing) return [unknown(check, refusalsText(unread))];
 
   const judged = check.judge(world);
   const concerns = (about: Subject): boolean => scope === null || isInScope(scope, about);
-  const findings = judged.findings.filter(({ about }) => concerns(about));
+  const near = namespacesRead(world, check);
+  const findings = judged.findings.filter(
+    ({ about, object }) => concerns(about) && (near === null || near.has(object?.namespace ?? '')),
+  );
   const examined = judged.examined.filter(({ about }) => concerns(about));
   const gaps = [
     // Of several kinds to go through, one that is not in use is no gap.
-    ...(unread.length > 0 && check.subjects.length === 1 ? [unknown(check, refusalsText(unread))] : []),
+    ...(unread.length > 0 && check.subjects.length === 1 && !isOutside(unread[0]!, scope)
+      ? [unknown(check, refusalsText(unread))]
+      : []),
     ...(judged.unknown === undefined ? [] : [unknown(check, judged.unknown)]),
   ];
   const clean = clearedOf(examined, findings);
   return [...findings, ...(clean.length > 0 ? [allRight(check, clean, findings.length > 0)] : []), ...gaps];
 }
 
+/** What of a kind that is looked things up in is missing for this check; `null`: nothing that matters. */
+function missingOf(world: World, { nearby = [] }: Check, name: ResourceName): Refusal | null {
+  const refused = world.refusal(name);
+  if (!refused?.namespaces || !nearby.includes(name)) return refused ?? null;
+  const roots = HOLDS_FOR_ALL.has(name) ? [...rootNamespaces(world)] : [];
+  return roots.every((root) => refused.namespaces!.includes(root)) ? null : refused;
+}
+
+/** What stands in a root namespace holds in every other. */
+const HOLDS_FOR_ALL: ReadonlySet<ResourceName> = new Set(['PeerAuthentication', 'Telemetry']);
+
+/** Of which namespaces' subjects it can be said what is not there; `null`: of all. */
+function namespacesRead(world: World, { nearby = [] }: Check): ReadonlySet<string> | null {
+  const parts = nearby.flatMap((name) =>
+    world.refusal(name)?.namespaces ? [world.refusal(name)!.namespaces!] : [],
+  );
+  const [first, ...rest] = parts;
+  return first === undefined
+    ? null
+    : new Set(first.filter((namespace) => rest.every((part) => part.includes(namespace))));
+}
+
+const pluralOf = (name: ResourceName): string =>
+  resourceName(RESOURCES[name].group, RESOURCES[name].resource);
+
 /** What was examined and nothing was found about. */
 function clearedOf(examined: readonly Examined[], findings: readonly Finding[]): readonly Examined[] {
   const hit = new Set(findings.flatMap(({ about }) => placesOf(about)));
   return examined.filter(({ about }) => !placesOf(about).some((place) => hit.has(place)));
 }
+
+/** What is missing is of other namespaces than those asked for. */
+const isOutside = ({ namespaces }: Refusal, scope: Scope | null): boolean =>
+  scope !== null &&
+  namespaces !== undefined &&
+  [...scope.namespaces].every((one) => namespaces.includes(one));
 
 const placesOf = ({ services = [], pods = [], workloads = [] }: Subject): readonly string[] => [
   ...services.map((name) => `service ${name}`),

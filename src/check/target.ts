@@ -1,10 +1,12 @@
 import type { Subject } from '../diagnosis/finding.js';
-import { usageError } from '../errors.js';
+import { MeshtailError, usageError } from '../errors.js';
+import { nearestWord } from '../nearest.js';
 import { calls } from './calls.js';
 import type { PodName } from '../cluster/cluster.js';
-import { kindNamed, type TargetKind } from '../cluster/kinds.js';
+import { kindNamed, knownKinds, type TargetKind } from '../cluster/kinds.js';
 import { serviceName, servicesOf } from './services.js';
-import { hasProxy, workloads, type Workload } from './workloads.js';
+import type { Pod } from './kube-objects.js';
+import { hasProxy, isRunning, workloads, type Workload } from './workloads.js';
 import type { World } from './world.js';
 
 /** What the findings are to be about. */
@@ -16,13 +18,7 @@ export interface Scope {
   readonly namespaces: ReadonlySet<string>;
 }
 
-/** A Gateway's pods are not told from the objects that are read here. */
-function workloadKind(word: string): Exclude<TargetKind, 'Gateway'> | undefined {
-  const kind = kindNamed(word);
-  return kind === 'Gateway' ? undefined : kind;
-}
-
-/** The workloads that targets name. @throws usage error where one names none. */
+/** The workloads that targets name. @throws MeshtailError where one names none, usage error where one names no kind */
 export function targetWorkloads(
   world: World,
   targets: readonly string[],
@@ -30,22 +26,49 @@ export function targetWorkloads(
 ): readonly Workload[] {
   const found = inPairs(targets).flatMap((target) => {
     const some = workloadsOf(world, target, namespace);
-    if (some.length === 0) {
-      throw usageError(
-        `'${target}' is no workload of what was read${namespace === undefined ? '' : ` in namespace ${namespace}`}`,
-        'write deployment/NAME, statefulset/NAME, service/NAME, pod/NAME or namespace/NAME; without a target everything is checked',
-      );
-    }
+    if (some.length === 0) throw nothingFound(world, target, namespace);
     return some;
   });
   return [...new Set(found)];
+}
+
+function nothingFound(world: World, target: string, namespace: string | undefined): MeshtailError {
+  const [word, name] = target.includes('/') ? (target.split('/') as [string, string]) : [null, target];
+  if (word !== null && kindNamed(word) === undefined) {
+    return usageError(`'${target}' names no kind of workload`, `kinds: ${knownKinds()}`);
+  }
+  const unread = world.refusal('Pod');
+  if (unread && !unread.notGiven && !unread.namespaces?.includes(namespace ?? '')) {
+    return new MeshtailError(
+      'forbidden',
+      `cannot find '${target}': may not ${unread.verb} pods (${unread.reason})`,
+      {
+        hint: 'ask for list on pods, or name a namespace where you may with -n',
+      },
+    );
+  }
+  const here = workloads(world).filter((one) => namespace === undefined || one.namespace === namespace);
+  const near = nearestWord(name, [...new Set(here.map((one) => one.name))]);
+  const elsewhere = workloads(world)
+    .filter((one) => one.name === name)
+    .map((one) => one.namespace);
+  const hints = [
+    near === undefined ? '' : `near: ${near}`,
+    elsewhere.length === 0 ? '' : `there is one in namespace ${[...new Set(elsewhere)].join(', ')} (use -n)`,
+    'write deployment/NAME, service/NAME, pod/NAME or namespace/NAME; without a target everything is checked',
+  ];
+  return new MeshtailError(
+    'nothing-found',
+    `'${target}' is no workload of what was read${namespace === undefined ? '' : ` in namespace ${namespace}`}`,
+    { hint: hints.filter(Boolean).join('; ') },
+  );
 }
 
 /** `deployment payments` as `deployment/payments`. */
 function inPairs(targets: readonly string[]): readonly string[] {
   const [first, second, ...rest] = targets;
   if (first === undefined) return [];
-  if (second !== undefined && workloadKind(first) && !second.includes('/')) {
+  if (second !== undefined && kindNamed(first) && !second.includes('/')) {
     return [`${first}/${second}`, ...inPairs(rest)];
   }
   return [first, ...inPairs(targets.slice(1))];
@@ -59,7 +82,7 @@ function workloadsOf(world: World, target: string, namespace: string | undefined
     return all.filter(
       ({ name, pods }) => name.includes(target) || pods.some((pod) => pod.name.includes(target)),
     );
-  const kind = workloadKind(target.slice(0, at));
+  const kind: TargetKind | undefined = kindNamed(target.slice(0, at));
   const name = target.slice(at + 1);
   switch (kind) {
     case undefined:
@@ -68,6 +91,8 @@ function workloadsOf(world: World, target: string, namespace: string | undefined
       return workloads(world).filter((one) => one.namespace === name);
     case 'Pod':
       return all.filter(({ pods }) => pods.some((pod) => pod.name === name));
+    case 'Gateway':
+      return all.filter(({ labels }) => labels.get('gateway.networking.k8s.io/gateway-name') === name);
     case 'Service':
       return all.filter(({ pods }) =>
         pods.some((pod) => servicesOf(world, pod).some((one) => one.name === name)),
@@ -77,8 +102,11 @@ function workloadsOf(world: World, target: string, namespace: string | undefined
   }
 }
 
-/** What concerns workloads: themselves, what they serve, and what their settings say that they call. */
-export function scopeOf(world: World, some: readonly Workload[]): Scope {
+/**
+ * What concerns workloads: themselves, what they serve, and what their settings say that they call. Of a namespace that is
+ * meant as a whole also the services that nobody serves.
+ */
+export function scopeOf(world: World, some: readonly Workload[], whole: readonly string[] = []): Scope {
   const pods = some.flatMap((one) => one.pods);
   const called = calls(world).filter(({ caller }) => some.includes(caller));
   return {
@@ -87,8 +115,12 @@ export function scopeOf(world: World, some: readonly Workload[]): Scope {
     services: new Set([
       ...pods.flatMap((pod) => servicesOf(world, pod).map(serviceName)),
       ...called.map(({ host }) => host.service),
+      ...world
+        .list('Service')
+        .filter(({ namespace }) => whole.includes(namespace))
+        .map(serviceName),
     ]),
-    namespaces: new Set(some.map(({ namespace }) => namespace)),
+    namespaces: new Set([...some.map(({ namespace }) => namespace), ...whole]),
   };
 }
 
@@ -107,6 +139,24 @@ export function isInScope(scope: Scope, about: Subject): boolean {
 
 /** Proxies that are worth asking: a few of each workload tell what all hold. */
 const PODS_ASKED = 3;
+/** However many workloads there are: each proxy's configuration is megabytes. */
+const PROXIES_ASKED = 60;
 
-export const proxiesToAsk = (some: readonly Workload[]): readonly PodName[] =>
-  some.flatMap(({ pods }) => pods.filter(hasProxy).slice(0, PODS_ASKED));
+/** Those that are named first, then those that are not ready, then any; the first of every workload before the second of one. */
+export function proxiesToAsk(
+  some: readonly Workload[],
+  named: ReadonlySet<string> = new Set(),
+): readonly PodName[] {
+  const rank = (pod: Pod): number => (named.has(pod.name) ? 0 : pod.ready === false ? 1 : 2);
+  const running = some.map(({ pods }) =>
+    pods
+      .filter((pod) => hasProxy(pod) && isRunning(pod) && pod.labels.get('app') !== 'ztunnel')
+      .toSorted((a, b) => rank(a) - rank(b)),
+  );
+  const rounds = Array.from({ length: PODS_ASKED }, (_, i) => running.flatMap((pods) => pods[i] ?? []));
+  return rounds.flat().slice(0, PROXIES_ASKED);
+}
+
+/** Where asking costs nothing. */
+export const allProxies = (some: readonly Workload[]): readonly PodName[] =>
+  some.flatMap(({ pods }) => pods.filter(hasProxy));

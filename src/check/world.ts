@@ -92,6 +92,7 @@ export class World {
   readonly #objects: ReadonlyMap<ResourceName, readonly Meta[]>;
   readonly #byName = new Map<string, Meta>();
   readonly #refused = new Map<ResourceName, Refusal>();
+  readonly #notInstalled = new Set<ResourceName>();
 
   constructor(
     listings: Listings,
@@ -107,8 +108,9 @@ export class World {
     const damaged: Damaged[] = [];
     const objects = new Map<ResourceName, readonly Meta[]>();
     for (const name of Object.keys(RESOURCES) as ResourceName[]) {
-      const { items, refused } = listings[name] ?? { items: [], refused: notAsked(name) };
+      const { items, refused, notInstalled } = listings[name] ?? { items: [], refused: notAsked(name) };
       if (refused) this.#refused.set(name, refused);
+      if (notInstalled) this.#notInstalled.add(name);
       objects.set(
         name,
         items.flatMap((item) => this.#narrow(name, item, damaged)),
@@ -130,6 +132,16 @@ export class World {
   /** Why not all objects of a kind could be read. */
   refusal(name: ResourceName): Refusal | undefined {
     return this.#refused.get(name);
+  }
+
+  /** The cluster does not know the kind: there are none, for certain. */
+  isInstalled(name: ResourceName): boolean {
+    return !this.#notInstalled.has(name);
+  }
+
+  /** How many objects were read. */
+  get size(): number {
+    return [...this.#objects.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
   #narrow<K extends ResourceName>(name: K, item: unknown, damaged: Damaged[]): readonly Meta[] {
@@ -174,6 +186,7 @@ const notAsked = (name: ResourceName): Refusal => ({
   verb: 'list',
   resource: resourceName(RESOURCES[name].group, RESOURCES[name].resource),
   reason: 'not asked for',
+  notGiven: true,
 });
 
 /** Remembers what is derived from a world, as long as the world lives. */
@@ -193,6 +206,9 @@ async function readObjects(cluster: Cluster): Promise<Listings> {
   const listings = await Promise.all(names.map((name) => cluster.list(name)));
   return Object.fromEntries(names.map((name, i) => [name, listings[i]!]));
 }
+
+const isNotGiven = (refused: ProxyState['refused']): boolean =>
+  refused.size === ADMIN_PAGES.length && [...refused.values()].every(({ notGiven }) => notGiven);
 
 /** What is to be read beside the objects: the admin pages of these pods, and istiod's view. */
 export interface Depth {
@@ -216,7 +232,8 @@ export async function readWorld(cluster: Cluster, depthOf: (objects: World) => D
   const refusals = answers.flatMap((page) => ('refused' in page ? [page.refused] : []));
   return new World(
     listings,
-    new Map(states.filter(([, state]) => state.refused.size < ADMIN_PAGES.length)),
+    // Of whom nothing was saved, nothing was asked.
+    new Map(states.filter(([, { refused }]) => !isNotGiven(refused))),
     syncStateOf(answers),
     refusals[0] ?? { verb: 'get', resource: 'istiod /debug/syncz', reason: 'none was given' },
     cluster.readAt,

@@ -148,9 +148,28 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
   addFlags(
     program
       .command('check')
-      .description('verify the foundation, the traffic configuration and Envoy, from saved objects')
-      .argument('[targets...]', 'deployment/NAME, service/NAME, pod/NAME, namespace/NAME; none: everything'),
-    ['objects', 'namespace', 'host', 'path', 'method', 'header', 'failOn', 'quiet', 'verbose', 'logFile'],
+      .description('verify the foundation, the traffic configuration and Envoy; read-only')
+      .argument(
+        '[targets...]',
+        'deployment/NAME, service/NAME, pod/NAME, gateway/NAME, namespace/NAME; none: the whole namespace',
+      ),
+    [
+      'objects',
+      'namespace',
+      'allNamespaces',
+      'context',
+      'kubeconfig',
+      'as',
+      'asGroup',
+      'host',
+      'path',
+      'method',
+      'header',
+      'failOn',
+      'quiet',
+      'verbose',
+      'logFile',
+    ],
     ['text', 'json'],
   ).action((targets: string[], values: Record<string, unknown>) =>
     handlers.check(targets, optionsOf(values), checkOptionsOf(values)),

@@ -63,19 +63,28 @@ export class ClusterClient {
     }
   }
 
-  /** All of a collection, page by page. @throws ApiError, MeshtailError */
+  /** All of a collection. @throws ApiError, MeshtailError */
   async list(path: string, query: Query = {}, signal?: AbortSignal): Promise<ApiList> {
     const items: ApiObject[] = [];
+    let resourceVersion = '';
+    for await (const page of this.pages(path, query, signal)) {
+      items.push(...page.items);
+      ({ resourceVersion } = page);
+    }
+    return { items, resourceVersion };
+  }
+
+  /** A collection page by page, so that whoever needs little of each object need not hold them all. @throws ApiError, MeshtailError */
+  async *pages(path: string, query: Query = {}, signal?: AbortSignal): AsyncGenerator<ApiList, void> {
     let next: string | undefined;
-    for (;;) {
+    do {
       const page = await this.get<{
         items?: ApiObject[];
         metadata?: { continue?: string; resourceVersion?: string };
       }>(path, { ...query, limit: PAGE, continue: next }, signal);
-      items.push(...(page.items ?? []));
+      yield { items: page.items ?? [], resourceVersion: page.metadata?.resourceVersion ?? '' };
       next = page.metadata?.continue || undefined;
-      if (next === undefined) return { items, resourceVersion: page.metadata?.resourceVersion ?? '' };
-    }
+    } while (next !== undefined);
   }
 
   /**

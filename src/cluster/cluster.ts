@@ -92,12 +92,18 @@ export interface Refusal {
   readonly resource: string;
   /** In words, what was answered or what is missing. */
   readonly reason: string;
+  /** Of these namespaces alone everything was read; absent: it is not known what is missing. */
+  readonly namespaces?: readonly string[];
+  /** Nobody refused: it was not saved, or nobody asked. */
+  readonly notGiven?: true;
 }
 
 /** The objects of one kind as the API writes them, untyped, and why they are not all where they are not. */
 export interface Listing {
   readonly items: readonly unknown[];
   readonly refused?: Refusal;
+  /** The cluster does not know the kind: its CRD is not installed, so there are none. */
+  readonly notInstalled?: true;
 }
 
 export interface PodName {
@@ -109,15 +115,21 @@ export interface PodName {
 export const ADMIN_PAGES = ['clusters', 'config_dump', 'certs', 'listeners', 'stats', 'server_info'] as const;
 export type AdminPage = (typeof ADMIN_PAGES)[number];
 
-/** The path and query of each: JSON where Envoy offers it, endpoints included. */
+/** Counters that checks read: a busy proxy has tens of thousands of others. */
+const STATS = 'overflow|circuit_breakers|control_plane|update_rejected|retry|lb_healthy_panic';
+
+/** The path and query of each: JSON where Envoy offers it. Endpoints are asked of `clusters`, which has their health too. */
 export const ADMIN_PATHS: Readonly<Record<AdminPage, string>> = {
   clusters: '/clusters?format=json',
-  config_dump: '/config_dump?include_eds',
+  config_dump: '/config_dump',
   certs: '/certs',
   listeners: '/listeners?format=json',
-  stats: '/stats?format=json&usedonly',
+  stats: `/stats?format=json&usedonly&filter=${encodeURIComponent(STATS)}`,
   server_info: '/server_info',
 };
+
+/** Of istiod: how each proxy that is connected to it stands. */
+export const SYNCZ_PATH = '/debug/syncz';
 
 /** A page's text as it was answered or saved (JSON or Envoy's text form); or why there is none. */
 export type Page = { readonly text: string } | { readonly refused: Refusal };

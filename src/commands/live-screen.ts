@@ -22,7 +22,14 @@ const HISTORY_MS = 5_000;
 const GAPS_SHOWN = 20;
 
 /** How a session stands, in the screen's words. */
-export function liveOf(session: LiveSession, { options }: LiveJob, counts: Counts, began: number): Live {
+export function liveOf(
+  session: LiveSession,
+  { options }: LiveJob,
+  counts: Counts,
+  began: number,
+  /** What else cannot be known. */
+  limits: readonly string[],
+): Live {
   if (looksUnlogged(counts, began)) {
     const [why, ...how] = accessLoggingOff(session).split('\n');
     return { phase: 'logging-off', found: [`${counts.lines} lines read: ${why}`], fix: how };
@@ -51,6 +58,7 @@ export function liveOf(session: LiveSession, { options }: LiveJob, counts: Count
       ...(status.waiting > 0
         ? [`sampled: ${status.streams.length} logs take turns at ${options.maxLogRequests} streams`]
         : []),
+      ...limits,
     ],
   };
 }

@@ -1,5 +1,6 @@
 import { Observation } from '../aggregate/observation.js';
 import type { Options } from '../cli/options.js';
+import type { ClusterClient } from '../cluster/client.js';
 import type { MeshtailError } from '../errors.js';
 import { within } from '../filter/within.js';
 import type { ReportGap } from '../output/report.js';
@@ -14,6 +15,8 @@ export interface Read {
   readonly observation: Observation | null;
   readonly failed: readonly MeshtailError[];
   readonly gaps: readonly ReportGap[];
+  /** The way to the cluster that was read; `null`: files were. */
+  readonly client: ClusterClient | null;
 }
 
 /**
@@ -52,6 +55,7 @@ async function readFiles(
     observation: sources.length === 0 ? null : observation,
     failed,
     gaps: failed.map(({ message }) => ({ origin: message.split(':')[0] ?? '', reason: message })),
+    client: null,
   };
 }
 
@@ -72,5 +76,5 @@ async function readCluster(
   });
   const { gaps, refused } = session.status();
   if (records === 0 && lines > 0) environment.warn(accessLoggingOff(session));
-  return { observation, failed: [...failed, ...refused], gaps };
+  return { observation, failed: [...failed, ...refused], gaps, client: session.client };
 }

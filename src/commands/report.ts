@@ -1,5 +1,8 @@
 import { meets, type Options } from '../cli/options.js';
-import { diagnose } from '../diagnosis/diagnose.js';
+import type { SavedCluster } from '../check/from-files.js';
+import type { ClusterClient } from '../cluster/client.js';
+import { diagnose, type Diagnosis } from '../diagnosis/diagnose.js';
+import { listed } from '../diagnosis/words.js';
 import { ExitStatus } from '../errors.js';
 import { reportText } from '../output/report-text.js';
 import { reportOf } from '../output/report.js';
@@ -17,20 +20,19 @@ export async function report(
   from: readonly string[] = [],
 ): Promise<number> {
   const reading = await readingOf(options, environment);
-  const { observation, failed: broken, gaps } = await readInputs(args, options, reading, environment);
-  const checked = from.length === 0 ? null : await import('./check.js');
-  const objects = checked ? await checked.savedObjects(from, environment) : { cluster: null, failed: [] };
-  const failed = [...broken, ...objects.failed];
+  const { observation, failed: broken, gaps, client } = await readInputs(args, options, reading, environment);
+  const saved =
+    from.length === 0
+      ? { cluster: null, failed: [] }
+      : await (await import('./check.js')).savedObjects(from, environment);
+  const failed = [...broken, ...saved.failed];
   const worldStatus = reportFailed(failed, environment);
   if (observation === null) return worldStatus;
 
   const snapshot = observation.snapshot();
   const { filter } = options;
   const fromLogs = diagnose(snapshot);
-  const whole =
-    checked && objects.cluster
-      ? (await import('./verify.js')).verified(fromLogs, await checked.wholeWorldOf(objects.cluster))
-      : fromLogs;
+  const whole = await held(fromLogs, saved.cluster, client, environment);
   // Who is to act is known only now.
   const diagnosis = filter?.asksWho
     ? { ...whole, incidents: whole.incidents.filter(({ verdict }) => filter.admits(verdict)) }
@@ -53,4 +55,22 @@ export async function report(
   if (worldStatus !== ExitStatus.ok) return worldStatus;
   if (snapshot.coverage.records === 0) return ExitStatus.noAccessLine;
   return meets(options.failOn, result.incidents) ? ExitStatus.failOn : ExitStatus.ok;
+}
+
+const SHOWN_REASONS = 4;
+
+/** The incidents, held against the cluster: saved objects of it where some were given, else itself, where it was read. */
+async function held(
+  diagnosis: Diagnosis,
+  saved: SavedCluster | null,
+  client: ClusterClient | null,
+  environment: Environment,
+): Promise<Diagnosis> {
+  if (diagnosis.incidents.length === 0 || (saved === null && client === null)) return diagnosis;
+  const { verified, verifiedLive } = await import('./verify.js');
+  if (saved !== null) return verified(diagnosis, await (await import('./check.js')).wholeWorldOf(saved));
+  const { diagnosis: checked, notMade } = await verifiedLive(diagnosis, client!);
+  if (notMade.length > 0)
+    environment.warn(`some causes are not held against the cluster: ${listed(notMade, SHOWN_REASONS)}`);
+  return checked;
 }

@@ -16,6 +16,7 @@ import { fileSource } from '../source/file.js';
 import type { Source } from '../source/source.js';
 import type { Marker } from '../view/live.js';
 import type { Reading, Snapshot, Spec } from '../view/snapshot.js';
+import type { LiveChecks } from './live-checks.js';
 import type { LiveJob } from './live-screen.js';
 
 /*
@@ -58,6 +59,7 @@ let bytesDone = 0;
 let bytesOfInput = 0;
 let done = false;
 /** What a live target's cluster tells beside its lines. */
+let checks: LiveChecks | null = null;
 let markers: () => readonly Marker[] = () => [];
 const failed: { name: string; reason: string }[] = [];
 let spec: Spec | null = null;
@@ -113,6 +115,9 @@ function heard(message: ToEngine): void {
       return;
     case 'find':
       say({ kind: 'found', at: engine.failureBeside(message.from, message.direction) });
+      return;
+    case 'verify':
+      checks?.want(message.row);
       return;
     case 'spec':
       spec = message.spec;
@@ -212,11 +217,24 @@ async function read(source: Source): Promise<void> {
 
 /** A live target, until the screen is left: the streams end with this thread. */
 async function follow(live: LiveJob): Promise<void> {
-  const { openJob, liveOf } = await import('./live-screen.js');
+  const [{ openJob, liveOf }, { LiveChecks }] = await Promise.all([
+    import('./live-screen.js'),
+    import('./live-checks.js'),
+  ]);
   const session = await openJob(live);
   const began = Date.now();
   markers = () => session.events.filter(({ at }) => at >= (live.options.since ?? 0));
-  const state = (): void => say({ kind: 'live', live: liveOf(session, live, { lines, records }, began) });
+  const held = new LiveChecks(
+    session.client,
+    (row) => engine.incidentOf(row),
+    () => void picture(),
+  );
+  checks = held;
+  engine.verify = (diagnosis) => held.verify(diagnosis);
+  const state = (): void => {
+    held.turn();
+    say({ kind: 'live', live: liveOf(session, live, { lines, records }, began, held.limits) });
+  };
   state();
   setInterval(state, LIVE_MS);
   await parseTogether(session.sources(), readingOfJob, {

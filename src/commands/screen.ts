@@ -184,6 +184,8 @@ function perform(
   switch (effect.kind) {
     case 'ask':
       return tell({ kind: 'spec', spec: effect.spec });
+    case 'verify':
+      return tell(effect);
     case 'find':
       return tell({ kind: 'find', from: effect.from, direction: effect.direction });
     case 'suspend':

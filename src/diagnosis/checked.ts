@@ -234,6 +234,7 @@ function withFirst(
   return {
     ...incident,
     hypothesis: first,
+    fromLogs: incident.hypothesis,
     severity: first.severity ?? severityOf(first.cause),
     verdict: first.verdict ?? entry?.verdict ?? 'unknown',
     others,
@@ -278,6 +279,10 @@ const overlap = (a: readonly string[], b: readonly string[]): boolean => a.some(
 
 const foundBy = ({ id, object }: Finding): string =>
   `check ${id} found it${object ? ` in ${object.kind} ${object.namespace === '' ? '' : `${object.namespace}/`}${object.name}` : ''}`;
+
+/** `no-endpoints (services): shop/web: 2 ready of 2`: which cause, which check, what it read. */
+export const checkWords = ({ finding, cause }: CheckedFact): string =>
+  `${cause} (${finding.id}): ${textOf(finding)}`;
 
 const textOf = ({ object, field, read }: Finding): string =>
   [

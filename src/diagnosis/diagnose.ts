@@ -25,6 +25,8 @@ export interface Incident {
   readonly alternatives: readonly Alternative[];
   /** The alternatives whole, surest first: what is left where checks strike the first one out. */
   readonly others: readonly Hypothesis[];
+  /** What came first by the logs alone, where checks put another hypothesis in its place. */
+  readonly fromLogs?: Hypothesis;
   /** What checks of the cluster said of it, where any were made. */
   readonly checks?: readonly CheckedFact[];
   /** Start of the earliest failing request; the range holds the moment at which things changed. */

@@ -1,5 +1,5 @@
 import type { Finding } from '../diagnosis/finding.js';
-import { plural } from '../diagnosis/words.js';
+import { listed, plural } from '../diagnosis/words.js';
 import { safeText } from '../record/safe-text.js';
 import { labelled, labelledRaw, wrap, WIDTH } from './layout.js';
 
@@ -11,6 +11,10 @@ export interface CheckCoverage {
   readonly objects: number;
   /** `file:line: message` of what is broken among the files. */
   readonly broken: readonly string[];
+  /** `namespace/pod` of the proxies whose admin interface answered. */
+  readonly proxies: readonly string[];
+  /** Replicas of istiod that answered. */
+  readonly istiods: number;
 }
 
 export type CheckResult = ReturnType<typeof checkResultOf>;
@@ -57,6 +61,10 @@ function headline({ totals, read }: CheckResult): string[] {
   return [
     `${fail} fail, ${warn} warn, ${ok} ok, ${unknown} unknown.`,
     ...labelled('read', `${plural(read.objects, 'object')} of ${read.cluster}`),
+    ...(read.istiods > 0
+      ? labelled('asked', plural(read.istiods, 'replica of istiod', 'replicas of istiod'))
+      : []),
+    ...(read.proxies.length > 0 ? labelled('asked', `Envoy of ${listed(read.proxies, SHOWN_PROXIES)}`) : []),
     ...read.broken.slice(0, SHOWN_BROKEN).flatMap((text) => labelled('not read', text)),
     ...(read.broken.length > SHOWN_BROKEN
       ? labelled('', `and ${read.broken.length - SHOWN_BROKEN} more; -o json lists them all`)
@@ -65,6 +73,7 @@ function headline({ totals, read }: CheckResult): string[] {
 }
 
 const SHOWN_BROKEN = 10;
+const SHOWN_PROXIES = 6;
 
 type Told = CheckResult['findings'][number];
 

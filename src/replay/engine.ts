@@ -1,5 +1,6 @@
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
+import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
 import { groupBy, least, median, most } from '../diagnosis/stats.js';
 import { compileFilter, type Filter } from '../filter/filter.js';
 import type { AccessRecord } from '../record/access-record.js';
@@ -9,7 +10,7 @@ import { journeyPane } from './journey-pane.js';
 import { glanceAt, momentOf, type Moment } from './moment.js';
 import { narrow, type Narrowed } from './narrowed.js';
 import { linesPane, recordPane, refOf, valuesPane } from './panes.js';
-import { tableOf } from './table.js';
+import { incidentKeys, tableOf } from './table.js';
 
 /** Reads one line of an input again; `null` where that cannot be done (a pipe). */
 export type ReadAgain = (
@@ -38,6 +39,11 @@ export class Engine {
   #narrowed: { readonly key: string; readonly moment: Moment; readonly value: Counted } | undefined;
   #raw: { readonly ref: string; readonly value: Awaited<ReturnType<ReadAgain>> } | undefined;
 
+  /** What a live target's cluster says of the incidents; set by whoever asks it. */
+  verify: (diagnosis: Diagnosis) => Diagnosis = (diagnosis) => diagnosis;
+  /** As the logs alone have it. */
+  #fromLogs: Diagnosis | undefined;
+
   /** @param atOnceRows with fewer rows than these no first answer is given. */
   constructor(
     readonly readAgain: ReadAgain = () => Promise.resolve(null),
@@ -46,7 +52,9 @@ export class Engine {
 
   /** Everything read so far, anew, and what a cluster told beside it. */
   observe(observation: ObservationSnapshot, reading: Reading, markers: readonly Marker[] = []): void {
-    this.#whole = momentOf(observation, Infinity);
+    const whole = momentOf(observation, Infinity);
+    this.#fromLogs = whole.diagnosis;
+    this.#whole = { ...whole, diagnosis: this.verify(whole.diagnosis) };
     this.#markers = markers.toSorted((a, b) => a.at - b.at);
     this.#reading = reading;
     this.#moments.clear();
@@ -55,6 +63,12 @@ export class Engine {
 
   get ready(): boolean {
     return this.#whole !== undefined;
+  }
+
+  /** The incident of a row, as the logs alone tell it. */
+  incidentOf(row: string): Incident | null {
+    const incidents = this.#fromLogs?.incidents ?? [];
+    return incidents[incidentKeys(incidents).indexOf(row)] ?? null;
   }
 
   /** When the next failed request began after a time, or the last one before it; `null`: none. */

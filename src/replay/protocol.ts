@@ -6,6 +6,7 @@ import type { Reading, Snapshot, Spec } from '../view/snapshot.js';
 export type ToEngine =
   | { readonly kind: 'spec'; readonly spec: Spec }
   | { readonly kind: 'find'; readonly from: number; readonly direction: 1 | -1 }
+  | { readonly kind: 'verify'; readonly row: string }
   /** A piece of standard input; `null`: its end. */
   | { readonly kind: 'chunk'; readonly bytes: Uint8Array | null };
 

@@ -1,4 +1,5 @@
 import type { Row } from '../aggregate/rows.js';
+import { checkWords } from '../diagnosis/checked.js';
 import { exampleOf, type Incident } from '../diagnosis/diagnose.js';
 import { byFrequency, distinct, groupBy, least, most } from '../diagnosis/stats.js';
 import { listed } from '../diagnosis/words.js';
@@ -20,8 +21,9 @@ export function tableOf(narrowed: Narrowed, errorsOnly: boolean): TableRow[] {
 /** Failures this close to the moment shown are not known to be over. */
 const ONGOING_MS = 3_000;
 
-export function incidentKey({ hypothesis }: Incident): string {
-  const { cause, at } = hypothesis;
+/** By what the logs tell: what a cluster says of an incident does not make it another one. */
+export function incidentKey({ hypothesis, fromLogs }: Incident): string {
+  const { cause, at } = fromLogs ?? hypothesis;
   return `${cause}\n${at.services?.[0] ?? ''}\n${at.upstreamClusters?.[0] ?? ''}`;
 }
 
@@ -139,12 +141,19 @@ function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
     place: place.filter(Boolean).join('; '),
     evidence,
     against,
+    checked: (incident.checks ?? []).slice(0, MOST_CHECKS).map((fact) => ({
+      effect: fact.effect,
+      text: checkWords(fact),
+    })),
     alternatives: alternatives.map(({ cause, confidence }) => ({ cause, confidence })),
     next,
     fix,
     example: exampleText(incident),
   };
 }
+
+/** Facts of the cluster that an explanation lists. */
+const MOST_CHECKS = 10;
 
 const EXAMPLES = new WeakMap<Incident, string | null>();
 

@@ -51,6 +51,7 @@ function incidentBrief(incident: Explanation, day: string): string[] {
     '',
     ...incident.evidence.map((fact) => `- ${quoted(factWords(fact))}`),
     ...incident.against.map((fact) => `- against: ${quoted(factWords(fact))}`),
+    ...incident.checked.map(({ effect, text }) => `- the cluster ${effect} ${quoted(text)}`),
   ];
   for (const { purpose, command } of incident.next) {
     lines.push('', `**Confirm**: ${quoted(purpose)}`, '', '```', cellText(command), '```');

@@ -35,6 +35,8 @@ export type Effect =
    * What became of it comes back as a `notice`, and its streams in the next `live` message.
    */
   | { readonly kind: 'widen'; readonly row: string | null }
+  /** A live target only: hold this incident against the cluster. What it says is in the snapshots that follow. */
+  | { readonly kind: 'verify'; readonly row: string }
   /** Keep a filter for later sessions, or keep one (`''`: all) no longer. */
   | { readonly kind: 'save'; readonly filter: string }
   | { readonly kind: 'forget'; readonly filter: string }

@@ -96,6 +96,11 @@ export interface Explanation {
   readonly place: string;
   readonly evidence: readonly Fact[];
   readonly against: readonly Fact[];
+  /** What checks of the cluster found at the place of fault; of a replay there are none. */
+  readonly checked: readonly {
+    readonly effect: 'confirms' | 'supports' | 'refutes';
+    readonly text: string;
+  }[];
   readonly alternatives: readonly { readonly cause: string; readonly confidence: string }[];
   readonly next: readonly NextStep[];
   readonly fix: readonly string[];

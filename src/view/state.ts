@@ -93,6 +93,8 @@ export interface State {
   readonly ahead: readonly string[];
   /** What was asked last, as JSON. */
   readonly asked: string;
+  /** The incident that the cluster was asked about last. */
+  readonly verified: string | null;
   readonly lastCommand: string;
 }
 
@@ -141,6 +143,7 @@ export function initialState(
     notice: null,
     ahead: [],
     asked: '',
+    verified: null,
     lastCommand: '',
     ...set,
   };

@@ -15,7 +15,7 @@ import {
 } from './moving.js';
 import { begun, faster, paused, stepped, ticked, windowed } from './playing.js';
 import { promptOf, typed } from './prompt.js';
-import { selectedRow, sortedRows } from './selection.js';
+import { rowByKey, selectedRow, sortedRows } from './selection.js';
 import type { Snapshot } from './snapshot.js';
 import { NOTHING_READ, paneOf, specOf, WINDOWS, type State } from './state.js';
 import { seekTo, zoomed } from './timing.js';
@@ -24,11 +24,23 @@ import { viewCommand } from './view-command.js';
 
 /** What a message makes of a state. Asks anew where the new state wants to be told something else. */
 export function update(before: State, message: Message): Updated {
-  const { state, effects } = react(before, message);
+  const { state, effects } = verifying(react(before, message));
   const spec = specOf(state);
   const asked = JSON.stringify(spec);
   if (asked === state.asked) return { state, effects };
   return { state: { ...state, asked }, effects: [...effects, { kind: 'ask', spec }] };
+}
+
+/** The incident that is looked at is held against the cluster, if there is one. */
+function verifying({ state, effects }: Updated): Updated {
+  if (state.source.live?.phase !== 'streaming') return { state, effects };
+  const pane = paneOf(state);
+  const row = pane.kind === 'explanation' ? rowByKey(state.snapshot, pane.row) : selectedRow(state);
+  if (!row?.explanation || row.key === state.verified) return { state, effects };
+  return {
+    state: { ...state, verified: row.key },
+    effects: [...effects, { kind: 'verify', row: row.key }],
+  };
 }
 
 function react(state: State, message: Message): Updated {

@@ -646,7 +646,13 @@ function pages(objects: readonly Json[]): Map<string, Json | Json[]> {
     )!;
     const folder = `dump/proxies/${pod.metadata.namespace}/${pod.metadata.name}`;
     const ledger = 'ledger.pay.svc.cluster.local';
-    result.set(`${folder}/clusters`, { cluster_statuses: [cluster('pay/ledger', 8080, ledger)] });
+    result.set(`${folder}/clusters`, {
+      cluster_statuses: [
+        cluster('pay/ledger', 8080, ledger),
+        // Headless: its members are reached as they were dialled.
+        { name: 'outbound|5432||ledger-db.data.svc.cluster.local' },
+      ],
+    });
     result.set(`${folder}/listeners`, {
       listener_statuses: [
         ['virtualOutbound', 15001],
@@ -721,7 +727,11 @@ function pages(objects: readonly Json[]): Map<string, Json | Json[]> {
                   {
                     name: ledger,
                     domains: [ledger],
-                    routes: [{ match: { prefix: '/' }, route: { cluster: `outbound|80||${ledger}` } }],
+                    // The second as istiod writes a VirtualService without a port into the routes of other ports.
+                    routes: [80, 9000].map((port) => ({
+                      match: { prefix: '/' },
+                      route: { cluster: `outbound|${port}||${ledger}` },
+                    })),
                   },
                 ],
               },

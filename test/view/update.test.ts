@@ -251,7 +251,21 @@ describe('update', () => {
     const live: Live = { phase: 'streaming', streams: [], since: { at: 0, reason: '' }, limits: [] };
     await player.send({ kind: 'live', live });
     await player.keys('+');
-    expect(player.done).toEqual([{ kind: 'widen', row: player.state.snapshot!.rows[0]!.key }]);
+    expect(player.done.at(-1)).toEqual({ kind: 'widen', row: player.state.snapshot!.rows[0]!.key });
+  });
+
+  it('has the incident that is looked at held against a live target’s cluster, once', async () => {
+    const live: Live = { phase: 'streaming', streams: [], since: { at: 0, reason: '' }, limits: [] };
+    const player = await play('booking-evening-mix');
+    const [first, second] = player.state.snapshot!.rows.map(({ key }) => key);
+    await player.keys('down up');
+    expect(player.done).toEqual([]);
+    await player.send({ kind: 'live', live });
+    await player.send({ kind: 'live', live });
+    expect(player.done).toEqual([{ kind: 'verify', row: first }]);
+    await player.keys('down');
+    await player.keys('e');
+    expect(player.done).toEqual([first, second].map((row) => ({ kind: 'verify', row })));
   });
 
   it('copies what would lift what is in the way', async () => {

@@ -13,6 +13,7 @@ export const envoyEndpoints: Check = {
   claim: 'proxies hold the endpoints that Kubernetes names, and none is ejected',
   subjects: ['Pod'],
   needs: ['EndpointSlice', 'Service'],
+  nearby: ['EndpointSlice', 'Service'],
   decides: ['outlier-all-ejected', 'single-bad-endpoint', 'stale-proxy-config'],
   see: "istioctl proxy-config endpoint POD.NAMESPACE --cluster 'CLUSTER'",
   judge: (world) =>
@@ -67,7 +68,8 @@ function ofCluster(world: World, proxy: AskedProxy, cluster: EnvoyCluster): read
   }
   const object = world.list('Service').find(({ name, namespace }) => `${name}.${namespace}` === service);
   const known = object && endpointsOf(world, object);
-  if (!object || !known) return findings;
+  // To members of a headless service connections go as they were dialled: there is nothing to hold (ORIGINAL_DST).
+  if (!object || !known || object.headless) return findings;
   const addresses = endpointAddresses(world);
   const gone = cluster.hosts.filter(({ ip }) => ip !== null && !addresses.get(ip)?.has(service));
   if (gone.length > 0) {

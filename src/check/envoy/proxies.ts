@@ -1,5 +1,6 @@
-import type { AdminPage } from '../../cluster/cluster.js';
-import type { Subject } from '../../diagnosis/finding.js';
+import { ADMIN_PAGES, type AdminPage } from '../../cluster/cluster.js';
+import type { Finding, Subject } from '../../diagnosis/finding.js';
+import { listed } from '../../diagnosis/words.js';
 import type { Examined, Judgement } from '../check.js';
 import type { Pod } from '../kube-objects.js';
 import { asClients, ofPods } from '../subjects.js';
@@ -45,14 +46,50 @@ export function judgePages<T>(
     return value === null ? [] : [{ proxy, ...judge(proxy, value) }];
   });
   const refused = proxies.find(({ state }) => read(state) === null);
-  const reason = refused?.state.refused.get(page);
   return {
-    findings: judged.flatMap(({ findings }) => findings),
+    findings: together(judged.flatMap(({ findings }) => findings)),
     examined: judged.map(({ proxy, examined }) => ({ about: proxy.about, ...examined })),
-    ...(refused && {
-      unknown: `cannot ${reason?.verb ?? 'read'} ${reason?.resource ?? page} of ${refused.pod.name}: ${reason?.reason ?? 'no answer'}`,
-    }),
+    ...(refused && { unknown: refusalOf(refused, page) }),
   };
+}
+
+/** What several proxies hold in the same way is one thing. */
+function together(findings: readonly Finding[]): readonly Finding[] {
+  const same = new Map<string, Finding[]>();
+  for (const one of findings) {
+    const key = [one.id, one.field, one.read, (one.about.workloads ?? []).join(' ')].join('\n');
+    same.set(key, [...(same.get(key) ?? []), one]);
+  }
+  return [...same.values()].map(([first, ...others]) => {
+    if (others.length === 0) return first!;
+    const all = [first!, ...others];
+    const union = (key: 'services' | 'pods' | 'endpoints' | 'workloads' | 'clients'): readonly string[] => [
+      ...new Set(all.flatMap(({ about }) => about[key] ?? [])),
+    ];
+    return {
+      ...first!,
+      read: `${first!.read}; so it is in ${listed(others.map(({ object }) => object?.name ?? ''))}`,
+      about: {
+        services: union('services'),
+        pods: union('pods'),
+        endpoints: union('endpoints'),
+        workloads: union('workloads'),
+        clients: union('clients'),
+      },
+    };
+  });
+}
+
+/** What kept all pages of a proxy away is said in one way, so that checks of several pages are told together. */
+function refusalOf({ pod, state: { refused } }: AskedProxy, page: AdminPage): string {
+  const of = refused.get(page);
+  if (!of) return `cannot read Envoy admin /${page} of ${pod.name}: no answer`;
+  const reasons = new Set([...refused.values()].map(({ reason }) => reason));
+  if (of.verb === 'create') return `cannot ${of.verb} ${of.resource}: ${of.reason}`;
+  const all = refused.size === ADMIN_PAGES.length && reasons.size === 1;
+  return all
+    ? `cannot ${of.verb} the Envoy admin interface of ${pod.name}: ${of.reason}`
+    : `cannot ${of.verb} ${of.resource} of ${pod.name}: ${of.reason}`;
 }
 
 /** `kubectl -n shop exec POD -c istio-proxy -- pilot-agent request GET …`, which reads and changes nothing. */

@@ -24,6 +24,7 @@ export const accessLog: Check = {
   claim: 'every proxy writes all its requests to its output',
   subjects: ['Pod'],
   needs: ['ConfigMap', 'Telemetry'],
+  nearby: ['Telemetry'],
   decides: ['access-logs-disabled'],
   see: "kubectl get telemetry -A -o yaml; kubectl -n istio-system get cm istio -o jsonpath='{.data.mesh}'",
   judge(world) {

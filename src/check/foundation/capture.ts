@@ -19,6 +19,7 @@ export const capture: Check = {
   claim: 'the traffic of every pod with a sidecar goes through it',
   subjects: ['Pod'],
   needs: ['Service', 'PeerAuthentication'],
+  nearby: ['Service', 'PeerAuthentication'],
   decides: ['traffic-capture-bypassed', 'mtls-to-plaintext-server', 'peer-not-in-mesh-plaintext'],
   see: 'kubectl -n NAMESPACE get pod POD -o yaml',
   judge(world) {

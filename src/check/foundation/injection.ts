@@ -75,6 +75,7 @@ export const injection: Check = {
   claim: 'every pod that is to be in the mesh has its proxy',
   subjects: ['Pod'],
   needs: ['Namespace'],
+  nearby: ['Namespace'],
   decides: ['sidecar-injection-missing', 'peer-not-in-mesh-plaintext'],
   see: 'istioctl x check-inject POD.NAMESPACE',
   judge(world) {

@@ -12,6 +12,7 @@ export const probes: Check = {
   claim: "the kubelet's probes get past the sidecars",
   subjects: ['Pod'],
   needs: ['PeerAuthentication'],
+  nearby: ['PeerAuthentication'],
   decides: ['probe-misrouted-or-rejected'],
   see: 'kubectl -n NAMESPACE describe pod POD',
   judge(world) {

@@ -24,6 +24,7 @@ export const services: Check = {
   claim: 'every service has ready endpoints on ports that its pods declare, with a protocol that fits',
   subjects: ['Service'],
   needs: ['Pod'],
+  nearby: ['Pod'],
   decides: [
     'no-endpoints',
     'app-not-listening',

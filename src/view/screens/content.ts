@@ -109,7 +109,7 @@ export const becauseWords = ({ confidence, why }: Explanation): string => `${con
 export const exampleWords = (example: string): string => `[J] ${example}`;
 
 function explanationLines(explanation: Explanation, columns: number): Line[] {
-  const { summary, evidence, against, alternatives, next, fix, place, example } = explanation;
+  const { summary, evidence, against, checked, alternatives, next, fix, place, example } = explanation;
   const lines: Line[] = [...titleLines(explanation, columns, 4), []];
   const say = (label: string, text: string, style?: StyleName): void => {
     lines.push(...labelled(label, text, columns, style));
@@ -123,6 +123,7 @@ function explanationLines(explanation: Explanation, columns: number): Line[] {
   evidence.forEach((fact, i) => say(i === 0 ? 'evidence' : '', factWords(fact)));
   if (against.length === 0) say('against', 'nothing');
   against.forEach((fact, i) => say(i === 0 ? 'against' : '', factWords(fact), 'warn'));
+  checked.forEach(({ effect, text }, i) => say(i === 0 ? 'checked' : '', `${effect} ${text}`));
   say('why', becauseWords(explanation));
   if (next.length > 0) lines.push([]);
   next.forEach(({ purpose, command }, i) => {

@@ -223,7 +223,7 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
  * goes to more evidence first. The rest is one key away.
  */
 function briefLines(explanation: Explanation, columns: number, room: number): Line[] {
-  const { evidence, against, next, fix, example } = explanation;
+  const { evidence, against, checked, next, fix, example } = explanation;
   const title = titleLines(explanation, columns, room >= 9 ? 2 : 1);
   const confirm = next[0];
   const facts = (label: string, list: readonly Fact[], style: StyleName): Line[] =>
@@ -241,7 +241,16 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
     { lines: one('since', sinceWords(explanation), 'plain', 2), least: 0 },
     { lines: one('where', explanation.place, 'plain', 3), least: 0 },
     { lines: one('what', explanation.summary, 'plain', 8), least: 0 },
-    { lines: facts('evidence', evidence, 'plain'), least: 1 },
+    // What the cluster says goes before what the lines suggest.
+    {
+      lines: [
+        ...checked
+          .slice(0, 1)
+          .flatMap(({ effect, text }) => labelled('checked', `${effect} ${text}`, columns, 'plain', 3)),
+        ...facts('evidence', evidence, 'plain'),
+      ],
+      least: 1,
+    },
     {
       lines: against.length === 0 ? one('against', 'nothing', 'dim', 1) : facts('against', against, 'warn'),
       least: 1,

@@ -1,0 +1,321 @@
+import { MeshtailError } from '../errors.js';
+import { ApiError, type ApiObject, type ClusterClient } from './client.js';
+import {
+  ADMIN_PATHS,
+  RESOURCES,
+  SYNCZ_PATH,
+  type AdminPage,
+  type Cluster,
+  type DebugPage,
+  type Listing,
+  type Page,
+  type PodName,
+  type Refusal,
+  type Resource,
+  type ResourceName,
+} from './cluster.js';
+import { limited } from './limit.js';
+import { getFromPod, PortForwardError } from './port-forward.js';
+
+/*
+ * A cluster as its API server tells it. Every kind is read by itself and once: what is forbidden, not installed or broken
+ * costs no other. Nothing but list and get goes to the API server, and nothing but GET of the pages in `cluster` through
+ * forwarded ports; Secrets are never asked for.
+ */
+
+/** Where what checks look at is kept by default. */
+const ROOT_NAMESPACE = 'istio-system';
+
+/** More of a kind are not read: beyond that only the target's namespaces are. */
+const MOST_OBJECTS = 20_000;
+const LISTS_AT_ONCE = 8;
+const PORTS_AT_ONCE = 8;
+
+const ADMIN_PORT = 15_000;
+/** Of istiod, its monitoring port and, where that has no debug pages, the other one (istio 1.31 pilot/pkg/bootstrap/server.go). */
+const DEBUG_PORTS = [15_014, 8080] as const;
+
+export interface LiveClusterOptions {
+  /** Read instead where a right for all namespaces is missing. */
+  readonly namespaces: readonly string[];
+  readonly signal?: AbortSignal;
+  /** For tests. */
+  readonly mostObjects?: number;
+}
+
+/** @param options.namespaces those of the targets */
+export function liveCluster(client: ClusterClient, options: LiveClusterOptions): Cluster {
+  return new LiveCluster(client, options);
+}
+
+class LiveCluster implements Cluster {
+  readonly name: string;
+  readonly readAt = Date.now();
+  readonly #client: ClusterClient;
+  readonly #namespaces: readonly string[];
+  readonly #signal: AbortSignal | undefined;
+  readonly #mostObjects: number;
+  readonly #listings = new Map<ResourceName, Promise<Listing>>();
+  readonly #list = limited(LISTS_AT_ONCE);
+  readonly #port = limited(PORTS_AT_ONCE);
+  /** Namespaces in which ports may not be forwarded: asked once. */
+  readonly #closed = new Set<string>();
+
+  constructor(client: ClusterClient, { namespaces, signal, mostObjects = MOST_OBJECTS }: LiveClusterOptions) {
+    const { context, server } = client.connection;
+    this.name = context === null ? `the cluster of this pod` : `context ${context} (${server.host})`;
+    this.#client = client;
+    this.#namespaces = [...new Set([...namespaces, ROOT_NAMESPACE])];
+    this.#signal = signal;
+    this.#mostObjects = mostObjects;
+  }
+
+  list(name: ResourceName): Promise<Listing> {
+    let listing = this.#listings.get(name);
+    if (!listing) {
+      listing = name === 'ConfigMap' ? this.#meshConfigs() : this.#list(() => this.#everywhere(name));
+      this.#listings.set(name, listing);
+    }
+    return listing;
+  }
+
+  async envoyAdmin(pod: PodName, page: AdminPage): Promise<Page> {
+    return this.#fromPod(pod, ADMIN_PORT, ADMIN_PATHS[page], `Envoy admin /${page}`);
+  }
+
+  async syncz(): Promise<readonly DebugPage[]> {
+    const { items, refused } = await this.list('Pod');
+    const pods = items.filter(isRunningIstiod).map(nameOf);
+    if (pods.length === 0) {
+      const reason = refused
+        ? `cannot ${refused.verb} pods: ${refused.reason}`
+        : 'no istiod runs in this cluster';
+      return [{ istiod: null, refused: { verb: 'get', resource: SYNCZ_PATH, reason } }];
+    }
+    return Promise.all(pods.map(async (istiod) => ({ istiod, ...(await this.#syncOf(istiod)) })));
+  }
+
+  async #syncOf(istiod: PodName): Promise<Page> {
+    const [first, ...others] = DEBUG_PORTS;
+    const ask = (port: number): Promise<Page> =>
+      this.#fromPod(istiod, port, SYNCZ_PATH, `${SYNCZ_PATH} of ${istiod.name}`);
+    const page = await ask(first);
+    if (!('refused' in page) || page.refused.verb === 'create') return page;
+    for (const port of others) {
+      const other = await ask(port);
+      if (!('refused' in other)) return other;
+    }
+    return page;
+  }
+
+  async #fromPod(pod: PodName, port: number, path: string, resource: string): Promise<Page> {
+    const forbidden: Refusal = {
+      verb: 'create',
+      resource: 'pods/portforward',
+      reason: `forbidden in ${pod.namespace}`,
+    };
+    return this.#port(async () => {
+      if (this.#closed.has(pod.namespace)) return { refused: forbidden };
+      try {
+        return { text: await getFromPod(this.#client.connection, pod, port, path, this.#signal) };
+      } catch (error) {
+        if (!(error instanceof PortForwardError)) throw error;
+        if (error.status === 403) {
+          this.#closed.add(pod.namespace);
+          return { refused: forbidden };
+        }
+        return { refused: { verb: 'get', resource, reason: error.message } };
+      }
+    });
+  }
+
+  async #everywhere(name: ResourceName): Promise<Listing> {
+    const resource: Resource = RESOURCES[name];
+    try {
+      const found = await this.#served(resource, null);
+      if (found === 'not-installed') return { items: [], notInstalled: true };
+      if (!Array.isArray(found)) return { items: [], refused: found as Refusal };
+      if (found.length <= this.#mostObjects) return { items: found };
+      return await this.#inNamespaces(resource, `there are more than ${this.#mostObjects}`);
+    } catch (error) {
+      if (!(error instanceof ApiError || error instanceof MeshtailError)) throw error;
+      // Without a way to the cluster there is nothing to say of any kind.
+      if (error instanceof MeshtailError && name === 'Pod') throw error;
+      const forbidden = error instanceof ApiError && error.status === 403;
+      return forbidden
+        ? this.#inNamespaces(resource, 'forbidden')
+        : { items: [], refused: refusalOf(resource, 'list', error.message) };
+    }
+  }
+
+  /** Objects of the targets' namespaces, where all may not be had. */
+  async #inNamespaces(resource: Resource, reason: string): Promise<Listing> {
+    const items: unknown[] = [];
+    const namespaces: string[] = [];
+    for (const namespace of resource.namespaced ? this.#namespaces : []) {
+      const found = await this.#served(resource, namespace).catch((error: unknown) => {
+        if (!(error instanceof ApiError || error instanceof MeshtailError)) throw error;
+        return null;
+      });
+      if (!Array.isArray(found)) continue;
+      items.push(...found);
+      namespaces.push(namespace);
+    }
+    if (resource.kind === 'Namespace') {
+      for (const name of this.#namespaces) {
+        const found = await this.#one(`/api/v1/namespaces/${encodeURIComponent(name)}`);
+        if (found === null) continue;
+        items.push(found);
+        namespaces.push(name);
+      }
+    }
+    if (namespaces.length === 0) return { items, refused: refusalOf(resource, 'list', reason) };
+    const refused = refusalOf(resource, 'list', `${reason}; read of ${namespaces.join(', ')} only`);
+    return { items, refused: { ...refused, namespaces } };
+  }
+
+  /** In the first version that the cluster serves and that is understood. @throws ApiError, MeshtailError */
+  async #served(
+    { group, resource, versions, kind }: Resource,
+    namespace: string | null,
+  ): Promise<readonly unknown[] | 'not-installed' | Refusal> {
+    const place = namespace === null ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
+    for (const version of versions) {
+      const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+      try {
+        return await this.#objects(
+          `${root}${place}/${resource}`,
+          `${root.slice(root.indexOf('/', 1) + 1)}`,
+          kind,
+        );
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 404) throw error;
+      }
+    }
+    const served = await this.#versionsOf(group);
+    if (served.length === 0 || served.some((version) => versions.includes(version))) return 'not-installed';
+    return refusalOf(
+      { group, resource },
+      'read',
+      `served as ${served.join(', ')} only, of which none is understood`,
+    );
+  }
+
+  async #versionsOf(group: string): Promise<readonly string[]> {
+    const found = await this.#one(`/apis/${group}`);
+    const versions = (found?.['versions'] ?? []) as readonly { readonly version?: string }[];
+    return versions.flatMap(({ version }) => version ?? []);
+  }
+
+  /** Pages of a list, each object without what no check reads. Stops beyond the bound. */
+  async #objects(path: string, apiVersion: string, kind: string): Promise<readonly unknown[]> {
+    for (let attempt = 0; ; attempt++) {
+      const items: unknown[] = [];
+      try {
+        for await (const page of this.#client.pages(path, {}, this.#signal)) {
+          // The objects of a list leave out what the list says of all.
+          for (const object of page.items) items.push(slim({ apiVersion, kind, ...object }));
+          if (items.length > this.#mostObjects) break;
+        }
+        return items;
+      } catch (error) {
+        // The list was compacted away between two of its pages.
+        if (!(error instanceof ApiError) || error.status !== 410 || attempt > 0) throw error;
+      }
+    }
+  }
+
+  /** What is not there, or may not be seen, is `null`. */
+  async #one(path: string): Promise<ApiObject | null> {
+    try {
+      return await this.#client.get(path, {}, this.#signal);
+    } catch (error) {
+      if (error instanceof ApiError && (error.status === 404 || error.status === 403)) return null;
+      throw error;
+    }
+  }
+
+  /** The mesh configurations alone, by name: other ConfigMaps are nobody's business, nor is a right to list them needed. */
+  async #meshConfigs(): Promise<Listing> {
+    const { items: pods } = await this.list('Pod');
+    const names = new Map([[`${ROOT_NAMESPACE}/istio`, { namespace: ROOT_NAMESPACE, name: 'istio' }]]);
+    for (const pod of pods.filter(isIstiod)) {
+      const { namespace } = nameOf(pod);
+      const revision = labelsOf(pod)['istio.io/rev'] ?? 'default';
+      const name = revision === 'default' ? 'istio' : `istio-${revision}`;
+      names.set(`${namespace}/${name}`, { namespace, name });
+    }
+    const items: unknown[] = [];
+    let refused: Refusal | undefined;
+    for (const { namespace, name } of names.values()) {
+      try {
+        const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps/${encodeURIComponent(name)}`;
+        items.push(slim(await this.#client.get(path, {}, this.#signal)));
+      } catch (error) {
+        if (!(error instanceof ApiError || error instanceof MeshtailError)) throw error;
+        if (error instanceof ApiError && error.status === 404) continue;
+        const reason = error instanceof ApiError && error.status === 403 ? 'forbidden' : error.message;
+        refused ??= { verb: 'get', resource: 'configmaps', reason: `${namespace}/${name}: ${reason}` };
+      }
+    }
+    if (items.length === 0) {
+      refused ??= {
+        verb: 'get',
+        resource: 'configmaps',
+        reason: `no mesh configuration is there (${[...names.keys()].join(', ')})`,
+      };
+    }
+    return { items, ...(refused && { refused }) };
+  }
+}
+
+const refusalOf = (
+  { group, resource }: Pick<Resource, 'group' | 'resource'>,
+  verb: string,
+  reason: string,
+): Refusal => ({ verb, resource: group === '' ? resource : `${resource}.${group}`, reason });
+
+type Tree = Readonly<Record<string, unknown>>;
+const tree = (value: unknown): Tree => (typeof value === 'object' && value !== null ? (value as Tree) : {});
+const metadataOf = (object: unknown): Tree => tree(tree(object)['metadata']);
+const labelsOf = (object: unknown): Readonly<Record<string, string>> =>
+  tree(metadataOf(object)['labels']) as Record<string, string>;
+const nameOf = (object: unknown): PodName => ({
+  namespace: String(metadataOf(object)['namespace'] ?? ''),
+  name: String(metadataOf(object)['name'] ?? ''),
+});
+
+const isIstiod = (pod: unknown): boolean => {
+  const labels = labelsOf(pod);
+  return labels['app'] === 'istiod' || labels['istio'] === 'pilot';
+};
+
+const isRunningIstiod = (pod: unknown): boolean =>
+  isIstiod(pod) && tree(tree(pod)['status'])['phase'] === 'Running' && !metadataOf(pod)['deletionTimestamp'];
+
+/** Kept per object of what kubectl hides too: when, and not what, somebody set. What hangs on an owner needs no template. */
+function slim(object: ApiObject): ApiObject {
+  const metadata = metadataOf(object);
+  const managers = Array.isArray(metadata['managedFields']) ? metadata['managedFields'].map(tree) : [];
+  const { 'kubectl.kubernetes.io/last-applied-configuration': _, ...annotations } = tree(
+    metadata['annotations'],
+  );
+  const owned = Array.isArray(metadata['ownerReferences']) && metadata['ownerReferences'].length > 0;
+  const kind = object['kind'];
+  const { spec, ...rest } = object;
+  const bare = owned && (kind === 'ReplicaSet' || kind === 'Job');
+  return {
+    ...rest,
+    ...(spec !== undefined && !bare && { spec: kind === 'Pod' ? withoutVolumes(tree(spec)) : spec }),
+    metadata: {
+      ...metadata,
+      annotations,
+      managedFields: managers.map(({ time, subresource }) => ({ time, subresource })),
+    },
+  };
+}
+
+const NOT_READ: ReadonlySet<string> = new Set(['volumes', 'affinity', 'tolerations']);
+
+const withoutVolumes = (spec: Tree): Tree =>
+  Object.fromEntries(Object.entries(spec).filter(([key]) => !NOT_READ.has(key)));
