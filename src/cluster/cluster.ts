@@ -16,6 +16,17 @@ export interface Resource {
   readonly namespaced: boolean;
 }
 
+/** Where a kind's objects lie. `namespace` null: in all of them. */
+export function collectionPath(
+  { group, versions, resource: plural }: Resource,
+  namespace: string | null,
+  version = versions[0]!,
+): string {
+  const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+  const place = namespace === null ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `${root}${place}/${plural}`;
+}
+
 const resource = (
   kind: string,
   name: string,

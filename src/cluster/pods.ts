@@ -31,6 +31,11 @@ export interface Pod {
   readonly uid: string;
   readonly node: string;
   readonly ip: string;
+  /** All of its addresses: with two families it has two. */
+  readonly ips: readonly string[];
+  /** The node's address, which a pod in the node's network has itself. */
+  readonly hostIp: string;
+  readonly hostNetwork: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly phase: string;
@@ -38,6 +43,8 @@ export interface Pod {
   readonly createdAt: number;
   /** When deletion was asked for; `null`: it was not. */
   readonly deletedAt: number | null;
+  /** When its last container ended for good, after which its address may be another's; `null`: it lives. */
+  readonly endedAt: number | null;
   /** The object that made it. */
   readonly owner: Owner | null;
   readonly containers: readonly ContainerState[];
@@ -75,21 +82,39 @@ export function podOf(object: ApiObject): Pod {
     const name = text(one['name']);
     return stateOf(name, native, statuses.get(name) ?? {});
   };
+  const phase = text(status['phase']);
   return {
     name: text(metadata['name']),
     namespace: text(metadata['namespace']),
     uid: text(metadata['uid']),
     node: text(spec['nodeName']),
     ip: text(status['podIP']),
+    ips: addressesOf(status),
+    hostIp: text(status['hostIP']),
+    hostNetwork: spec['hostNetwork'] === true,
     labels: strings(metadata['labels']),
     annotations: strings(metadata['annotations']),
-    phase: text(status['phase']),
+    phase,
     ready: list(status['conditions']).some((one) => one['type'] === 'Ready' && one['status'] === 'True'),
     createdAt: time(metadata['creationTimestamp']) ?? 0,
     deletedAt: time(metadata['deletionTimestamp']),
+    endedAt: phase === 'Succeeded' || phase === 'Failed' ? lastEndOf([...statuses.values()]) : null,
     owner: owner ? { kind: text(owner['kind']), name: text(owner['name']) } : null,
     containers: [...list(spec['containers']).map(container(false)), ...natives.map(container(true))],
   };
+}
+
+function addressesOf(status: Tree): readonly string[] {
+  const all = list(status['podIPs']).map(({ ip }) => text(ip));
+  return [...new Set([text(status['podIP']), ...all])].filter((ip) => ip !== '');
+}
+
+/** 0 where no container says when it ended: an evicted pod has no container statuses. */
+function lastEndOf(statuses: readonly Tree[]): number {
+  return Math.max(
+    0,
+    ...statuses.map(({ state }) => time(tree(tree(state)['terminated'])['finishedAt']) ?? 0),
+  );
 }
 
 function stateOf(name: string, native: boolean, status: Tree): ContainerState {

@@ -1,7 +1,7 @@
 import { MeshtailError, usageError } from '../errors.js';
 import { editDistance } from '../nearest.js';
 import { ApiError, type ApiObject, type ClusterClient } from './client.js';
-import { RESOURCES, type Resource } from './cluster.js';
+import { collectionPath, RESOURCES, type Resource } from './cluster.js';
 import { kindNamed, knownKinds, type TargetKind } from './kinds.js';
 import { workloadOf, type Pod } from './pods.js';
 
@@ -125,10 +125,8 @@ export async function selectionOf(
 
 /** Where a kind's objects lie. `namespace` null: in all of them. */
 export function pathOf(kind: Kind, namespace: string | null, name?: string): string {
-  const { group, versions, resource } = resourceOf(kind);
-  const root = group === '' ? `/api/${versions[0]}` : `/apis/${group}/${versions[0]}`;
-  const place = namespace === null ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
-  return `${root}${place}/${resource}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
+  const collection = collectionPath(resourceOf(kind), namespace);
+  return name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
 }
 
 async function objectOf(
