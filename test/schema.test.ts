@@ -10,27 +10,13 @@ import { traceOf } from '../src/output/trace.js';
 import { packageRoot } from '../src/paths.js';
 import { Mesh, worldOf } from './check/mesh.js';
 import { line } from './e2e/run.js';
+import { problems, schema } from './report-schema.js';
 import { incidents, logsOf, observed, reportJson, sampleLines, type LogFile } from './logs.js';
-
-const schema = JSON.parse(
-  readFileSync(join(packageRoot, 'schema', 'meshtail.report-1.schema.json'), 'utf8'),
-) as AnySchemaObject;
-const validate = new Ajv2020({
-  allErrors: true,
-  strict: true,
-  allowUnionTypes: true,
-  strictRequired: false,
-}).compile(schema);
 
 type Report = { [key: string]: unknown; coverage: object; groups: { top: object }[] };
 
 function reportOf(logs: readonly LogFile[]): Report {
   return JSON.parse(reportJson(observed(logs))) as Report;
-}
-
-function problems(report: unknown): unknown {
-  validate(report);
-  return validate.errors?.slice(0, 5) ?? [];
 }
 
 const log = (text: string | Buffer): LogFile[] => [{ name: 'a.log', bytes: Buffer.from(text) }];
@@ -76,7 +62,7 @@ describe('the schema', () => {
     const report = reportOf(log(failing));
     expect(problems(report)).toEqual([]);
     change(report);
-    expect(validate(report)).toBe(false);
+    expect(problems(report)).not.toEqual([]);
   });
 
   it('has every dimension', () => {

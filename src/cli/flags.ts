@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEFAULT_MAX_LINE, ENVELOPE_KEYS } from '../record/line.js';
+import { SIDES, type Side } from './options.js';
 
 /*
  * Every flag once: its spelling, what it takes, its default and its help. Commands name the flags that they understand;
@@ -44,6 +45,7 @@ export type FlagName =
   | 'noFollow'
   | 'previous'
   | 'maxLogRequests'
+  | 'with'
   | 'quiet'
   | 'verbose'
   | 'logFile';
@@ -81,6 +83,14 @@ function positiveInteger(text: string): number {
   if (!Number.isSafeInteger(value) || value <= 0)
     throw new InvalidArgumentError('a whole number above 0 is needed.');
   return value;
+}
+
+/** Collects `upstreams,callers`, also over several flags. */
+function sides(text: string, before: readonly Side[] | undefined): readonly Side[] {
+  const named = text.split(',').map((side) => side.trim());
+  const wrong = named.find((side) => !SIDES.some((known) => known === side));
+  if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is none of ${SIDES.join(', ')}.`);
+  return [...new Set([...(before ?? []), ...(named as Side[])])];
 }
 
 const FLAGS: Readonly<Record<Exclude<FlagName, 'output'>, () => Option>> = {
@@ -157,6 +167,11 @@ const FLAGS: Readonly<Record<Exclude<FlagName, 'output'>, () => Option>> = {
     new Option('--max-log-requests <n>', 'logs read at once; beyond that they take turns')
       .default(500)
       .argParser(positiveInteger),
+  with: () =>
+    new Option(
+      '--with <sides>',
+      'also read the proxies beside the targets: upstreams, callers, gateway, waypoint; comma between',
+    ).argParser(sides),
   quiet: () => new Option('-q, --quiet', 'no warnings on stderr'),
   verbose: () => new Option('--verbose', "the program's own diagnostics on stderr, as JSON lines"),
   logFile: () => new Option('--log-file <path>', 'write these diagnostics to a file instead'),

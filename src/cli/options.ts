@@ -25,6 +25,10 @@ export interface Options {
   readonly cluster: ClusterOptions;
 }
 
+/** Whose logs may be read beside the targets'. */
+export const SIDES = ['upstreams', 'callers', 'gateway', 'waypoint'] as const;
+export type Side = (typeof SIDES)[number];
+
 /** Which cluster is asked, and for which logs. */
 export interface ClusterOptions {
   readonly namespace: string | undefined;
@@ -40,6 +44,8 @@ export interface ClusterOptions {
   readonly follow: boolean | undefined;
   readonly previous: boolean;
   readonly maxLogRequests: number;
+  /** Whose logs are read beside the targets'. */
+  readonly with: readonly Side[];
 }
 
 /** How the screen looks and where its replay begins. */
@@ -175,6 +181,7 @@ function clusterOptionsOf(values: Readonly<Record<string, unknown>>): ClusterOpt
     follow: typeof values['follow'] === 'boolean' ? values['follow'] : undefined,
     previous: values['previous'] === true,
     maxLogRequests: Number(values['maxLogRequests'] ?? 500),
+    with: Array.isArray(values['with']) ? (values['with'] as Side[]) : [],
   };
 }
 

@@ -81,6 +81,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     'noFollow',
     'previous',
     'maxLogRequests',
+    'with',
   ] as const;
   const screen = ['ascii', 'color', 'mouse', 'speed', 'from', 'to'] as const;
   const run =

@@ -1,3 +1,4 @@
+import type { Side } from '../cli/options.js';
 import { ClusterClient } from '../cluster/client.js';
 import { connectionOf, type TransferableConnection } from '../cluster/kubeconfig.js';
 import { groupBy } from '../diagnosis/stats.js';
@@ -10,6 +11,7 @@ export interface LiveJob {
   readonly title: string;
   readonly connection: TransferableConnection;
   readonly options: LiveOptions;
+  readonly with: readonly Side[];
 }
 
 /** @throws MeshtailError where nothing is found, or nothing may be seen */

@@ -1,4 +1,4 @@
-import type { Options } from '../cli/options.js';
+import type { Options, Side } from '../cli/options.js';
 import type { Connection } from '../cluster/kubeconfig.js';
 import type { MeshtailError } from '../errors.js';
 import { nearestWord } from '../nearest.js';
@@ -7,6 +7,8 @@ import type { LogWindow } from '../source/follower.js';
 import type { LiveOptions, LiveSession } from '../source/kubernetes.js';
 import { isAlsoFolder, namesTargets } from '../source/resolve.js';
 import type { Environment } from './environment.js';
+import type { LiveFacts } from './facts.js';
+import type { Widening } from './widening.js';
 
 /** History that a live target begins with. */
 const HISTORY_MS = 600_000;
@@ -164,27 +166,52 @@ export interface SessionRead extends Counts {
   readonly failed: readonly MeshtailError[];
 }
 
+/** What `--with` adds, and what the cluster says beside the lines: for that of those who read a session. */
+export async function besideOf(
+  session: LiveSession,
+  sides: readonly Side[],
+  tell: (text: string) => void,
+): Promise<{ readonly live: LiveFacts; readonly widening: Widening }> {
+  const [{ LiveFacts: Facts }, { Widening: Wider }] = await Promise.all([
+    import('./facts.js'),
+    import('./widening.js'),
+  ]);
+  const live = new Facts(session);
+  const widening = new Wider(session, live, sides, tell);
+  widening.begin();
+  return { live, widening };
+}
+
 /** Reads a session to its end, and meanwhile tells on stderr how its streams stand. */
 export async function readSession(
   session: LiveSession,
   reading: Reading,
   environment: Environment,
   { onSource, onParsed, pause }: Omit<Together, 'onFailed'>,
+  widening?: Widening,
 ): Promise<SessionRead> {
   const failed: MeshtailError[] = [];
   let lines = 0;
   let records = 0;
   const told = narrate(session, environment, () => ({ lines, records }));
-  await parseTogether(session.sources(), reading, {
-    ...(onSource && { onSource }),
-    ...(pause && { pause }),
-    onParsed: (parsed) => {
-      lines++;
-      if (parsed.result === 'record') records++;
-      onParsed(parsed);
-    },
-    onFailed: (error) => failed.push(error),
-  });
+  const read = (): Promise<void> =>
+    parseTogether(session.sources(), reading, {
+      ...(onSource && { onSource }),
+      ...(pause && { pause }),
+      onParsed: (parsed) => {
+        lines++;
+        if (parsed.result === 'record') records++;
+        widening?.parsed(parsed);
+        onParsed(parsed);
+      },
+      onFailed: (error) => failed.push(error),
+    });
+  const turns = widening && setInterval(() => widening.turn(), REFRESH_MS);
+  await read();
+  // Whom the lines name is known only now; where streams are followed, they came as they were named.
+  await widening?.settled(REFRESH_MS);
+  await read();
+  clearInterval(turns);
   told.stop();
   return { lines, records, failed };
 }

@@ -6,7 +6,7 @@ import type { Parsed, Reading } from '../pipeline.js';
 import { parseTimeText } from '../record/time.js';
 import type { Environment } from './environment.js';
 import { reportFailed } from './inputs.js';
-import { openLive, readSession } from './live.js';
+import { besideOf, openLive, readSession } from './live.js';
 
 /** A line waits so long for older ones of other pods. */
 const REORDER_MS = 300;
@@ -35,13 +35,22 @@ export async function printLive(
     });
   };
   const timer = setInterval(() => write(order.turn()), REORDER_MS);
-  const { records, failed } = await readSession(session, reading, environment, {
-    onParsed: (parsed) => {
-      const text = print(parsed);
-      if (text !== undefined) order.push(parseTimeText(parsed.origin.time ?? ''), text);
+  const sides = options.cluster.with;
+  // Lines are printed as they are: only who is to be read beside the targets is asked of the cluster.
+  const beside = sides.length === 0 ? null : await besideOf(session, sides, environment.warn);
+  const { records, failed } = await readSession(
+    session,
+    reading,
+    environment,
+    {
+      onParsed: (parsed) => {
+        const text = print(parsed);
+        if (text !== undefined) order.push(parseTimeText(parsed.origin.time ?? ''), text);
+      },
+      pause: () => wait,
     },
-    pause: () => wait,
-  });
+    beside?.widening,
+  );
   clearInterval(timer);
   write(order.end());
   // Those that were refused have been told of while reading.

@@ -6,8 +6,9 @@ import { within } from '../filter/within.js';
 import type { ReportGap } from '../output/report.js';
 import { count, observe, type Reading } from '../pipeline.js';
 import type { Environment } from './environment.js';
+import type { LiveFacts } from './facts.js';
 import { inputsOf } from './inputs.js';
-import { accessLoggingOff, asksCluster, openLive, readSession } from './live.js';
+import { accessLoggingOff, asksCluster, besideOf, openLive, readSession } from './live.js';
 
 /** What inputs held, and what could not be read of them. */
 export interface Read {
@@ -17,6 +18,8 @@ export interface Read {
   readonly gaps: readonly ReportGap[];
   /** The way to the cluster that was read; `null`: files were. */
   readonly client: ClusterClient | null;
+  /** What a cluster tells beside the lines. */
+  readonly live?: LiveFacts;
 }
 
 /**
@@ -70,11 +73,21 @@ async function readCluster(
   const session = await openLive(args, options, false, environment);
   const observation = new Observation(undefined, requestId);
   const filter = within(options.filter, null, options.until);
-  const { lines, records, failed } = await readSession(session, reading, environment, {
-    onSource: (source) => observation.open(source.name, source.origin),
-    onParsed: (parsed) => count(observation, parsed, filter),
-  });
+  const { live, widening } = await besideOf(session, options.cluster.with, environment.warn);
+  const { lines, records, failed } = await readSession(
+    session,
+    reading,
+    environment,
+    {
+      onSource: (source) => observation.open(source.name, source.origin),
+      onParsed: (parsed) => {
+        live.parsed(parsed);
+        count(observation, parsed, filter);
+      },
+    },
+    widening,
+  );
   const { gaps, refused } = session.status();
   if (records === 0 && lines > 0) environment.warn(accessLoggingOff(session));
-  return { observation, failed: [...failed, ...refused], gaps, client: session.client };
+  return { observation, failed: [...failed, ...refused], gaps, client: session.client, live };
 }

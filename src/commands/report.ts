@@ -20,7 +20,13 @@ export async function report(
   from: readonly string[] = [],
 ): Promise<number> {
   const reading = await readingOf(options, environment);
-  const { observation, failed: broken, gaps, client } = await readInputs(args, options, reading, environment);
+  const {
+    observation,
+    failed: broken,
+    gaps,
+    client,
+    live,
+  } = await readInputs(args, options, reading, environment);
   const saved =
     from.length === 0
       ? { cluster: null, failed: [] }
@@ -31,8 +37,10 @@ export async function report(
 
   const snapshot = observation.snapshot();
   const { filter } = options;
-  const fromLogs = diagnose(snapshot);
-  const whole = await held(fromLogs, saved.cluster, client, environment);
+  const diagnosed = (): Diagnosis => diagnose(snapshot, undefined, live?.facts);
+  await live?.settled(diagnosed);
+  for (const limit of live?.mesh.limits ?? []) environment.warn(limit);
+  const whole = await held(diagnosed(), saved.cluster, client, environment);
   // Who is to act is known only now.
   const diagnosis = filter?.asksWho
     ? { ...whole, incidents: whole.incidents.filter(({ verdict }) => filter.admits(verdict)) }

@@ -14,10 +14,11 @@ import { Engine } from '../replay/engine.js';
 import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
 import { fileSource } from '../source/file.js';
 import type { Source } from '../source/source.js';
-import type { Marker } from '../view/live.js';
 import type { Reading, Snapshot, Spec } from '../view/snapshot.js';
+import type { LiveFacts } from './facts.js';
 import type { LiveChecks } from './live-checks.js';
 import type { LiveJob } from './live-screen.js';
+import type { Widening } from './widening.js';
 
 /*
  * The thread that reads and explains, so that a key never waits for either. It says how far it is ten times a second, and
@@ -60,7 +61,17 @@ let bytesOfInput = 0;
 let done = false;
 /** What a live target's cluster tells beside its lines. */
 let checks: LiveChecks | null = null;
-let markers: () => readonly Marker[] = () => [];
+let live: LiveFacts | null = null;
+let widening: Widening | null = null;
+
+async function widen(row: string | null): Promise<void> {
+  if (!widening) return;
+  try {
+    say({ kind: 'notice', text: await widening.add(engine.wanted(row)), tone: 'plain' });
+  } catch (error) {
+    say({ kind: 'notice', text: `cannot widen: ${(error as Error).message}`, tone: 'bad' });
+  }
+}
 const failed: { name: string; reason: string }[] = [];
 let spec: Spec | null = null;
 let answering = false;
@@ -119,6 +130,9 @@ function heard(message: ToEngine): void {
     case 'verify':
       checks?.want(message.row);
       return;
+    case 'widen':
+      void widen(message.row);
+      return;
     case 'spec':
       spec = message.spec;
       void answer();
@@ -168,7 +182,7 @@ async function answer(): Promise<void> {
 
 async function picture(): Promise<void> {
   const started = performance.now();
-  engine.observe(observation.snapshot(), reading(), markers());
+  engine.observe(observation.snapshot(), reading(), live?.facts);
   await answer();
   const cost = performance.now() - started;
   pictureDue =
@@ -216,14 +230,18 @@ async function read(source: Source): Promise<void> {
 }
 
 /** A live target, until the screen is left: the streams end with this thread. */
-async function follow(live: LiveJob): Promise<void> {
-  const [{ openJob, liveOf }, { LiveChecks }] = await Promise.all([
+async function follow(target: LiveJob): Promise<void> {
+  const [{ openJob, liveOf }, { besideOf }, { LiveChecks }] = await Promise.all([
     import('./live-screen.js'),
+    import('./live.js'),
     import('./live-checks.js'),
   ]);
-  const session = await openJob(live);
+  const session = await openJob(target);
   const began = Date.now();
-  markers = () => session.events.filter(({ at }) => at >= (live.options.since ?? 0));
+  const beside = await besideOf(session, target.with, (text) => say({ kind: 'notice', text, tone: 'plain' }));
+  const facts = beside.live;
+  live = facts;
+  widening = beside.widening;
   const held = new LiveChecks(
     session.client,
     (row) => engine.incidentOf(row),
@@ -233,7 +251,9 @@ async function follow(live: LiveJob): Promise<void> {
   engine.verify = (diagnosis) => held.verify(diagnosis);
   const state = (): void => {
     held.turn();
-    say({ kind: 'live', live: liveOf(session, live, { lines, records }, began, held.limits) });
+    beside.widening.turn();
+    const limits = [...facts.mesh.limits, ...held.limits];
+    say({ kind: 'live', live: liveOf(session, target, { lines, records }, began, limits) });
   };
   state();
   setInterval(state, LIVE_MS);
@@ -241,9 +261,11 @@ async function follow(live: LiveJob): Promise<void> {
     onSource: (source) => observation.open(source.name, source.origin),
     onParsed: (parsed) => {
       if (parsed.result === 'record') records++;
+      facts.parsed(parsed);
+      beside.widening.parsed(parsed);
       take(parsed);
     },
-    onFailed: (error) => failed.push({ name: live.title, reason: error.message }),
+    onFailed: (error) => failed.push({ name: target.title, reason: error.message }),
   });
 }
 

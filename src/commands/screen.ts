@@ -125,6 +125,7 @@ async function liveJob(
     title: args.join(' ') || (options.cluster.selector ?? 'all'),
     connection: connection.transferable(),
     options: wanted,
+    with: options.cluster.with,
     context: connection.context ?? 'in-cluster',
     namespace: options.cluster.allNamespaces ? 'all namespaces' : connection.namespace,
   };
@@ -195,11 +196,7 @@ function perform(
     case 'forget':
       return keep(saved, { forget: effect.filter }, terminal);
     case 'widen':
-      return terminal.send({
-        kind: 'notice',
-        text: "quit and name the other side's workload too: meshtail TARGET TARGET",
-        tone: 'bad',
-      });
+      return tell(effect);
     case 'write':
       try {
         writeFileSync(effect.path, effect.text, { flag: effect.overwrite ? 'w' : 'wx' });

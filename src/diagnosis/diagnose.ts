@@ -6,15 +6,18 @@ import { timeShape, type TimeShape } from '../aggregate/time-shape.js';
 import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
+import { NO_FACTS, type AddressOwner, type Change, type ClusterFacts } from './cluster-facts.js';
 import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, least, most } from './stats.js';
 import { modest } from './missing-side.js';
+import { named, Names } from './named.js';
 import { perScene } from './per-scene.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
+import type { Wanted } from './widening.js';
 import { listed } from './words.js';
 
 /** What somebody should act on: failed requests with one cause, and what else they could be. */
@@ -45,6 +48,17 @@ export interface Incident {
   readonly isOver: boolean;
   /** Ids of the failure groups that its lines belong to. */
   readonly groups: readonly string[];
+  /** What was changed at the failing edge before it began, nearest first; only of a cluster. */
+  readonly changes?: readonly Change[];
+  /** Whose the addresses were that it names; only of a cluster. */
+  readonly addresses?: readonly NamedAddress[];
+  /** Workloads whose logs would tell more, those that would decide first; only of a cluster. */
+  readonly wanted?: readonly Wanted[];
+}
+
+/** Whose an address was, while an incident lasted. */
+export interface NamedAddress extends AddressOwner {
+  readonly address: string;
 }
 
 export interface Caller {
@@ -95,8 +109,12 @@ const CONFIDENCE: readonly Confidence[] = ['certain', 'high', 'likely', 'possibl
 const SEVERITY: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'info'];
 
 /** From what was observed to what somebody should do about it. */
-export function diagnose(observation: ObservationSnapshot, causes: readonly Cause[] = CAUSES): Diagnosis {
-  const scene = sceneOf(observation);
+export function diagnose(
+  observation: ObservationSnapshot,
+  causes: readonly Cause[] = CAUSES,
+  facts: ClusterFacts = NO_FACTS,
+): Diagnosis {
+  const scene = sceneOf(observation, facts);
   const hypotheses = causes.flatMap((cause) => cause.judge(scene)).filter(({ cases }) => cases.length > 0);
   const chosen = joinAlike(choose(hypotheses));
   const claimed = new Set(chosen.flatMap(({ hypothesis }) => hypothesis.cases));
@@ -108,7 +126,7 @@ export function diagnose(observation: ObservationSnapshot, causes: readonly Caus
   const incidents: Incident[] = [];
   const dismissed = appRefusals(scene);
   for (const { hypothesis, others } of withoutOrphans(chosen)) {
-    const incident = incidentOf(scene, modest(scene, hypothesis), others);
+    const incident = named(scene, incidentOf(scene, modest(scene, hypothesis), others));
     if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
     else incidents.push(incident);
     scenes.set(incident, scene);
@@ -126,7 +144,10 @@ const scenes = new WeakMap<Incident, Scene>();
 /** The journey of one of an incident's requests, for an example. */
 export function exampleOf(incident: Incident): Told | null {
   const scene = scenes.get(incident);
-  return scene ? exampleJourney(scene, incident.hypothesis.cases) : null;
+  const told = scene ? exampleJourney(scene, incident.hypothesis.cases) : null;
+  if (!scene || !told || scene.facts === NO_FACTS) return told;
+  const names = new Names(scene.facts, incident.onset, incident.last);
+  return { ...told, findings: told.findings.map((one) => ({ ...one, text: names.inText(one.text) })) };
 }
 
 interface Chosen {

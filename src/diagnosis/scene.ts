@@ -7,6 +7,7 @@ import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
 import { hostOf, portOf } from '../record/address.js';
+import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
 import { least, most } from './stats.js';
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
 
@@ -54,12 +55,14 @@ export interface Scene {
   podOf(ip: string): string | null;
   /** Who called: the pod that logged a caller's line, or whom a server's line names. */
   callerOf(row: Row): string | null;
+  /** What a cluster tells beside the lines. */
+  readonly facts: ClusterFacts;
   /** The addresses that a proxy's own log shows to be its pod's. */
   addressesOf(proxy: string): readonly string[];
 }
 
 /** Stands the evidence up for the causes to look at. */
-export function sceneOf(observation: ObservationSnapshot): Scene {
+export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = NO_FACTS): Scene {
   const { coverage, traffic } = observation;
   const { rows, complete } = observation.rows;
   const joins = join(rows);
@@ -101,6 +104,7 @@ export function sceneOf(observation: ObservationSnapshot): Scene {
     symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),
     joins,
     clocks: observation.rows.clocks,
+    facts,
     placeOf: (row) => places.of(row),
     population: ({ sample }) => linesOf(sample),
     linesOf,

@@ -66,6 +66,9 @@ function incidentLines(incident: ReportIncident): string[] {
   };
   say('fails', failsText(incident));
   say('since', sinceText(incident));
+  (incident.changes ?? []).forEach(({ at, after }, i) =>
+    say(i === 0 ? 'before' : '', `${after} (${clock(Date.parse(at ?? '')).slice(0, 8)})`),
+  );
   const where = whereText(incident);
   if (where) say('where', where);
   say('what', incident.summary);
@@ -77,6 +80,13 @@ function incidentLines(incident: ReportIncident): string[] {
   for (const [i, step] of incident.next.entries()) {
     lines.push(labelledRaw(i === 0 ? 'confirm' : 'then', step.command));
     lines.push(...labelled('', `-> ${step.purpose}`));
+  }
+  const [wanted] = incident.wanted ?? [];
+  if (wanted) {
+    say(
+      'widen',
+      `--with ${wanted.side} reads ${wanted.workload.toLowerCase()} in ${wanted.namespace} too: ${wanted.why}`,
+    );
   }
   incident.fix.forEach((fix, i) => say(i === 0 ? 'fix' : '', fix));
   if (incident.alternatives.length > 0) {
@@ -159,12 +169,22 @@ function whereText(incident: ReportIncident): string {
   const parts = [
     services && `service ${services.join(', ')}`,
     pods && `pod ${pods.join(', ')}`,
-    endpoints && `at ${endpoints.join(', ')}`,
+    endpoints && `at ${endpoints.map((ip) => placeOf(incident, ip)).join(', ')}`,
     clients && `seen by ${clients.join(', ')}`,
     networks && `network ${networks.join(', ')}`,
     clusters && `cluster ${clusters.join(', ')}`,
   ];
   return parts.filter(Boolean).join('; ');
+}
+
+/** An address and whose it was, where a cluster told. */
+function placeOf({ addresses = [] }: ReportIncident, ip: string): string {
+  const owners = addresses.filter(({ address }) => address === ip);
+  if (owners.length === 0) return ip;
+  const words = owners.map(({ name, revision, node }) =>
+    [name, revision, node && `on ${node}`].filter(Boolean).join(' '),
+  );
+  return `${ip} (${words.join(', then ')})`;
 }
 
 const factText = ({ text, count, of }: { text: string; count: number; of: number }): string =>

@@ -1,9 +1,18 @@
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import { DIMENSIONS, type GroupSnapshot } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import { exampleOf, type CheckedFact, type Diagnosis, type Incident } from '../diagnosis/diagnose.js';
+import type { Change } from '../diagnosis/cluster-facts.js';
+import {
+  exampleOf,
+  type CheckedFact,
+  type Diagnosis,
+  type Incident,
+  type NamedAddress,
+} from '../diagnosis/diagnose.js';
+import { afterWords } from '../diagnosis/edge.js';
 import type { Fact, Fault } from '../diagnosis/hypothesis.js';
 import type { VersionHint } from '../diagnosis/proxy-version.js';
+import type { Wanted } from '../diagnosis/widening.js';
 import { examplesOf, type Example } from './examples.js';
 import { journeyObject, type JourneyObject } from './journey.js';
 
@@ -141,6 +150,9 @@ function incidentOf(incident: Incident, id: number, errorsOnly: boolean) {
     next: hypothesis.next,
     fix: hypothesis.fix,
     groups: incident.groups,
+    ...(incident.changes && { changes: incident.changes.map((change) => changeOf(change, incident)) }),
+    ...(incident.addresses && { addresses: incident.addresses.map(addressOf) }),
+    ...(incident.wanted && { wanted: incident.wanted.map(wantedOf) }),
     examples: examplesOf(incident) as readonly Example[],
     journey: journeyIn(incident),
   };
@@ -157,6 +169,31 @@ const checkOf = ({ finding, cause, effect }: CheckedFact) => ({
   field: finding.field,
   read: finding.read,
   command: finding.see,
+});
+
+const changeOf = ({ at, kind, text }: Change, { onset }: Incident) => ({
+  at: time(at),
+  kind,
+  text,
+  after: afterWords(onset, { at, text }),
+});
+
+const wantedOf = ({ side, namespace, kind, name, why, decides }: Wanted) => ({
+  side,
+  namespace,
+  workload: `${kind}/${name}`,
+  why,
+  decides,
+});
+
+const addressOf = ({ address, kind, name, namespace, workload, node, revision }: NamedAddress) => ({
+  address,
+  kind,
+  name,
+  namespace: namespace || null,
+  workload: workload && `${workload.kind}/${workload.name}`,
+  node: node || null,
+  revision: revision || null,
 });
 
 /** One request of an incident through every proxy that logged it. */

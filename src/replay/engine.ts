@@ -1,6 +1,9 @@
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
+import { NO_FACTS, type ClusterFacts } from '../diagnosis/cluster-facts.js';
 import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
+import { edgeOf, touches } from '../diagnosis/edge.js';
+import type { Wanted } from '../diagnosis/widening.js';
 import { groupBy, least, median, most } from '../diagnosis/stats.js';
 import { compileFilter, type Filter } from '../filter/filter.js';
 import type { AccessRecord } from '../record/access-record.js';
@@ -34,7 +37,7 @@ const MOST_LISTED = 100;
 export class Engine {
   #whole: Moment | undefined;
   #reading: Reading = { done: false, share: 0, lines: 0, inputs: 0, inputsDone: 0, failed: [] };
-  #markers: readonly Marker[] = [];
+  #facts: ClusterFacts = NO_FACTS;
   #moments = new Map<number, Moment>();
   #narrowed: { readonly key: string; readonly moment: Moment; readonly value: Counted } | undefined;
   #raw: { readonly ref: string; readonly value: Awaited<ReturnType<ReadAgain>> } | undefined;
@@ -51,11 +54,11 @@ export class Engine {
   ) {}
 
   /** Everything read so far, anew, and what a cluster told beside it. */
-  observe(observation: ObservationSnapshot, reading: Reading, markers: readonly Marker[] = []): void {
-    const whole = momentOf(observation, Infinity);
+  observe(observation: ObservationSnapshot, reading: Reading, facts: ClusterFacts = NO_FACTS): void {
+    const whole = momentOf(observation, Infinity, facts);
     this.#fromLogs = whole.diagnosis;
     this.#whole = { ...whole, diagnosis: this.verify(whole.diagnosis) };
-    this.#markers = markers.toSorted((a, b) => a.at - b.at);
+    this.#facts = facts;
     this.#reading = reading;
     this.#moments.clear();
     this.#narrowed = undefined;
@@ -84,6 +87,13 @@ export class Engine {
       }
     }
     return found;
+  }
+
+  /** Whose logs would tell more of what a row of the table shows; `null`: of the first one. */
+  wanted(key: string | null): readonly Wanted[] {
+    const { incidents } = this.#whole?.diagnosis ?? { incidents: [] };
+    const index = key === null ? 0 : incidentKeys(incidents).indexOf(key);
+    return incidents[index]?.wanted ?? [];
   }
 
   /** @param goOn called in the midst of long work; what it throws ends the work. */
@@ -138,7 +148,7 @@ export class Engine {
       proxies: coverage.inputs.filter(({ records }) => records > 0).length,
       ...counted.totals,
       timeline: timelineOf(whole, moment, spec),
-      markers: this.#markers.filter(({ at }) => at <= (spec.now ?? Infinity)),
+      markers: markersOf(moment, spec.now),
       rows: counted.rows,
       dismissed: moment.diagnosis.dismissed.map(({ cause, title, count, why }) => ({
         cause,
@@ -167,7 +177,7 @@ export class Engine {
       this.#moments.set(at, known);
       return known;
     }
-    const moment = momentOf(whole.observation, at, goOn);
+    const moment = momentOf(whole.observation, at, this.#facts, goOn);
     this.#moments.set(at, moment);
     for (const oldest of this.#moments.keys()) {
       if (this.#moments.size * whole.rows.length <= MOST_REMEMBERED_ROWS || oldest === at) break;
@@ -202,12 +212,36 @@ export class Engine {
           const value = row.file === null ? null : await this.readAgain(row.file, row.line);
           this.#raw = { ref: pane.ref, value };
         }
-        return recordPane(row, this.#raw.value);
+        return recordPane(row, this.#raw.value, this.#facts);
       }
       default:
         return pane satisfies never;
     }
   }
+}
+
+const markers = new WeakMap<Moment, readonly Marker[]>();
+
+/** By time, what was changed where something fails; where nothing does, all that concerns who takes part. */
+function markersOf(moment: Moment, now: number | null): readonly Marker[] {
+  let known = markers.get(moment);
+  if (!known) {
+    const { scene, diagnosis } = moment;
+    const places = diagnosis.incidents.map(({ hypothesis: { cases, at } }) =>
+      edgeOf(
+        scene,
+        cases.flatMap(({ rows }) => rows),
+        at,
+      ),
+    );
+    const edges = places.length > 0 ? places : [edgeOf(scene, scene.rows, {})];
+    known = scene.facts.changes
+      .filter((change) => edges.some((edge) => touches(change, edge)))
+      .map(({ at, kind, text }) => ({ at, kind, text }))
+      .toSorted((a, b) => a.at - b.at);
+    markers.set(moment, known);
+  }
+  return known.filter(({ at }) => at <= (now ?? Infinity));
 }
 
 function filterOf(spec: Spec): Filter | null {

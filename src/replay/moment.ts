@@ -3,6 +3,7 @@ import { Traffic } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
 import { CAUSES } from '../diagnosis/causes/index.js';
+import { NO_FACTS, type ClusterFacts } from '../diagnosis/cluster-facts.js';
 import { diagnose, type Diagnosis } from '../diagnosis/diagnose.js';
 import { sceneOf, type Scene } from '../diagnosis/scene.js';
 import { RowView } from './row-view.js';
@@ -33,10 +34,15 @@ export interface Moment {
  * @param now ms; at or after the last end, everything is taken as it was observed.
  * @param goOn called between the parts of the work, which on a long recording take seconds together; it may throw.
  */
-export function momentOf(whole: ObservationSnapshot, now: number, goOn: () => void = () => {}): Moment {
+export function momentOf(
+  whole: ObservationSnapshot,
+  now: number,
+  facts: ClusterFacts = NO_FACTS,
+  goOn: () => void = () => {},
+): Moment {
   const observation = observedBy(whole, now);
   goOn();
-  const scene = sceneOf(observation);
+  const scene = sceneOf(observation, facts);
   const diagnosis = diagnose(
     observation,
     CAUSES.map((cause) => ({
@@ -46,6 +52,7 @@ export function momentOf(whole: ObservationSnapshot, now: number, goOn: () => vo
         return cause.judge(scene);
       },
     })),
+    facts,
   );
   const incidentOf = new Map<Row, number>();
   const fates = new Map<Row, 'failed' | 'masked'>();

@@ -1,7 +1,10 @@
 import type { Case } from '../aggregate/joins.js';
 import type { Row } from '../aggregate/rows.js';
+import type { ClusterFacts } from '../diagnosis/cluster-facts.js';
 import { explain } from '../diagnosis/explain.js';
+import { ownerWords } from '../diagnosis/named.js';
 import { lineText } from '../output/examples.js';
+import { hostOf } from '../record/address.js';
 import { FIELDS, type AccessRecord } from '../record/access-record.js';
 import type { Json } from '../record/json.js';
 import type { LineItem, PaneData, RecordField, Scope, ViewDimension } from '../view/snapshot.js';
@@ -80,6 +83,14 @@ export function valuesPane(
     found[what] += row.weight;
     counts.set(value, found);
   };
+  const { facts, last } = narrowed.moment.scene;
+  const named = (value: string): { name?: string } => {
+    if (dimension !== 'host' && dimension !== 'caller') return {};
+    // As of the last time that it was seen here: an address may have been another's before.
+    const at = Math.min(narrowed.to, last);
+    const owner = facts.ownerOf(hostOf(value), at);
+    return owner ? { name: owner.name } : {};
+  };
   for (const row of failing) count(row, 'failures');
   for (const row of all) count(row, 'requests');
   const weight = (rows: readonly Row[]): number => rows.reduce((sum, row) => sum + row.weight, 0);
@@ -88,7 +99,7 @@ export function valuesPane(
     dimension,
     scope,
     values: [...counts]
-      .map(([value, { failures, requests }]) => ({ value, failures, requests }))
+      .map(([value, { failures, requests }]) => ({ value, ...named(value), failures, requests }))
       .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1))
       .slice(0, MOST_VALUES),
     failures: weight(failing),
@@ -139,14 +150,34 @@ function itemOf(row: Row): LineItem {
 export function recordPane(
   row: Row,
   full: { readonly record: AccessRecord; readonly raw: string } | null,
+  facts: ClusterFacts,
 ): Extract<PaneData, { kind: 'record' }> {
+  const fields = full ? fieldsOfRecord(full.record) : fieldsOfRow(row);
   return {
     kind: 'record',
     ref: refOf(row),
     place: `${row.file ?? row.proxy}:${row.line}`,
     raw: full?.raw ?? null,
-    fields: full ? fieldsOfRecord(full.record) : fieldsOfRow(row),
+    fields: fields.map((field) =>
+      ADDRESSES.has(field.name) && field.note === ''
+        ? { ...field, note: ownerNote(field.value, row, facts) }
+        : field,
+    ),
   };
+}
+
+/** Fields that hold an address and its port. */
+const ADDRESSES: ReadonlySet<string> = new Set([
+  'upstream_host',
+  'upstream_local_address',
+  'downstream_local_address',
+  'downstream_remote_address',
+]);
+
+/** Whose the address was when the request began. */
+function ownerNote(address: string, row: Row, facts: ClusterFacts): string {
+  const owner = address === '-' ? null : facts.ownerOf(hostOf(address), row.start);
+  return owner ? ownerWords(owner) : '';
 }
 
 function fieldsOfRow(row: Row): RecordField[] {

@@ -7,6 +7,8 @@ export type ToEngine =
   | { readonly kind: 'spec'; readonly spec: Spec }
   | { readonly kind: 'find'; readonly from: number; readonly direction: 1 | -1 }
   | { readonly kind: 'verify'; readonly row: string }
+  /** A live target: follow also who would tell more of a row; `null`: of the first one. */
+  | { readonly kind: 'widen'; readonly row: string | null }
   /** A piece of standard input; `null`: its end. */
   | { readonly kind: 'chunk'; readonly bytes: Uint8Array | null };
 
@@ -17,6 +19,7 @@ export type FromEngine =
   /** The cluster refused or is not there: the run ends, and this is why. */
   | { readonly kind: 'failed'; readonly message: string; readonly hint: string | undefined }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly kind: 'notice'; readonly text: string; readonly tone: 'plain' | 'bad' | 'good' }
   | { readonly kind: 'found'; readonly at: number | null }
   /** A piece of standard input was taken: the next may come. */
   | { readonly kind: 'taken' };

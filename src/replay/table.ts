@@ -1,7 +1,9 @@
 import type { Row } from '../aggregate/rows.js';
 import { checkWords } from '../diagnosis/checked.js';
 import { exampleOf, type Incident } from '../diagnosis/diagnose.js';
+import { afterWords } from '../diagnosis/edge.js';
 import { byFrequency, distinct, groupBy, least, most } from '../diagnosis/stats.js';
+import { wantedText } from '../diagnosis/widening.js';
 import { listed } from '../diagnosis/words.js';
 import { journeyObject } from '../output/journey.js';
 import { journeyHead } from '../output/journey-text.js';
@@ -117,6 +119,8 @@ function shortName(proxy: string): string {
 function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
   const { hypothesis, severity, verdict, onset, last, beganBeforeInput, alternatives } = incident;
   const { cause, title, summary, confidence, why, evidence, against, next, fix, at } = hypothesis;
+  const [change] = incident.changes ?? [];
+  const [wanted] = incident.wanted ?? [];
   const place = [
     at.services && at.services.length > 0 ? listed(at.services, 2) : '',
     at.pods && at.pods.length > 0 ? `${at.pods.length === 1 ? 'pod' : 'pods'} ${listed(at.pods, 2)}` : '',
@@ -149,6 +153,8 @@ function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
     next,
     fix,
     example: exampleText(incident),
+    after: change ? afterWords(onset, change) : null,
+    widen: wanted ? `${wantedText(wanted)}: ${wanted.why}` : null,
   };
 }
 

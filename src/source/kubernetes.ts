@@ -37,12 +37,13 @@ export interface StreamStatus {
   readonly createdAt: number;
 }
 
-/** Something that happened to the targets' pods, ms since the Unix epoch. */
-export interface PodEvent {
-  readonly at: number;
-  readonly kind: 'rollout' | 'restart';
-  /** `payments rollout 6d5f9c7b`, `payments-6d5f-k9x2q restarted (OOMKilled)`. */
-  readonly text: string;
+/** Which pods of which namespace; `null`: every namespace. */
+type Scope = Pick<Selection, 'namespace' | 'selects'>;
+
+/** Told of every pod that the session sees. */
+export interface PodListener {
+  pod(pod: Pod): void;
+  podGone(pod: Pod): void;
 }
 
 export interface LiveStatus {
@@ -75,8 +76,12 @@ export class LiveSession {
   readonly #pods = new Map<string, Known>();
   readonly #followed = new Map<string, Follower>();
   readonly #gaps: Gap[] = [];
-  /** By what happened, so that each is told once however often it is seen. */
-  readonly #events = new Map<string, PodEvent>();
+  /** Of the targets, by the name of their source. */
+  readonly #targets = new Set<string>();
+  readonly #watched = new Set<string | null>();
+  #widened: Scope[] = [];
+  #left = 0;
+  #listener: PodListener | null = null;
   readonly #refused: MeshtailError[] = [];
   #selections: Selection[] = [];
   #queue: Source[] = [];
@@ -117,20 +122,68 @@ export class LiveSession {
     return [...this.#pods.values()].map(({ pod }) => pod);
   }
 
-  /** What happened to the targets' pods; in no order. */
-  get events(): readonly PodEvent[] {
-    return [...this.#events.values()];
+  /** Aborted when the session is stopped. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Where the targets are; `null`: everywhere. */
+  get namespaces(): readonly (string | null)[] {
+    return [...new Set(this.#selections.map(({ namespace }) => namespace))];
+  }
+
+  /** Whether a source is a pod of the targets, and not one that was added by widening. */
+  isTarget(source: string): boolean {
+    return this.#targets.has(source);
+  }
+
+  isFollowed({ uid }: Pod): boolean {
+    return this.#followed.has(uid);
+  }
+
+  /** Tells of the pods that there are, and of those that come and go. */
+  listen(listener: PodListener): void {
+    this.#listener = listener;
+    for (const pod of this.pods) listener.pod(pod);
+  }
+
+  /**
+   * Follows more than the targets, as far as logs may be read at once: the targets' own must not have to wait for it.
+   * Returns how many pods came to it and how many were left.
+   * @throws MeshtailError where their pods may not be seen
+   */
+  async widen(selection: Scope): Promise<{ readonly pods: number; readonly left: number }> {
+    const before = this.#followed.size;
+    this.#left = 0;
+    this.#widened.push(selection);
+    const { namespace } = selection;
+    const isWatched =
+      this.options.labels === undefined && (this.#watched.has(null) || this.#watched.has(namespace));
+    try {
+      if (isWatched) for (const pod of this.pods) this.#consider(pod, true);
+      else await this.#watchPods(namespace, undefined);
+    } catch (error) {
+      this.#widened = this.#widened.filter((one) => one !== selection);
+      throw error;
+    }
+    return { pods: this.#followed.size - before, left: this.#left };
   }
 
   async #begin(): Promise<void> {
     const { signal } = this.#abort;
     const { targets } = this.options;
     this.#selections = await this.#selectionsOf(targets);
-    const namespaces = new Set(this.#selections.map(({ namespace }) => namespace));
-    for (const namespace of namespaces) await this.#watchPods(namespace);
+    for (const namespace of this.namespaces) await this.#watchPods(namespace, this.options.labels);
     const chosen = this.pods.filter((pod) => this.#selects(pod));
     if (chosen.length === 0) {
-      throw await nothingFound(this.client, targets, this.namespace, this.pods, signal);
+      throw this.#refused[0] ?? (await nothingFound(this.client, targets, this.namespace, this.pods, signal));
+    }
+    // One that is missing among several is told, and the others are read.
+    for (const selection of this.#selections) {
+      if (selection.target === null || chosen.some((pod) => this.#selects(pod, [selection]))) continue;
+      this.#refused.push(
+        await nothingFound(this.client, [selection.target], this.namespace, this.pods, signal),
+      );
     }
     if (chosen.every((pod) => !proxyOf(pod, this.options.container)))
       throw noProxy(chosen, this.options.container);
@@ -141,27 +194,44 @@ export class LiveSession {
   async #selectionsOf(targets: readonly Target[]): Promise<Selection[]> {
     const { namespace } = this;
     if (targets.length === 0) return [{ target: null, namespace, selects: () => true }];
-    try {
-      return await Promise.all(
-        targets.map((target) => selectionOf(this.client, target, namespace, this.#abort.signal)),
-      );
-    } catch (error) {
-      throw explained(error, 'get', 'services', namespace);
+    const selections = targets.map((target) =>
+      selectionOf(this.client, target, namespace, this.#abort.signal),
+    );
+    const results = await Promise.allSettled(selections);
+    const found = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const failed = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
+    const errors = failed.map((error) => explained(error, 'get', 'services', namespace));
+    for (const error of errors) {
+      if (found.length === 0 || !(error instanceof MeshtailError)) throw error;
+      this.#refused.push(error);
     }
+    return found;
   }
 
-  async #watchPods(namespace: string | null): Promise<void> {
-    const { labels, follow } = this.options;
+  /** @param labels `-l`, which is about the targets and about nothing that was added to them. */
+  async #watchPods(namespace: string | null, labels: string | undefined): Promise<void> {
+    const { follow } = this.options;
+    const isOfTargets = labels === this.options.labels;
+    if (labels === undefined) this.#watched.add(namespace);
     const query = labels === undefined ? {} : { labelSelector: labels };
     const path = pathOf('Pod', namespace);
+    // Of this watch: another one may see other pods of the same namespace.
+    const there = new Set<string>();
+    const seen = (pod: Pod): void => {
+      there.add(pod.uid);
+      this.#seen(pod, isOfTargets);
+    };
+    const gone = (uid: string): void => {
+      there.delete(uid);
+      this.#gone(uid);
+    };
     const all = (items: readonly Readonly<Record<string, unknown>>[]): void => {
       const pods = items.map(podOf);
-      const there = new Set(pods.map(({ uid }) => uid));
-      for (const { pod } of this.#pods.values()) {
-        const inside = namespace === null || pod.namespace === namespace;
-        if (inside && !there.has(pod.uid)) this.#gone(pod.uid);
-      }
-      for (const pod of pods) this.#seen(pod);
+      const now = new Set(pods.map(({ uid }) => uid));
+      for (const uid of there) if (!now.has(uid)) gone(uid);
+      for (const pod of pods) seen(pod);
     };
     try {
       if (!follow) return all((await this.client.list(path, query, this.#abort.signal)).items);
@@ -173,8 +243,8 @@ export class LiveSession {
           all,
           changed: (kind, object) => {
             const pod = podOf(object);
-            if (kind === 'DELETED') this.#gone(pod.uid);
-            else this.#seen(pod);
+            if (kind === 'DELETED') gone(pod.uid);
+            else seen(pod);
           },
           trouble: (reason) => {
             this.#trouble = reason;
@@ -187,41 +257,31 @@ export class LiveSession {
     }
   }
 
-  #selects(pod: Pod): boolean {
-    return this.#selections.some(
+  #selects(pod: Pod, by: readonly Scope[] = this.#selections): boolean {
+    return by.some(
       ({ namespace, selects }) => (namespace === null || pod.namespace === namespace) && selects(pod),
     );
   }
 
-  #seen(pod: Pod): void {
+  #seen(pod: Pod, isOfTargets: boolean): void {
+    this.#listener?.pod(pod);
     const known = this.#pods.get(pod.uid);
     if (known) {
       known.pod = pod;
       for (const wake of known.wakes) wake();
     } else this.#pods.set(pod.uid, { pod, wakes: new Set() });
-    if (!this.#selects(pod)) return;
-    this.#happened(pod);
-    if (!this.#followed.has(pod.uid)) this.#add(pod);
+    this.#consider(pod, !isOfTargets);
   }
 
-  /** Rollouts show in the first pod of a new template, restarts in how the instance before ended. */
-  #happened(pod: Pod): void {
-    const hash = pod.labels['pod-template-hash'] ?? pod.labels['controller-revision-hash'];
-    if (hash !== undefined) {
-      const { kind, name } = workloadOf(pod);
-      const key = `${pod.namespace}/${kind}/${name}/${hash}`;
-      const known = this.#events.get(key);
-      if (!known || pod.createdAt < known.at) {
-        this.#events.set(key, { at: pod.createdAt, kind: 'rollout', text: `${name} rollout ${hash}` });
-      }
-    }
-    for (const { name, lastEnd } of pod.containers) {
-      if (!lastEnd) continue;
-      this.#events.set(`${pod.uid}/${name}/${lastEnd.at}`, {
-        at: lastEnd.at,
-        kind: 'restart',
-        text: `${pod.name} ${name} restarted (${lastEnd.reason || `exit ${lastEnd.exitCode}`})`,
-      });
+  /** Follows a pod that the targets, or what was added to them, mean. */
+  #consider(pod: Pod, onlyWidened: boolean): void {
+    if (this.#followed.has(pod.uid)) return;
+    if (!onlyWidened && this.#selects(pod)) {
+      this.#targets.add(sourceName(pod));
+      this.#add(pod);
+    } else if (this.#selects(pod, this.#widened)) {
+      if (this.#followed.size < this.options.maxLogRequests) this.#add(pod);
+      else this.#left++;
     }
   }
 
@@ -229,6 +289,7 @@ export class LiveSession {
     const known = this.#pods.get(uid);
     if (!known) return;
     this.#pods.delete(uid);
+    this.#listener?.podGone(known.pod);
     for (const wake of known.wakes) wake();
   }
 
@@ -249,7 +310,7 @@ export class LiveSession {
     });
     this.#followed.set(pod.uid, follower);
     this.#queue.push({
-      name: `${pod.namespace}/${pod.name}`,
+      name: sourceName(pod),
       origin: {
         pod: pod.name,
         namespace: pod.namespace,
@@ -298,7 +359,7 @@ export class LiveSession {
       streams: [...this.#followed].map(([uid, follower]) => {
         const pod = this.#pods.get(uid)?.pod ?? follower.pod;
         return {
-          name: `${pod.namespace}/${pod.name}`,
+          name: sourceName(pod),
           pod: pod.name,
           namespace: pod.namespace,
           container: follower.container,
@@ -339,6 +400,8 @@ export class LiveSession {
     }
   }
 }
+
+const sourceName = ({ namespace, name }: Pod): string => `${namespace}/${name}`;
 
 /** Pods without a proxy are the answer, not a failure to find one. */
 function noProxy(pods: readonly Pod[], container: string | undefined): MeshtailError {

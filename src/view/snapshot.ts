@@ -106,6 +106,10 @@ export interface Explanation {
   readonly fix: readonly string[];
   /** One of the failed requests, in a line; `null` where only one proxy logged it. */
   readonly example: string | null;
+  /** `8 s after payments rev 42`; `null`: nothing that is known of was changed before. */
+  readonly after: string | null;
+  /** The workload whose log would tell more, and why; `null`: none is known. */
+  readonly widen: string | null;
 }
 
 /** An incident, or a failing group that belongs to none. */
@@ -202,6 +206,8 @@ export type PaneData =
       readonly scope: Scope;
       readonly values: readonly {
         readonly value: string;
+        /** Whose address it is, where a cluster told. */
+        readonly name?: string;
         readonly failures: number;
         readonly requests: number;
       }[];

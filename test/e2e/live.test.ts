@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeApi } from '../cluster/fake-api.js';
-import { pod } from '../cluster/fake-shapes.js';
+import { ingressGatewayPod, object, pod } from '../cluster/fake-shapes.js';
+import { problems } from '../report-schema.js';
 import { line, run, scratch, type Ran } from './run.js';
 
 /* The built program against a cluster: what it prints of a target's logs. */
@@ -13,12 +14,23 @@ let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
   api = await FakeApi.start();
-  const payments = api.world.run(api.world.put(pod({ name: 'payments' })));
+  const [payments, orders, edge] = [
+    pod({ name: 'payments', ip: '10.1.0.4' }),
+    pod({ name: 'orders', ip: '10.1.0.9' }),
+    ingressGatewayPod('edge'),
+  ].map((made) => {
+    // As old as the lines.
+    made.metadata.creationTimestamp = '2026-01-01T00:00:00Z';
+    return api.world.run(api.world.put(made));
+  });
+  api.world.put(object('v1', 'Service', 'orders', { spec: { selector: { app: 'orders' } } }));
   const now = new Date().toISOString().slice(0, 19);
   const texts = [good, bad, 'info\tproxy is ready'];
   api.world
-    .log(payments, 'istio-proxy')
+    .log(payments!, 'istio-proxy')
     .append(...texts.map((text, i) => ({ time: `${now}.00000000${i}Z`, text })));
+  for (const other of [orders, edge])
+    api.world.log(other!, 'istio-proxy').append({ time: `${now}.000000009Z`, text: good });
   env = { KUBECONFIG: file('kubeconfig', api.kubeconfig({ namespace: 'shop', token: 'me' })) };
 });
 afterAll(() => api.close());
@@ -49,6 +61,42 @@ describe('a target, not followed', () => {
       .split('\n')
       .map((text) => JSON.parse(text).response_code as number);
     expect({ status, codes }).toEqual({ status: 0, codes: [200, 503] });
+  });
+
+  it('more is read with --with, and said', async () => {
+    const { status, stdout, stderr } = await meshtail('parse', 'pod/payments', '--with', 'upstreams,gateway');
+    const pods = stdout
+      .trim()
+      .split('\n')
+      .map((text) => JSON.parse(text).origin.pod as string);
+    expect({ status, pods: [...new Set(pods)].toSorted() }).toEqual({
+      status: 0,
+      pods: ['edge', 'orders', 'payments'],
+    });
+    expect(stderr).toContain('also reading service/orders in shop (1 pod): the target calls it');
+    expect(stderr).toContain('also reading pod/edge in istio-system (1 pod): it lets traffic into the mesh');
+  });
+
+  it('a side that there is not is told', async () => {
+    const { status, stderr } = await meshtail('parse', 'pod/payments', '--with', 'downstream');
+    expect(status).toBe(2);
+    expect(stderr).toContain("'downstream' is none of upstreams, callers, gateway, waypoint");
+  });
+
+  it('a report names pods, and keeps to its schema', async () => {
+    const { stdout } = await meshtail('report', 'pod/payments', '-o', 'json');
+    const report = JSON.parse(stdout);
+    expect(problems(report)).toEqual([]);
+    const [incident] = report.incidents;
+    expect(incident.addresses).toContainEqual({
+      address: '10.1.0.9',
+      kind: 'pod',
+      name: 'orders',
+      namespace: 'shop',
+      workload: 'Pod/orders',
+      node: 'node-1',
+      revision: null,
+    });
   });
 
   it('report counts every line', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/diagnosis/diagnose.js';
 import { compileFilter } from '../../src/filter/filter.js';
 import { observe } from '../../src/pipeline.js';
+import { NO_FACTS } from '../../src/diagnosis/cluster-facts.js';
 import { Engine } from '../../src/replay/engine.js';
 import { momentOf } from '../../src/replay/moment.js';
 import { RowView } from '../../src/replay/row-view.js';
@@ -160,7 +161,15 @@ describe('the engine', () => {
       { at: at('08:14:00'), kind: 'restart', text: 'later' },
       { at: at('08:13:50'), kind: 'rollout', text: 'sooner' },
     ] as const;
-    marked.observe(whole, reading, [later, sooner]);
+    const about = { namespace: null };
+    const elsewhere = {
+      at: at('08:13:52'),
+      kind: 'config',
+      text: 'elsewhere',
+      about: { namespace: 'x' },
+    } as const;
+    const changes = [{ ...later, about }, elsewhere, { ...sooner, about }];
+    marked.observe(whole, reading, { ...NO_FACTS, changes });
     expect((await marked.answer(spec())).markers).toEqual([sooner, later]);
     expect((await marked.answer(spec({ now: at('08:13:55') }))).markers).toEqual([sooner]);
   });

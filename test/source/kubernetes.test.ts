@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ClusterClient } from '../../src/cluster/client.js';
+import { podOf } from '../../src/cluster/pods.js';
 import { connect } from '../../src/cluster/kubeconfig.js';
 import { targetsOf } from '../../src/cluster/targets.js';
 import { LiveSession, type LiveOptions } from '../../src/source/kubernetes.js';
@@ -190,7 +191,67 @@ describe('following a workload', () => {
   });
 });
 
+describe('more than the targets', () => {
+  const all = (namespace: string) => ({ namespace, selects: () => true });
+
+  it('is followed as well, now and as pods come', async () => {
+    const ledger = new Deployed(api.world, 'ledger', 1, { namespace: 'books' });
+    const run = drain(await open(['deployment/payments']));
+    expect(await session!.widen(all('books'))).toEqual({ pods: 1, left: 0 });
+    const fresh = ledger.startPod();
+    const lines = write(fresh, 2);
+    await expect.poll(() => linesOf(fresh), { timeout: 2000 }).toEqual(lines);
+    expect(session!.isTarget(`books/${nameOf(fresh)}`)).toBe(false);
+    expect(session!.isTarget(`shop/${nameOf(payments.pods()[0]!)}`)).toBe(true);
+    session!.stop();
+    await run;
+  });
+
+  it('does not take streams from the targets', async () => {
+    const ledger = new Deployed(api.world, 'ledger', 5, { namespace: 'books' });
+    await open(['deployment/payments'], { maxLogRequests: 4 });
+    expect(ledger.pods()).toHaveLength(5);
+    expect(await session!.widen(all('books'))).toEqual({ pods: 2, left: 3 });
+    expect(session!.status().streams).toHaveLength(4);
+  });
+
+  it('is not narrowed by the labels of the targets, nor do they grow by it', async () => {
+    const ledger = new Deployed(api.world, 'ledger', 1);
+    await open(['ns/shop'], { labels: 'app=payments' });
+    expect(session!.isFollowed(podOf({ ...ledger.pods()[0]! }))).toBe(false);
+    expect(session!.status().streams).toHaveLength(2);
+    expect(
+      await session!.widen({ namespace: 'shop', selects: ({ labels }) => labels['app'] === 'ledger' }),
+    ).toEqual({
+      pods: 1,
+      left: 0,
+    });
+    expect(session!.status().streams).toHaveLength(3);
+  });
+
+  it('goes on without it where it may not be seen', async () => {
+    api.authorize = ({ namespace }) => namespace === 'shop';
+    const [pod] = payments.pods();
+    const lines = write(pod!, 2);
+    const run = drain(await open(['deployment/payments']));
+    await expect(session!.widen(all('books'))).rejects.toMatchObject({ code: 'forbidden' });
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    session!.stop();
+    await run;
+  });
+});
+
 describe('what cannot be had', () => {
+  it.each([
+    ['deployment/paymnts', /no deployment 'paymnts' in namespace shop/],
+    ['service/nosuch', /no service 'nosuch' in namespace shop/],
+  ])('of several targets %s is told, and the others are read', async (target, message) => {
+    await open(['deployment/payments', target]);
+    const { refused, streams } = session!.status();
+    expect(refused.map(({ message: text }) => text)).toEqual([expect.stringMatching(message)]);
+    expect(streams).toHaveLength(2);
+  });
+
   it.each([
     ['deployment/paymnts', 'nothing-found', /near: payments/],
     ['statefulset/payments', 'nothing-found', /kubectl get statefulsets/],

@@ -171,7 +171,14 @@ describe('pictures of states before and beside the table', () => {
     player.state = {
       ...player.state,
       reading: { ...player.state.reading, done: false, share: null },
-      snapshot: { ...player.state.snapshot!, markers },
+      snapshot: {
+        ...player.state.snapshot!,
+        markers,
+        rows: player.state.snapshot!.rows.map((row) => ({
+          ...row,
+          explanation: row.explanation && { ...row.explanation, after: '8 s after checkout rev 42' },
+        })),
+      },
       source: live(streaming(stream('checkout-9f98g5nwm-448gz'))),
     };
     await expect(checked(player)).toMatchFileSnapshot(picture('live-incident', columns, rows));

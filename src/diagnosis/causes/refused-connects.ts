@@ -76,7 +76,10 @@ const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
 });
 
 function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
-  const gone = hosts.filter(({ answersAfter }) => answersAfter === 0);
+  // Where a cluster says that the pod is still there, the address is not that of one that is gone.
+  const gone = hosts.filter(
+    ({ ip, last, answersAfter }) => answersAfter === 0 && scene.facts.ownerOf(ip, last)?.stays !== true,
+  );
   if (gone.length === 0) return [];
   const longest = most(gone.map(({ first, last }) => last - first));
   const some = gone.length < hosts.length;

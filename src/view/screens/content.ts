@@ -97,11 +97,14 @@ export function failsWords({ failures, requests }: Explanation): string {
     : `${ofWords(failures, requests)} requests (${percent(failures, requests)})`;
 }
 
-export function sinceWords({ onset, last, beganBeforeInput, ongoing }: Explanation): string {
+export function sinceWords({ onset, last, beganBeforeInput, ongoing, after }: Explanation): string {
   const before = beganBeforeInput ? 'the beginning of the logs, perhaps before: ' : '';
   const end = ongoing ? 'still going' : `until ${clock(last)}, ${duration(last - onset)}`;
-  return `${before}${clock(onset)}, ${end}`;
+  return `${before}${clock(onset)}, ${after === null ? '' : `${after}, `}${end}`;
 }
+
+/** What `+` would add, and why. */
+export const widenWords = ({ widen }: Explanation): string => (widen === null ? '' : `[+] follows ${widen}`);
 
 /** How sure, and by which rule. */
 export const becauseWords = ({ confidence, why }: Explanation): string => `${confidence}, because ${why}`;
@@ -135,6 +138,7 @@ function explanationLines(explanation: Explanation, columns: number): Line[] {
   if (alternatives.length > 0) {
     say('or else', alternatives.map(({ cause, confidence }) => `${cause} (${confidence})`).join(', '), 'dim');
   }
+  if (explanation.widen !== null) say('widen', widenWords(explanation), 'accent');
   if (example !== null) lines.push([], ...labelled('example', exampleWords(example), columns));
   return lines;
 }

@@ -1,8 +1,7 @@
-import { plural, span as duration, thousands } from '../../diagnosis/words.js';
+import { plural, thousands } from '../../diagnosis/words.js';
 import type { Fact } from '../../diagnosis/hypothesis.js';
 import { clip } from '../cells.js';
 import { beside, highlight, lineWidth, span, type Line, type Span, type StyleName } from '../frame.js';
-import type { Marker } from '../live.js';
 import { isExplaining, selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
 import type { SortKey, State } from '../state.js';
@@ -19,6 +18,7 @@ import {
   sinceWords,
   titleLines,
   whoWords,
+  widenWords,
 } from './content.js';
 import { timelineLines } from './timeline.js';
 import { rule, stateLines } from './states.js';
@@ -79,7 +79,7 @@ function selectedLines(row: TableRow | null, columns: number, room: number): Lin
 function failingLine(state: State, snapshot: Snapshot): Line {
   const { failures, requests, byCode, onset, errorsOnly } = snapshot;
   const line = [span(' ')];
-  const change = onset === null ? undefined : changeBefore(snapshot.markers, onset);
+  const after = snapshot.rows.find(({ since }) => since === onset)?.explanation?.after ?? null;
   const codes: Line[] = [];
   if (errorsOnly) {
     line.push(
@@ -91,7 +91,7 @@ function failingLine(state: State, snapshot: Snapshot): Line {
     line.push(
       span(`failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good'),
       span(
-        `   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 100 || (state.columns >= 76 && !change) ? ' requests' : ''}`,
+        `   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 100 || (state.columns >= 76 && after === null) ? ' requests' : ''}`,
       ),
     );
     const hidden = snapshot.rows.reduce(
@@ -109,7 +109,7 @@ function failingLine(state: State, snapshot: Snapshot): Line {
   const began: Span[] = [];
   if (onset !== null) {
     began.push(span('   since ', 'dim'), span(clockSeconds(onset), 'bad'));
-    if (change) began.push(span(`, ${duration(onset - change.at)} after ${change.text}`, 'warn'));
+    if (after !== null) began.push(span(`, ${after}`, 'warn'));
   }
   // When it began is worth more than by which codes.
   const room = (): number => state.columns - lineWidth([...line, ...codes.flat(), ...began]);
@@ -118,12 +118,6 @@ function failingLine(state: State, snapshot: Snapshot): Line {
   if (isExplaining(state, snapshot) && snapshot.explained) line.push(span('   explaining…', 'accent'));
   return line;
 }
-
-/** A change this long before the onset may have begun it. */
-const MAY_CAUSE_MS = 600_000;
-
-const changeBefore = (markers: readonly Marker[], onset: number): Marker | undefined =>
-  markers.findLast(({ at }) => at <= onset && onset - at <= MAY_CAUSE_MS);
 
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
   const { columns, homeCursor } = state;
@@ -265,8 +259,9 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
     },
     { lines: one('or else', others, 'dim', 2), least: 0 },
     { lines: one('example', example === null ? '' : exampleWords(example), 'dim', 2), least: 0 },
+    { lines: one('widen', widenWords(explanation), 'accent', 2), least: 0 },
   ];
-  const order = [5, 2, 3, 5, 1, 10, 5, 5, 9, 6, 10, 5, 10];
+  const order = [5, 2, 3, 5, 1, 13, 10, 5, 5, 9, 6, 13, 10, 5, 10];
   const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
   let used = sizes.reduce((sum, size) => sum + size, 0);
   const grow = (index: number): boolean => {

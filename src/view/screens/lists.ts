@@ -39,7 +39,8 @@ export function valuesLines(state: State, pane: Extract<Pane, { kind: 'values' }
       title: pane.dimension.toUpperCase(),
       width: null,
       middle: true,
-      value: ({ value }) => (pane.dimension === 'pod' ? shortName(value) : value),
+      value: ({ value, name }) =>
+        pane.dimension === 'pod' ? shortName(value) : name === undefined ? value : `${name} ${value}`,
     },
     {
       title: 'FAILED',

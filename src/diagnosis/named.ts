@@ -1,0 +1,130 @@
+import type { Incident, NamedAddress } from './diagnose.js';
+import { NO_FACTS, type AddressOwner, type ClusterFacts } from './cluster-facts.js';
+import { afterWords, changesBefore, edgeOf } from './edge.js';
+import type { Fact, Hypothesis } from './hypothesis.js';
+import type { Scene } from './scene.js';
+import { wantedLogs } from './widening.js';
+
+/*
+ * An incident in the names of the cluster: whose an address was while it lasted, and what was changed before it began. From
+ * saved logs nothing of this is known, and the incident stays as it is.
+ */
+
+/** Addresses that an incident names. */
+const MOST_ADDRESSES = 50;
+/** Changes that an incident lists, nearest first. */
+const MOST_CHANGES = 5;
+
+export function named(scene: Scene, incident: Incident): Incident {
+  const { facts } = scene;
+  if (facts === NO_FACTS) return incident;
+  const { hypothesis } = incident;
+  const rows = hypothesis.cases.flatMap((one) => one.rows);
+  const names = new Names(facts, incident.onset, incident.last);
+  const callers = incident.callers.map((caller) => ({
+    ...caller,
+    value: names.textOf(caller.value) ?? caller.value,
+  }));
+  const owned = (hypothesis.at.endpoints ?? []).flatMap((ip) => names.ownersOf(ip));
+  const pods = owned.filter(({ kind }) => kind === 'pod').map(({ name }) => name);
+  const at = {
+    ...hypothesis.at,
+    ...(pods.length > 0 && { pods: [...new Set([...(hypothesis.at.pods ?? []), ...pods])] }),
+    ...(hypothesis.at.clients && {
+      clients: [...new Set(hypothesis.at.clients.map((one) => names.textOf(one) ?? one))],
+    }),
+  };
+  // Of what failed from the first line on, nobody knows what came before it.
+  const changes = incident.beganBeforeInput
+    ? []
+    : changesBefore(facts, edgeOf(scene, rows, at), rows).slice(0, MOST_CHANGES);
+  const [change] = changes;
+  const words = names.hypothesis(hypothesis);
+  return {
+    ...incident,
+    hypothesis: {
+      ...words,
+      at,
+      summary: change
+        ? `${words.summary} The first of them began ${afterWords(incident.onset, change)}.`
+        : words.summary,
+    },
+    others: incident.others.map((other) => names.hypothesis(other)),
+    alternatives: incident.alternatives.map((one) => ({ ...one, why: names.inText(one.why) })),
+    callers,
+    changes,
+    addresses: names.met.slice(0, MOST_ADDRESSES),
+    wanted: wantedLogs(scene, hypothesis.cases),
+  };
+}
+
+/** An address with a port or without, as texts hold it. Times and other words with colons are none. */
+const ADDRESS =
+  /(the pod at )?(?<![\w.:[])\[?((?:\d{1,3}\.){3}\d{1,3}|(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?=[0-9a-f:]*::)[0-9a-f:]{3,39})\]?(:\d{1,5})?(?![\w/:]|\.\d)/gi;
+
+/** Names of addresses as of a time. */
+export class Names {
+  readonly #met = new Map<string, readonly AddressOwner[]>();
+
+  constructor(
+    readonly facts: ClusterFacts,
+    readonly from: number,
+    readonly to: number,
+  ) {}
+
+  /** Those that have been asked for and have a name. */
+  get met(): readonly NamedAddress[] {
+    return [...this.#met].flatMap(([address, owners]) => owners.map((owner) => ({ ...owner, address })));
+  }
+
+  ownersOf(ip: string): readonly AddressOwner[] {
+    let owners = this.#met.get(ip);
+    if (!owners) {
+      owners = this.facts.ownersOf(ip, this.from, this.to);
+      if (owners.length > 0) this.#met.set(ip, owners);
+    }
+    return owners;
+  }
+
+  /** One owner's name, or those of all who had it, one after the other; `null`: no address, or nobody's. */
+  textOf(ip: string): string | null {
+    const owners = this.ownersOf(ip);
+    return owners.length === 0 ? null : [...new Set(owners.map(ownerName))].join(', then ');
+  }
+
+  inText(text: string): string {
+    return text.replace(ADDRESS, (whole, pod: string | undefined, ip: string, port: string | undefined) => {
+      const name = this.textOf(ip);
+      return name === null ? whole : `${pod ? 'pod ' : ''}${name}${port ?? ''}`;
+    });
+  }
+
+  hypothesis(one: Hypothesis): Hypothesis {
+    const facts = (list: readonly Fact[]): readonly Fact[] =>
+      list.map((fact) => ({ ...fact, text: this.inText(fact.text) }));
+    return {
+      ...one,
+      title: this.inText(one.title),
+      summary: this.inText(one.summary),
+      why: this.inText(one.why),
+      evidence: facts(one.evidence),
+      against: facts(one.against),
+      // Commands keep the address that they ask for.
+      next: one.next.map((step) => ({ ...step, purpose: this.inText(step.purpose) })),
+      fix: one.fix.map((text) => this.inText(text)),
+    };
+  }
+}
+
+const ownerName = ({ kind, name, namespace }: AddressOwner): string =>
+  kind === 'pod' ? name : kind === 'node' ? `node ${name}` : `service ${name}.${namespace}`;
+
+/** `payments-6d5f-k9x2q, deployment payments rev 42 in shop, on node-1`. */
+export function ownerWords(owner: AddressOwner): string {
+  const { kind, namespace, workload, node, revision } = owner;
+  if (kind !== 'pod') return ownerName(owner);
+  const whose = workload
+    ? `${workload.kind.toLowerCase()} ${workload.name}${revision === '' ? '' : ` ${revision}`} in ${namespace}`
+    : `in ${namespace}`;
+  return [owner.name, whose, node === '' ? '' : `on ${node}`].filter(Boolean).join(', ');
+}
