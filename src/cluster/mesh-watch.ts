@@ -69,7 +69,11 @@ export interface MeshWatchOptions {
 export class MeshWatch {
   readonly addresses = new Addresses();
   readonly #changes = new Changes();
-  readonly #limits = new Map<string, string>();
+  readonly #refused = new Map<
+    string,
+    { readonly resource: string; readonly place: string; readonly without: string }
+  >();
+  readonly #failed = new Map<string, string>();
   readonly #namespaces = new Set<string>();
   readonly #loading = new Set<Promise<unknown>>();
   /** Revisions of Deployments by ReplicaSet, to notice one that is rolled back to. */
@@ -107,15 +111,34 @@ export class MeshWatch {
     const { namespaces } = this.options;
     if (namespaces.includes(null) || namespaces.includes(namespace) || this.#namespaces.has(namespace))
       return;
-    if (this.#namespaces.size >= MOST_NAMESPACES || this.#limits.has(`pods ${namespace}`)) return;
+    if (this.#namespaces.size >= MOST_NAMESPACES || this.#refused.has(`pods ${namespace}`)) return;
     this.#namespaces.add(namespace);
     this.#load(this.#happenings(namespace));
     this.#load(this.#watchIn(RESOURCES.Pod, namespace, this.#pods()));
   }
 
-  /** What cannot be known for want of rights or answers, a sentence each. */
+  /** What cannot be known for want of rights or answers: all rights in one sentence, each failure in one. */
   get limits(): readonly string[] {
-    return [...this.#limits.values()];
+    const refused = [...this.#refused].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+    if (refused.length === 0) return [...this.#failed.values()];
+    const some = (items: readonly string[], most: number): string => {
+      const all = [...new Set(items)];
+      const rest = all.length > most ? [`${all.length - most} more`] : [];
+      return [...all.slice(0, most), ...rest].join(', ');
+    };
+    const resources = some(
+      refused.map(({ resource }) => resource),
+      4,
+    );
+    const places = some(
+      refused.map(({ place }) => place),
+      3,
+    );
+    const without = some(
+      refused.map(({ without: what }) => what),
+      9,
+    );
+    return [`may not list ${resources} in ${places}, so not known: ${without}`, ...this.#failed.values()];
   }
 
   get changes(): readonly Change[] {
@@ -254,13 +277,12 @@ export class MeshWatch {
   }
 
   #limit({ resource, kind }: Resource, namespace: string | null, error: Error): void {
-    const where = namespace === null ? 'in the cluster' : `in ${namespace}`;
-    const what = WITHOUT[kind] ?? `no changes of ${resource}`;
-    const why =
-      error instanceof ApiError && error.status === 403
-        ? `may not list ${resource} ${where}`
-        : `cannot list ${resource} ${where}: ${error.message}`;
-    this.#limits.set(`${resource} ${namespace}`, `${what}: ${why}`);
+    const place = namespace ?? 'the cluster';
+    const key = `${resource} ${place}`;
+    const without = WITHOUT[kind] ?? 'changes of what steers traffic';
+    if (error instanceof ApiError && error.status === 403)
+      this.#refused.set(key, { resource, place, without });
+    else this.#failed.set(key, `cannot list ${resource} in ${place}: ${error.message}`);
   }
 
   readonly #slices: See = {
@@ -372,10 +394,7 @@ export class MeshWatch {
         this.#unknown.set(ip, Date.now());
         if (error instanceof ApiError && error.status === 403) {
           this.#mayAsk = false;
-          this.#limits.set(
-            'addresses',
-            'some addresses stay without a name: may not list pods in the cluster',
-          );
+          this.#limit(RESOURCES.Pod, null, error);
         }
       }
     }
@@ -390,11 +409,11 @@ export class MeshWatch {
 
 /** What is not known without the right to list a kind. */
 const WITHOUT: Readonly<Record<string, string>> = {
-  EndpointSlice: 'addresses of other workloads stay without a name',
-  Service: 'addresses of services stay without a name',
-  ReplicaSet: 'no revisions of rollouts',
-  Event: 'no events of pods and nodes',
-  Pod: 'no restarts of its pods',
+  EndpointSlice: 'names of other workloads’ addresses',
+  Service: 'names of services’ addresses',
+  ReplicaSet: 'revisions of rollouts',
+  Event: 'events of pods and nodes',
+  Pod: 'pods of other namespaces',
 };
 
 type Seen = 'seen' | 'absent' | 'refused';

@@ -183,3 +183,15 @@ function kindOf({ labels, containers }: Pod, { native }: ContainerState): ProxyK
   if (native) return 'native sidecar';
   return containers.length === 1 ? 'gateway' : 'sidecar';
 }
+
+/** On pods whose traffic the node's ztunnel takes. istio 1.31 pkg/config/constants: AmbientRedirection. */
+export const AMBIENT = 'ambient.istio.io/redirection';
+const INJECT = 'sidecar.istio.io/inject';
+
+/** Why a pod has no proxy, as far as it says itself. */
+export function whyNoProxy({ labels, annotations, hostNetwork }: Pod): string {
+  if (annotations[AMBIENT] === 'enabled') return 'it is in ambient mode, and has no sidecar';
+  if ((labels[INJECT] ?? annotations[INJECT]) === 'false') return `it opted out by ${INJECT}=false`;
+  if (hostNetwork) return "it is in its node's network, where no sidecar is injected";
+  return 'the sidecar was not injected';
+}

@@ -1,6 +1,7 @@
 import type { Side } from '../cli/options.js';
 import { ClusterClient } from '../cluster/client.js';
 import { connectionOf, type TransferableConnection } from '../cluster/kubeconfig.js';
+import { whyNoProxy } from '../cluster/pods.js';
 import { groupBy } from '../diagnosis/stats.js';
 import { LiveSession, type LiveOptions, type StreamStatus } from '../source/kubernetes.js';
 import type { Live, LiveStream } from '../view/live.js';
@@ -56,7 +57,9 @@ export function liveOf(
     },
     limits: [
       ...(status.trouble === null ? [] : [`the list of pods may be old: ${status.trouble}`]),
-      ...status.withoutProxy.map(({ name }) => `pod ${name} has no proxy: its traffic is not seen`),
+      ...status.withoutProxy.map(
+        (pod) => `pod ${pod.name} has no proxy, and its traffic is not seen: ${whyNoProxy(pod)}`,
+      ),
       ...(status.waiting > 0
         ? [`sampled: ${status.streams.length} logs take turns at ${options.maxLogRequests} streams`]
         : []),

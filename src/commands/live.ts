@@ -1,5 +1,6 @@
 import type { Options, Side } from '../cli/options.js';
 import type { Connection } from '../cluster/kubeconfig.js';
+import { whyNoProxy } from '../cluster/pods.js';
 import type { MeshtailError } from '../errors.js';
 import { nearestWord } from '../nearest.js';
 import { parseTogether, type Reading, type Together } from '../pipeline.js';
@@ -121,10 +122,12 @@ function narrate(session: LiveSession, environment: Environment, counts: () => C
   const bare = new Set<string>();
   const tell = (): void => {
     const status = session.status();
-    for (const { name, namespace } of status.withoutProxy) {
-      if (bare.has(name)) continue;
-      bare.add(name);
-      environment.warn(`pod ${namespace}/${name} has no proxy: it was not injected; its traffic is not seen`);
+    for (const pod of status.withoutProxy) {
+      if (bare.has(pod.uid)) continue;
+      bare.add(pod.uid);
+      environment.warn(
+        `pod ${pod.namespace}/${pod.name} has no proxy, and its traffic is not seen: ${whyNoProxy(pod)}`,
+      );
     }
     for (const { origin, from, to, reason } of status.gaps.slice(toldGaps)) {
       environment.warn(`gap: ${origin} from ${clock(from)} to ${clock(to)}: ${reason}`);

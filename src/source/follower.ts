@@ -482,6 +482,9 @@ export function forbidden(
       'rules:',
       '- {apiGroups: [""], resources: [pods], verbs: [get, list, watch]}',
       '- {apiGroups: [""], resources: [pods/log], verbs: [get]}',
+      ...(resource.startsWith('pods')
+        ? []
+        : [`- {apiGroups: [""], resources: [${resource}], verbs: [${verb}]}`]),
     ].join('\n'),
   });
 }

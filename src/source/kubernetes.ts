@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type ClusterClient } from '../cluster/client.js';
-import { podOf, proxyOf, workloadOf, type Pod } from '../cluster/pods.js';
-import { nothingFound, pathOf, selectionOf, type Selection, type Target } from '../cluster/targets.js';
+import { AMBIENT, podOf, proxyOf, whyNoProxy, workloadOf, type Pod } from '../cluster/pods.js';
+import { nothingFound } from '../cluster/nothing-found.js';
+import { pathOf, selectionOf, type Selection, type Target } from '../cluster/targets.js';
 import { watch } from '../cluster/watch.js';
 import { MeshtailError } from '../errors.js';
 import { Follower, forbidden, type FollowState, type Gap, type LogWindow } from './follower.js';
@@ -176,13 +177,23 @@ export class LiveSession {
     for (const namespace of this.namespaces) await this.#watchPods(namespace, this.options.labels);
     const chosen = this.pods.filter((pod) => this.#selects(pod));
     if (chosen.length === 0) {
-      throw this.#refused[0] ?? (await nothingFound(this.client, targets, this.namespace, this.pods, signal));
+      throw (
+        this.#refused[0] ??
+        (await nothingFound(this.client, targets, this.namespace, this.pods, this.options.labels, signal))
+      );
     }
     // One that is missing among several is told, and the others are read.
     for (const selection of this.#selections) {
       if (selection.target === null || chosen.some((pod) => this.#selects(pod, [selection]))) continue;
       this.#refused.push(
-        await nothingFound(this.client, [selection.target], this.namespace, this.pods, signal),
+        await nothingFound(
+          this.client,
+          [selection.target],
+          this.namespace,
+          this.pods,
+          this.options.labels,
+          signal,
+        ),
       );
     }
     if (chosen.every((pod) => !proxyOf(pod, this.options.container)))
@@ -194,15 +205,20 @@ export class LiveSession {
   async #selectionsOf(targets: readonly Target[]): Promise<Selection[]> {
     const { namespace } = this;
     if (targets.length === 0) return [{ target: null, namespace, selects: () => true }];
-    const selections = targets.map((target) =>
-      selectionOf(this.client, target, namespace, this.#abort.signal),
-    );
-    const results = await Promise.allSettled(selections);
-    const found = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    const failed = results.flatMap((result) =>
-      result.status === 'rejected' ? [result.reason as unknown] : [],
-    );
-    const errors = failed.map((error) => explained(error, 'get', 'services', namespace));
+    const { signal } = this.#abort;
+    const found: Selection[] = [];
+    const errors: unknown[] = [];
+    for (const target of targets) {
+      try {
+        found.push(await selectionOf(this.client, target, namespace, signal));
+      } catch (error) {
+        errors.push(
+          error instanceof ApiError && error.status === 404
+            ? await nothingFound(this.client, [target], namespace, [], this.options.labels, signal)
+            : explained(error, 'get', 'services', namespace),
+        );
+      }
+    }
     for (const error of errors) {
       if (found.length === 0 || !(error instanceof MeshtailError)) throw error;
       this.#refused.push(error);
@@ -413,31 +429,35 @@ function noProxy(pods: readonly Pod[], container: string | undefined): MeshtailE
       hint: `they have: ${have}`,
     });
   }
+  const whys = [...new Set(pods.map(whyNoProxy))];
+  const isAmbient = pods.every((one) => one.annotations[AMBIENT] === 'enabled');
   return new MeshtailError(
     'no-proxy',
-    `${pods.length} ${pods.length === 1 ? 'pod' : 'pods'} of ${names} and no proxy in any: the sidecar was not injected (containers: ${have})`,
+    `${pods.length} ${pods.length === 1 ? 'pod' : 'pods'} of ${names} and no proxy in any: ${whys.join('; ')} (containers: ${have})`,
     {
-      hint: [
-        `see why: kubectl get namespace ${pod!.namespace} --show-labels`,
-        `and: kubectl -n ${pod!.namespace} get pod ${pod!.name} -o yaml | grep -n inject`,
-        'pods that are older than the label need a restart; a proxy of another name is given with -c',
-      ].join('\n'),
+      hint: (isAmbient
+        ? [
+            'the ztunnel of its node logs its connections: meshtail ds/ztunnel -n istio-system',
+            `a waypoint logs its requests, where it has one: kubectl -n ${pod!.namespace} get gateway`,
+          ]
+        : [
+            `see why: kubectl get namespace ${pod!.namespace} --show-labels`,
+            `and: kubectl -n ${pod!.namespace} get pod ${pod!.name} -o yaml | grep -n inject`,
+            'pods that are older than the label need a restart; a proxy of another name is given with -c',
+          ]
+      ).join('\n'),
     },
   );
 }
 
 function explained(error: unknown, verb: string, resource: string, namespace: string | null): unknown {
   if (!(error instanceof ApiError)) return error;
-  switch (error.status) {
-    case 403:
-      return forbidden(verb, resource, namespace, error.message);
-    default:
-      return new MeshtailError(
-        'cluster-error',
-        `cannot ${verb} ${resource}: ${error.status} ${error.message}`,
-        {
-          cause: error,
-        },
-      );
-  }
+  if (error.status === 403) return forbidden(verb, resource, namespace, error.message);
+  // Labels are the only part of such a request that a person wrote.
+  const hint =
+    error.status === 400 ? "-l takes what kubectl takes: app=payments, 'tier in (web,edge)'" : undefined;
+  return new MeshtailError('cluster-error', `cannot ${verb} ${resource}: ${error.status} ${error.message}`, {
+    cause: error,
+    ...(hint !== undefined && { hint }),
+  });
 }

@@ -255,14 +255,35 @@ describe('what cannot be had', () => {
   it.each([
     ['deployment/paymnts', 'nothing-found', /near: payments/],
     ['statefulset/payments', 'nothing-found', /kubectl get statefulsets/],
+    ['statefulset/payments', 'nothing-found', /there is deployment\/payments/],
     ['nosuch', 'nothing-found', /kubectl get pods/],
+    ['ns/shp', 'nothing-found', /near: shop/],
+    ['service/empty', 'no-pods', /app=nobody/],
+    ['deployment/idle', 'no-pods', /scaled to 0/],
+    ['deployment/elsewhere', 'nothing-found', /in namespace books \(use -n\)/],
   ])('%s: %s', async (target, code, hint) => {
+    api.world.put(object('v1', 'Service', 'empty', { spec: { selector: { app: 'nobody' } } }));
+    api.world.put(object('apps/v1', 'Deployment', 'idle', { spec: { replicas: 0 } }));
+    api.world.put(object('apps/v1', 'Deployment', 'elsewhere', { namespace: 'books' }));
     await expect(open([target])).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) });
   });
 
-  it('names pods without a proxy as what they are', async () => {
-    api.world.run(api.world.put(podShape({ name: 'mailer', proxy: 'none' })));
-    await expect(open(['pod/mailer'])).rejects.toMatchObject({ code: 'no-proxy' });
+  it.each([
+    ['not injected', {}, /was not injected/],
+    ['opted out', { 'sidecar.istio.io/inject': 'false' }, /opted out by sidecar.istio.io\/inject=false/],
+    ['in ambient mode', { 'ambient.istio.io/redirection': 'enabled' }, /ambient mode/],
+  ])('names pods without a proxy as what they are: %s', async (_, annotations, message) => {
+    api.world.run(api.world.put(podShape({ name: 'mailer', proxy: 'none', annotations })));
+    await expect(open(['pod/mailer'])).rejects.toMatchObject({
+      code: 'no-proxy',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('says what labels look like where these are none', async () => {
+    await expect(open([], { labels: 'app in (' })).rejects.toMatchObject({
+      hint: expect.stringContaining('-l'),
+    });
   });
 
   it('names verb, resource and the Role to ask for', async () => {
