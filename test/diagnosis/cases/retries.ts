@@ -54,14 +54,12 @@ function repeated(
 
 const again = (method: string, ms: number, line: Partial<Line>, apart = 0): Lines => [
   healthy(desk, ledger),
-  some
-    .map((at, i) =>
-      repeated(at, method, [
-        [i % 2 ? one : three, ms + i * apart, line],
-        [two, 41, {}],
-      ]),
-    )
-    .flat(),
+  some.flatMap((at, i) =>
+    repeated(at, method, [
+      [i % 2 ? one : three, ms + i * apart, line],
+      [two, 41, {}],
+    ]),
+  ),
 ];
 const ANSWER_503: Partial<Line> = { code: 503, sent: 41, service: 6 };
 const thrice = (ids: 'one' | 'many'): Lines => [
