@@ -1,4 +1,5 @@
 import { maskedRequestId } from '../record/request-id.js';
+import { parseMeshServerName, type UpstreamCluster } from '../record/upstream-cluster.js';
 import { isRejectedConnection, sameConnection, sameHost, sameService } from './ends.js';
 import type { Row } from './rows.js';
 
@@ -10,22 +11,28 @@ import type { Row } from './rows.js';
  * Lines that share a request id are joined first. What is left is joined by connection: the caller's own address and
  * port is what the server saw, for TCP, for connections that the server's listener rejected, and for requests whose id
  * was replaced on the way. ztunnel names both pods and counts the same bytes on both nodes; what a waypoint sends through
- * a tunnel arrives under the waypoint's name.
+ * a tunnel arrives under the waypoint's name. Between networks addresses are translated: what a gateway there could not
+ * pass on is joined by the cluster's name, which mesh clients send as server name.
  */
 
 /** A failed request: where it was seen first and where it was decided. */
 export interface Case {
-  /** The outermost line. It may be a success: then a retry hid the failure. */
+  /** The outermost line. It may be a success: then a retry hid the failure, or an app did without what it called. */
   readonly root: Row;
   /** The line whose proxy (or the app behind it) made the decision. */
   readonly decider: Row;
   /** All failing lines of the request. */
   readonly rows: readonly Row[];
   readonly masked: boolean;
+  /** Where it was no retry that hid it: the line of the app that answered well although its own call failed. */
+  readonly copedAt?: Row;
 }
 
-/** What two lines were joined by. `time`: the only request that its pod was serving then. */
-export type JoinedBy = 'id' | 'connection' | 'tunnel' | 'time';
+/**
+ * What two lines were joined by. `name`: the one asked for the cluster that the other was asked for, in that moment;
+ * `time`: the only request that its pod was serving then.
+ */
+export type JoinedBy = 'id' | 'connection' | 'tunnel' | 'name' | 'time';
 
 /** What was not joined, to keep the work within bounds. */
 export interface LeftOut {
@@ -114,6 +121,7 @@ export function join(rows: readonly Row[]): Joins {
   joinConnections(rows, tree);
   const carriers = joinTunnels(rows, tree);
   joinLegs(rows, tree);
+  joinNames(rows, tree);
   joinByTime(rows, tree);
 
   const children = (row: Row): readonly Row[] => tree.children(row);
@@ -129,7 +137,9 @@ export function join(rows: readonly Row[]): Joins {
     const top = root.failure ? root : failing.toSorted((a, b) => a.end - b.end).at(-1)!;
     // An outer 4xx passes a refusal on: the app's own as far as its line tells, and no success. TCP tells of neither.
     const masked = !root.failure && root.http && (root.code ?? 0) < 400;
-    return { root, decider: decider(top, children), rows: failing, masked };
+    const decided = decider(top, children);
+    const coped = masked ? copedAt(decided, (row) => tree.parent(row)) : undefined;
+    return { root, decider: decided, rows: failing, masked, ...(coped && { copedAt: coped }) };
   });
   const roots = rows.filter((row) => !row.tunnel && !tree.parent(row));
   return {
@@ -329,6 +339,73 @@ function joinLegs(rows: readonly Row[], tree: Tree): void {
   }
 }
 
+/** Connections that a gateway between networks refused, below the requests whose proxies made them. */
+function joinNames(rows: readonly Row[], tree: Tree): void {
+  const refused = rows.filter((row) => isRefusedBetweenNetworks(row) && !tree.parent(row));
+  if (refused.length === 0) return;
+  // What serves at an address of its own is no gateway to elsewhere.
+  const pods = new Set(
+    rows.flatMap((row) => (row.cluster?.kind === 'inbound' ? (row.downstreamLocal ?? []) : [])),
+  );
+  const wanting = new Map<string, Row[]>();
+  for (const row of rows) {
+    const { cluster } = row;
+    if (row.tunnel || cluster?.kind !== 'outbound' || !(row.has('UF') || row.has('UC'))) continue;
+    if (row.upstreamHost === null || pods.has(row.upstreamHost) || tree.children(row).length > 0) continue;
+    const key = nameKey(cluster);
+    const list = wanting.get(key);
+    if (list) list.push(row);
+    else wanting.set(key, [row]);
+  }
+  for (const inner of refused) {
+    const outer = runningAt(wanting.get(nameKey(meantBy(inner)!)) ?? [], inner, tree);
+    if (outer) tree.link(inner, outer, 'name');
+  }
+}
+
+/** The service that a gateway between networks was asked for: its cluster's, or the server name that found no chain. */
+export const meantBy = (row: Row): Pick<UpstreamCluster, 'port' | 'subset' | 'host' | 'service'> | null =>
+  row.cluster?.kind === 'sni'
+    ? row.cluster
+    : row.serverName === null
+      ? null
+      : parseMeshServerName(row.serverName);
+
+/** A gateway in AUTO_PASSTHROUGH mode that has no chain for a mesh client's server name, or no endpoint behind it. */
+export const isRefusedBetweenNetworks = (row: Row): boolean =>
+  (isRejectedConnection(row) && meantBy(row) !== null) || (row.cluster?.kind === 'sni' && row.has('UH'));
+
+const nameKey = ({ host, port, subset }: Pick<UpstreamCluster, 'host' | 'port' | 'subset'>): string =>
+  `${port}|${subset ?? ''}|${host}`;
+
+/** Lines looked at for one that may have been running: more at once leave it to chance. */
+const MOST_AROUND = 256;
+
+/**
+ * Of lines in order of time, the one that runs while another begins; of several that do, one with the fewest lines below
+ * it, which began nearest. Clocks that could not be measured may be off, so that near is taken where none runs.
+ */
+function runningAt(outers: readonly Row[], inner: Row, tree: Tree): Row | undefined {
+  let low = 0;
+  let high = outers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (outers[middle]!.start <= inner.start + CONNECTION_SLACK_MS) low = middle + 1;
+    else high = middle;
+  }
+  const off = (outer: Row): number => Math.abs(outer.start - inner.start);
+  const around = outers
+    .slice(Math.max(0, low - MOST_AROUND), low)
+    .filter((outer) => outer.end >= inner.start - CONNECTION_SLACK_MS);
+  const running = around.filter((outer) => overlaps(outer, inner, 0));
+  if (running.length > 0) {
+    return running.toSorted(
+      (a, b) => tree.children(a).length - tree.children(b).length || off(a) - off(b),
+    )[0];
+  }
+  return around.toSorted((a, b) => off(a) - off(b))[0];
+}
+
 /** A request that its proxy sends through an internal listener, and so through HBONE: the host names the pod behind it. */
 export const isThroughTunnel = (row: Row): boolean => row.upstreamHost?.startsWith('envoy://') === true;
 
@@ -394,13 +471,21 @@ function joinByTime(rows: readonly Row[], tree: Tree): void {
   }
 }
 
+/** Up from the line that decided to the first that went well: an app's, where its sidecar logged it as served. */
+function copedAt(decided: Row, parent: (row: Row) => Row | undefined): Row | undefined {
+  for (let up = parent(decided); up; up = parent(up)) {
+    if (!up.failure && !up.app4xx) return up.direction === 'inbound' && up.http ? up : undefined;
+  }
+  return undefined;
+}
+
 /** From a failing line down to the one that decided. */
 function decider(top: Row, children: (row: Row) => readonly Row[]): Row {
   const seen = new Set<Row>();
   let at = top;
   while (!seen.has(at)) {
     seen.add(at);
-    const below = decidedBelow(at) ? failedBelow(children(at)) : undefined;
+    const below = decidedBelow(at) ? failedBelow(at, children) : refusedBelow(children(at));
     if (!below) break;
     at = below;
   }
@@ -413,14 +498,18 @@ function decidedBelow(row: Row): boolean {
   return row.answeredBy === 'peer' || row.flags.some((flag) => BROKEN_BELOW.has(flag));
 }
 
+/** A caller sees a connection that breaks; why stands in the line of the gateway that had no way on for it. */
+const refusedBelow = (below: readonly Row[]): Row | undefined => below.findLast(isRefusedBetweenNetworks);
+
 /**
  * The failing line below that an outer one passed on: the last to end, since earlier attempts were retried. What a
- * listener rejected unread was decided by whoever chose how to speak to it.
+ * listener rejected unread was decided by whoever chose how to speak to it. A 4xx that was relayed is the app's own as
+ * far as its line tells; where a proxy made it, the line below is a failure.
  */
-function failedBelow(below: readonly Row[]): Row | undefined {
-  const failed = below.filter(
+function failedBelow(row: Row, children: (row: Row) => readonly Row[]): Row | undefined {
+  const failed = children(row).filter(
     (child) =>
-      child.failure &&
+      (child.failure || (child.app4xx && failedBelow(child, children) !== undefined)) &&
       !child.tunnel &&
       !child.flags.some((flag) => HUNG_UP.has(flag)) &&
       !isRejectedConnection(child),

@@ -1,6 +1,6 @@
 import { serviceOfHost } from '../record/upstream-cluster.js';
 import { catalogue, type CatalogueEntry } from './catalogue.js';
-import { alternativeOf, type CheckedFact, type Incident } from './diagnose.js';
+import { alternativesOf, type CheckedFact, type Incident } from './diagnose.js';
 import type { Finding } from './finding.js';
 import type { CauseId, Confidence, Hypothesis } from './hypothesis.js';
 import { byFrequency } from './stats.js';
@@ -238,7 +238,7 @@ function withFirst(
     severity: first.severity ?? severityOf(first.cause),
     verdict: first.verdict ?? entry?.verdict ?? 'unknown',
     others,
-    alternatives: others.map(alternativeOf),
+    alternatives: alternativesOf(others),
     checks: [...facts, ...before],
   };
 }

@@ -36,7 +36,7 @@ export function deepestWait(scene: Scene, cases: readonly Case[]): Deepest | nul
 }
 
 /** Down from a line, along those that took its time. */
-function followTime(scene: Scene, from: Row): Row {
+export function followTime(scene: Scene, from: Row): Row {
   let at = from;
   for (let depth = 0; depth < MOST_HOPS; depth++) {
     const [longest] = scene.joins.children(at).toSorted((a, b) => b.duration - a.duration);

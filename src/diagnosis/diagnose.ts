@@ -3,6 +3,7 @@ import type { Case, LeftOut } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
 import { timeShape, type TimeShape } from '../aggregate/time-shape.js';
+import { retryFacts } from './attempts.js';
 import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
@@ -11,7 +12,7 @@ import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
-import { byFrequency, least, most } from './stats.js';
+import { byFrequency, distinct, groupBy, least, most } from './stats.js';
 import { modest } from './missing-side.js';
 import { named, Names } from './named.js';
 import { perScene } from './per-scene.js';
@@ -73,11 +74,17 @@ export interface Alternative {
   readonly why: string;
 }
 
-export const alternativeOf = ({ cause, confidence, why }: Hypothesis): Alternative => ({
+const alternativeOf = ({ cause, confidence, why }: Hypothesis): Alternative => ({
   cause,
   confidence,
   why,
 });
+
+/** Each other cause once, as it is surest. */
+export function alternativesOf(others: readonly Hypothesis[]): Alternative[] {
+  const byCause = groupBy(others, ({ cause }) => cause);
+  return [...byCause.values()].map((some) => alternativeOf(some.toSorted(bySureness)[0]!));
+}
 
 /** A fact of the cluster and what it does to a hypothesis. */
 export interface CheckedFact {
@@ -126,7 +133,8 @@ export function diagnose(
   const incidents: Incident[] = [];
   const dismissed = appRefusals(scene);
   for (const { hypothesis, others } of withoutOrphans(chosen)) {
-    const incident = named(scene, incidentOf(scene, modest(scene, hypothesis), others));
+    const told = withRetries(scene, modest(scene, hypothesis));
+    const incident = named(scene, incidentOf(scene, told, others));
     if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
     else incidents.push(incident);
     scenes.set(incident, scene);
@@ -137,6 +145,24 @@ export function diagnose(
     incidents: incidents.toSorted(byWeight),
     dismissed: dismissed.filter(({ count }) => count > 0),
   };
+}
+
+/** How often its requests were sent again, and who did without an answer, belongs to every story, whatever failed them. */
+function withRetries(scene: Scene, hypothesis: Hypothesis): Hypothesis {
+  const coped = hypothesis.cases.flatMap(({ copedAt }) => copedAt ?? []);
+  const facts = [
+    ...retryFacts(scene, hypothesis.cases),
+    ...(coped.length * 10 >= hypothesis.cases.length && coped.length > 0
+      ? [
+          {
+            text: `requests that ${listed(distinct(coped, (row) => scene.placeOf(row)))} answered well all the same, so that users saw nothing`,
+            count: coped.length,
+            of: hypothesis.cases.length,
+          },
+        ]
+      : []),
+  ];
+  return facts.length === 0 ? hypothesis : { ...hypothesis, evidence: [...hypothesis.evidence, ...facts] };
 }
 
 const scenes = new WeakMap<Incident, Scene>();
@@ -253,6 +279,11 @@ function bySureness(a: Hypothesis, b: Hypothesis): number {
   );
 }
 
+const severityOf = ({ cause, severity }: Hypothesis): Severity => {
+  const told = severity ?? catalogue().get(cause)?.severity ?? 'medium';
+  return told === 'inherits' ? 'medium' : told;
+};
+
 const isRider = ({ cause }: Hypothesis): boolean => {
   const kind = catalogue().get(cause)?.kind;
   return kind === 'modifier' || kind === 'amplifier' || kind === 'vantage';
@@ -343,13 +374,12 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
   // Cases of one destination share one list.
   const lists = new Set(cases.map(({ root }) => scene.requestsLike(root)));
   const destinations = new Set([...lists].flat());
-  const severity = hypothesis.severity ?? entry?.severity ?? 'medium';
   const groups = new Set(failing.map((row) => row.groupKey));
   return {
     hypothesis,
-    severity: severity === 'inherits' ? 'medium' : severity,
+    severity: severityOf(hypothesis),
     verdict: hypothesis.verdict ?? entry?.verdict ?? 'unknown',
-    alternatives: others.map(alternativeOf),
+    alternatives: alternativesOf(others),
     others,
     onset,
     onsetRange: onsetRange(scene, deciders),

@@ -2,6 +2,7 @@ import { isRejectedConnection } from '../aggregate/ends.js';
 import type { Case } from '../aggregate/joins.js';
 import { journeyOf, type Journey, type Span } from '../aggregate/journeys.js';
 import type { Row } from '../aggregate/rows.js';
+import { hungUp, mayRunTwice, reachedApp } from './attempts.js';
 import { missingCaller } from './missing-side.js';
 import type { Scene } from './scene.js';
 import { fingerprintOf } from './traits.js';
@@ -42,11 +43,6 @@ export interface Told {
   readonly decidedBy: 'app' | 'proxy' | 'caller' | 'unknown' | null;
   readonly findings: readonly Finding[];
 }
-
-const HUNG_UP = new Set(['DC', 'DR']);
-const hungUp = (row: Row): boolean => row.flags.some((flag) => HUNG_UP.has(flag));
-/** Methods that may run twice without harm (RFC 9110, 9.2.2). */
-const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /** The journey of some lines, told. */
 export function tellJourney(scene: Scene, rows: readonly Row[]): Told {
@@ -135,15 +131,6 @@ function reasonOf(scene: Scene, row: Row): string {
   return [row.code, row.flags.join(','), row.details ?? row.termination].filter(Boolean).join(' ');
 }
 
-/** Attempts that reached the app: it may have done the work. */
-const reachedApp = (row: Row): boolean =>
-  row.direction === 'inbound' &&
-  row.http &&
-  row.upstreamHost !== null &&
-  !row.has('UF') &&
-  !row.has('UO') &&
-  (row.answeredBy === 'peer' || hungUp(row) || row.has('UC') || row.has('UT'));
-
 function spanFindings(scene: Scene, span: Span, decider: Row | null): Finding[] {
   const { row, children } = span;
   const found: Finding[] = [];
@@ -158,7 +145,7 @@ function spanFindings(scene: Scene, span: Span, decider: Row | null): Finding[] 
       say('masked', `a retry hid ${failed.length} of ${attempts.length} attempts that failed at ${where}`);
     } else say('retried', `${row.proxy} tried ${attempts.length} times`);
     const done = attempts.filter((one) => reachedApp(one.row));
-    if (done.length > 1 && row.method !== null && !SAFE_TO_REPEAT.has(row.method)) {
+    if (done.length > 1 && !mayRunTwice(row)) {
       say(
         'executed-twice',
         `the app may have run this ${row.method} ${done.length} times: so many attempts reached it`,
@@ -220,6 +207,7 @@ function joinedOtherwise({ spans }: Journey): Finding[] {
   const words = {
     connection: 'by the address and port of the connection',
     tunnel: 'by the two ends of a tunnel',
+    name: 'by the service that was asked for, at that moment: networks translate addresses between them',
     time: 'by time alone: its pod served nothing else then',
   };
   return spans.flatMap(({ row, joinedBy }): Finding[] =>

@@ -3,6 +3,7 @@ import { isRejectedConnection } from '../aggregate/ends.js';
 import type { Row } from '../aggregate/rows.js';
 import { portOf } from '../record/address.js';
 import { catalogue } from './catalogue.js';
+import { followTime } from './deepest.js';
 import type { Hypothesis, NextStep } from './hypothesis.js';
 import type { Scene } from './scene.js';
 import { byFrequency } from './stats.js';
@@ -19,8 +20,8 @@ import { podAtCommand } from './kubectl.js';
 /** Cases looked at: what most of them lack, all lack. */
 const MOST_LOOKED_AT = 200;
 
-/** Flags of a proxy that only tells what the other end did. */
-const OTHERS_DOING: ReadonlySet<string> = new Set(['UC', 'UR', 'UPE', 'UT', 'UF']);
+/** Flags of a proxy that only tells what the other end did, or that nobody waited any longer for it. */
+const OTHERS_DOING: ReadonlySet<string> = new Set(['UC', 'UR', 'UPE', 'UT', 'UF', 'DC', 'DR']);
 
 /** The log that is missing at the end which decided, by name; `null` where it is there, or decides nothing. */
 export function missingCallee(scene: Scene, row: Row): string | null {
@@ -32,6 +33,12 @@ export function missingCallee(scene: Scene, row: Row): string | null {
   const end = otherEnd(scene, row);
   if (end === null || end.kind === 'silent') return null;
   return end.kind === 'not-given' ? end.name : end.proxy;
+}
+
+/** The log that is missing where the time of a request was spent, further down than where its wait was ended. */
+function missingBelow(scene: Scene, decider: Row): string | null {
+  const deepest = followTime(scene, decider);
+  return deepest === decider ? null : missingCallee(scene, deepest);
 }
 
 /** The caller's log, where a server's line can be told only with it: who hung up, and how it spoke. */
@@ -60,7 +67,8 @@ function speakers(scene: Scene): ReadonlySet<string> {
 export function missingLogs(scene: Scene, cases: readonly Case[]): readonly string[] {
   const looked = cases.slice(0, MOST_LOOKED_AT);
   const missing = looked.flatMap(
-    ({ root, decider }) => missingCallee(scene, decider) ?? missingCaller(scene, root) ?? [],
+    ({ root, decider }) =>
+      missingCallee(scene, decider) ?? missingBelow(scene, decider) ?? missingCaller(scene, root) ?? [],
   );
   return missing.length * 2 < looked.length ? [] : byFrequency(missing, (name) => name).map(([name]) => name);
 }

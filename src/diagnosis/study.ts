@@ -40,7 +40,8 @@ export class Study {
     population?: readonly Row[],
   ) {
     this.rows = cases.map(({ decider }) => decider);
-    this.#failing = new Set(this.rows);
+    // Earlier attempts of a request that failed alike are failures of the hosts that they went to.
+    this.#failing = new Set(cases.flatMap(({ decider, rows }) => [decider, ...alike(decider, rows)]));
     this.sample = this.rows[0]!;
     this.place = scene.placeOf(this.sample);
     this.population = population ?? scene.linesOf(this.sample);
@@ -236,6 +237,12 @@ export class Study {
 }
 
 const FEWEST_FOR_A_SPAN = 3;
+
+/** The lines of a failed request that tell the same of the same side as the one that decided. */
+function alike(decider: Row, rows: readonly Row[]): readonly Row[] {
+  if (decider.direction !== 'inbound' || rows.length < 2) return [];
+  return rows.filter((row) => row.direction === 'inbound' && row.groupKey === decider.groupKey);
+}
 
 /** What a cause adds to a study to make a hypothesis of it; the rest has defaults. */
 export interface Claim {

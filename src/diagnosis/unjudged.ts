@@ -27,14 +27,6 @@ export const UNJUDGED: ReadonlyMap<CauseId, Unjudged> = new Map<CauseId, Unjudge
     },
   ],
   [
-    'retry-overflow-or-storm',
-    {
-      why: 'retries multiply what another cause began; they are counted with that one and not told apart from load',
-      decide:
-        'the stats upstream_rq_retry and upstream_rq_retry_overflow of the callers, set against their requests',
-    },
-  ],
-  [
     'startup-ordering-app-before-proxy',
     {
       why: 'the proxy that would log the call is not up yet, so that there is no line',
@@ -68,13 +60,6 @@ export const UNJUDGED: ReadonlyMap<CauseId, Unjudged> = new Map<CauseId, Unjudge
     {
       why: 'URX says that every attempt failed, never why: what failed the attempts is named instead',
       decide: 'the servers’ lines of the same request id',
-    },
-  ],
-  [
-    'unsafe-retry-duplicates',
-    {
-      why: 'the lines show that a request reached the app twice, not that both counted; told with the failure beneath',
-      decide: 'two records of one request in the app’s own data, and retryOn of the route',
     },
   ],
   [

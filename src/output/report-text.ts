@@ -121,7 +121,7 @@ function exampleLines({ journey }: ReportIncident): string[] {
 }
 
 function failsText(incident: ReportIncident): string {
-  if (incident.failures === 0) return 'for users nothing: retries hide it';
+  if (incident.failures === 0) return 'for users nothing so far';
   if (!('share' in incident)) {
     return `${plural(incident.failures, 'request')}; the input holds failures only, so no share is known`;
   }

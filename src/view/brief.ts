@@ -44,7 +44,7 @@ function incidentBrief(incident: Explanation, day: string): string[] {
     `**${severity.toUpperCase()} · ${verdict} · ${quoted(title)}** (\`${cause}\`, confidence ${confidence})`,
     '',
     failures === 0
-      ? `For users nothing fails: retries hide it. Since ${since}, ${until}.`
+      ? `For users nothing fails so far. Since ${since}, ${until}.`
       : `${ofWords(failures, requests)} requests failed (${percent(failures, requests)}), since ${since}, ${until}.`,
     '',
     quoted(incident.summary),

@@ -7,8 +7,10 @@ import {
   client,
   healthy,
   hop,
+  meshName,
   moments,
   NO_CONNECTION,
+  NO_HOST,
   observe,
   rejected,
   requestId,
@@ -108,6 +110,34 @@ describe('a journey', () => {
     expect(none.findings.find(({ kind }) => kind === 'log-missing')?.text).toContain(one.ip);
   });
 
+  it('goes below a 4xx that an app turned into its own error, to the proxy that refused', () => {
+    const id = requestId();
+    const denied = { code: 403, details: 'rbac_access_denied_matched_policy[none]', sent: 19, ...NO_HOST };
+    const lines = [
+      healthy(web, shop),
+      hop(web, shop, one, { at: 5_000, id, code: 500, ms: 40 }),
+      hop(one, bank, teller, { at: 5_003, id, ms: 2 }, denied, { code: 403, sent: 19 }),
+    ];
+    const found = told(lines, (row) => row.requestId === id);
+    expect(found.decider?.proxy).toBe(teller.name);
+    expect(found.decidedBy).toBe('proxy');
+  });
+
+  it('knows an app that did without an answer from a retry that hid a failure', () => {
+    const id = requestId();
+    const lines = [
+      healthy(web, shop),
+      hop(web, shop, one, { at: 5_000, id, ms: 40 }),
+      hop(one, bank, teller, { at: 5_003, id, code: 503, ms: 9 }),
+    ];
+    const [failed] = sceneOf(observe(lines.flat()).snapshot()).cases;
+    expect([failed?.masked, failed?.copedAt?.proxy, failed?.decider.proxy]).toEqual([
+      true,
+      one.name,
+      teller.name,
+    ]);
+  });
+
   it('says that a timeout hung up, not a client', () => {
     const id = requestId();
     const lines = [
@@ -154,6 +184,31 @@ describe('connections without an id', () => {
     const later = rejected(one, shop.port, `${web.ip}:33333`, { at: 15_000 });
     const other = rejected(one, shop.port, `${web.ip}:33335`, { at: 5_001 });
     expect(shape(told([outer, later, other], of))).toHaveLength(1);
+  });
+
+  it('are joined across a translated address by the service that was asked for', () => {
+    const outer = client(
+      web,
+      shop,
+      { name: '', ip: '203.0.113.60' },
+      {
+        ...NO_CONNECTION,
+        at: 5_000,
+        code: 503,
+        flags: 'URX,UF',
+        details: RESET('remote_connection_failure'),
+        ms: 60,
+        host: '203.0.113.60:15443',
+      },
+    );
+    const refused = rejected({ name: 'edge-west', ip: '10.9.0.4' }, 15_443, '198.51.100.7:40001', {
+      at: 5_020,
+      sni: meshName(shop),
+    });
+    const other = { ...refused, text: refused.text.replace('_.shop.', '_.mint.') };
+    const found = told([outer, refused, other], of);
+    expect(shape(found)).toEqual([`0 ${web.name} first`, '1 edge-west name']);
+    expect(found.decider?.proxy).toBe('edge-west');
   });
 
   it('are joined by the two ends of a tunnel', () => {

@@ -22,7 +22,9 @@ const reachedApp = (row: Row): boolean => row.direction === 'inbound';
 
 /** Relayed errors of one place, told by how deep the logs reach and where the errors concentrate. */
 const relayed = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(({ decider, masked }) => isRelayed(decider) && !masked);
+  const cases = scene.cases.filter(
+    ({ decider, masked, copedAt }) => isRelayed(decider) && (!masked || copedAt !== undefined),
+  );
   const found: Hypothesis[] = [];
   for (const group of groupBy(cases, ({ decider }) => scene.placeOf(decider)).values()) {
     const inside = group.filter(({ decider }) => reachedApp(decider));
@@ -375,7 +377,11 @@ function external(study: Study): Hypothesis {
 const masked = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(
     (one) =>
-      one.masked && one.decider.direction === 'inbound' && !one.decider.has('DC') && !one.decider.has('DR'),
+      one.masked &&
+      one.copedAt === undefined &&
+      one.decider.direction === 'inbound' &&
+      !one.decider.has('DC') &&
+      !one.decider.has('DR'),
   );
   return [...groupBy(cases, ({ decider }) => scene.placeOf(decider))].flatMap(([place, group]) => {
     const study = new Study(scene, group);

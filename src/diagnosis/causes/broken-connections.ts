@@ -6,6 +6,7 @@ import { reuses } from '../connections.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, podAtCommand, podCommand, previousLogsCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
+import { missingLogs } from '../missing-side.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, median, most } from '../stats.js';
 import { claim, Study, studies } from '../study.js';
@@ -230,7 +231,7 @@ const throughTunnel = (row: Row): boolean => row.upstreamHost?.startsWith('envoy
 
 /** The tunnel of ambient mode hides the transport error; duration and regularity give it away. */
 const tunnelStudies = perScene((scene: Scene): Hypothesis[] => {
-  return studies(scene, (row) => isCut(row) && throughTunnel(row)).map((study) => {
+  return studies(scene, (row) => isCut(row) && throughTunnel(row)).flatMap((study) => {
     const slow = study.rows.filter((row) => row.duration > 5_000).length;
     const legs = scene.rows.filter(
       (row) =>
@@ -240,43 +241,45 @@ const tunnelStudies = perScene((scene: Scene): Hypothesis[] => {
       study.concentration((row) => row.upstreamHost)?.bad.map(({ value }) => value) ?? study.hosts;
     const perHost = study.by((row) => row.upstreamHost, study.during).filter(({ failures }) => failures > 0);
     const always = perHost.every(({ failures, requests }) => failures >= requests * 0.9);
-    const isBlocked =
-      slow >= study.rows.length / 2 ||
-      (always && study.rows.length >= 5) ||
-      legs.length >= study.rows.length / 2;
+    const told = slow >= study.rows.length / 2 || legs.length >= study.rows.length / 2;
+    const isBlocked = told || (always && study.rows.length >= 5);
+    // At once and every time: the port, a policy or the app behind it, which only the ztunnel on that node tells apart.
+    if (isBlocked && !told && missingLogs(scene, study.cases).length > 0) return [];
     const endpoints = distinct(study.rows, (row) => row.upstreamIp);
-    return claim(study, {
-      cause: isBlocked ? 'hbone-connect-blocked' : 'hbone-pool-race',
-      title: isBlocked
-        ? `The tunnel (port 15008) to pods of ${study.place} cannot be made`
-        : `Tunnels to pods of ${study.place} break while they are reused`,
-      story: isBlocked
-        ? `the proxy reaches ${listed(hosts)} through an HBONE tunnel, and the tunnel’s own connect fails${slow > 0 ? ` after ${span(median(study.rows.map((row) => row.duration))!)}` : ''}: UC here does not mean that the app closed anything. ${legs.length > 0 ? `${legs.length} tunnel lines say so.` : ''}`
-        : 'single requests broke at once on a tunnel that had carried others: it was closed as it was reused.',
-      at: { services: [study.place], endpoints },
-      evidence: [
-        study.fact('requests whose tunnel broke', study.rows, study.during),
-        { text: 'of these that waited for more than 5 s', count: slow, of: study.rows.length },
-        { text: 'failed tunnel legs logged in that time', count: legs.length, of: legs.length },
-      ],
-      confidence: isBlocked ? 'high' : 'likely',
-      why: isBlocked
-        ? 'every attempt to these pods fails, or waits for the connect timeout, behind an internal listener'
-        : 'short, sporadic and on reuse',
-      next: [
-        {
-          purpose: isBlocked ? 'look for policies that do not allow 15008' : 'look for restarts',
-          command: isBlocked
-            ? 'kubectl get networkpolicy -A -o yaml | grep -n -B4 -A12 port'
-            : 'kubectl -n istio-system get pods -l app=ztunnel -o wide',
-        },
-      ],
-      fix: [
-        isBlocked
-          ? 'Allow TCP 15008 from mesh sources.'
-          : 'Retries on reset at the gateway or waypoint; upgrade.',
-      ],
-    });
+    return [
+      claim(study, {
+        cause: isBlocked ? 'hbone-connect-blocked' : 'hbone-pool-race',
+        title: isBlocked
+          ? `The tunnel (port 15008) to pods of ${study.place} cannot be made`
+          : `Tunnels to pods of ${study.place} break while they are reused`,
+        story: isBlocked
+          ? `the proxy reaches ${listed(hosts)} through an HBONE tunnel, and the tunnel’s own connect fails${slow > 0 ? ` after ${span(median(study.rows.map((row) => row.duration))!)}` : ''}: UC here does not mean that the app closed anything. ${legs.length > 0 ? `${legs.length} tunnel lines say so.` : ''}`
+          : 'single requests broke at once on a tunnel that had carried others: it was closed as it was reused.',
+        at: { services: [study.place], endpoints },
+        evidence: [
+          study.fact('requests whose tunnel broke', study.rows, study.during),
+          { text: 'of these that waited for more than 5 s', count: slow, of: study.rows.length },
+          { text: 'failed tunnel legs logged in that time', count: legs.length, of: legs.length },
+        ],
+        confidence: isBlocked ? 'high' : 'likely',
+        why: isBlocked
+          ? 'every attempt to these pods fails, or waits for the connect timeout, behind an internal listener'
+          : 'short, sporadic and on reuse',
+        next: [
+          {
+            purpose: isBlocked ? 'look for policies that do not allow 15008' : 'look for restarts',
+            command: isBlocked
+              ? 'kubectl get networkpolicy -A -o yaml | grep -n -B4 -A12 port'
+              : 'kubectl -n istio-system get pods -l app=ztunnel -o wide',
+          },
+        ],
+        fix: [
+          isBlocked
+            ? 'Allow TCP 15008 from mesh sources.'
+            : 'Retries on reset at the gateway or waypoint; upgrade.',
+        ],
+      }),
+    ];
   });
 });
 

@@ -10,9 +10,15 @@ import { claim, Study } from '../study.js';
 import { isExternal } from '../traits.js';
 import { clock, listed, ofWords, percent, plural, shellWord } from '../words.js';
 
-/** A waypoint's `inbound-vip|port|http|host` has its protocol where others have a subset, and is a story of its own. */
+/**
+ * A waypoint's `inbound-vip|port|http|host` has its protocol where others have a subset, and is a story of its own, as is
+ * what a gateway between networks (`outbound_.…`) lacks.
+ */
 const isNoHost = (row: Row): boolean =>
-  (row.has('UH') && row.cluster?.name !== 'BlackHoleCluster' && row.cluster?.kind !== 'inbound-vip') ||
+  (row.has('UH') &&
+    row.cluster?.name !== 'BlackHoleCluster' &&
+    row.cluster?.kind !== 'inbound-vip' &&
+    row.cluster?.kind !== 'sni') ||
   (row.has('DF') && row.http);
 
 /** Failures of the hosts themselves, before nobody was left: what makes a proxy eject them. */

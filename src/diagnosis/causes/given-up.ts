@@ -1,4 +1,5 @@
 import type { Row } from '../../aggregate/rows.js';
+import { triedAgain } from '../attempts.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { proxyName } from '../kubectl.js';
@@ -23,9 +24,15 @@ export const clientCancel: Cause = {
     'outermost line 0 DC or DR',
     'durations that cluster at the client’s limit, or at random for users',
   ],
-  against: ['an inner line of a UT above it: the proxy’s timeout', '101 DC: a websocket’s normal end'],
+  against: [
+    'a UT above it, or another attempt after it: the proxy’s timeout',
+    '101 DC: a websocket’s normal end',
+  ],
   judge(scene: Scene): Hypothesis[] {
-    const cases = scene.cases.filter(({ decider }) => isGivenUp(decider) && !isLocalDisconnect(decider));
+    const cases = scene.cases.filter(
+      ({ decider }) =>
+        isGivenUp(decider) && !isLocalDisconnect(decider) && triedAgain(scene, decider) === null,
+    );
     const found: Hypothesis[] = [];
     for (const [, group] of groupBy(cases, ({ decider }) => scene.placeOf(decider))) {
       const study = new Study(scene, group);

@@ -20,6 +20,7 @@ import { POLICY_CAUSES } from './policies.js';
 import { PROTOCOL_CAUSES } from './protocol.js';
 import { REFUSED_CAUSES } from './refused-connects.js';
 import { REJECTED_CAUSES } from './rejected-connections.js';
+import { RETRY_CAUSES, RETRY_LOOKS } from './retries.js';
 import { ROUTE_TIMEOUT_CAUSES } from './route-timeouts.js';
 import { SILENT_CAUSES } from './silent.js';
 import { STREAM_LIMIT_CAUSES } from './stream-limits.js';
@@ -51,18 +52,22 @@ const ENVOY_CAUSES: readonly Cause[] = [
   clientCancel,
   grpcBehind200,
   ...POLICY_CAUSES,
+  ...RETRY_CAUSES,
   ...APP_CAUSES,
   ...SILENT_CAUSES,
   ...NOISE_CAUSES,
 ];
 
+/** Other looks of causes that are in the list: what ztunnel says of one, what the servers' lines show of hidden tries. */
+const LOOKS: readonly Cause[] = [...ZTUNNEL_LOOKS, ...RETRY_LOOKS];
+
 /**
  * Every cause that is judged, each once, narrower mechanisms before wider ones: of two stories that are equally sure and
- * explain the same, the first is told. What ztunnel says of one is added to what Envoy’s lines show.
+ * explain the same, the first is told.
  */
 export const CAUSES: readonly Cause[] = [
   ...ENVOY_CAUSES.map((cause) => {
-    const other = ZTUNNEL_LOOKS.find(({ id }) => id === cause.id);
+    const other = LOOKS.find(({ id }) => id === cause.id);
     if (!other) return cause;
     return {
       ...cause,

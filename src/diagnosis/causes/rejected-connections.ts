@@ -1,8 +1,7 @@
 import { isRejectedConnection } from '../../aggregate/ends.js';
-import type { Case } from '../../aggregate/joins.js';
+import { isRefusedBetweenNetworks, meantBy, type Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
 import { hostOf } from '../../record/address.js';
-import { parseMeshServerName, type UpstreamCluster } from '../../record/upstream-cluster.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { namespaceFlag, podAtCommand, proxyName } from '../kubectl.js';
@@ -18,12 +17,12 @@ import { listed, ofWords, plural, shellWord, span } from '../words.js';
 /** Connections without a filter chain, by what name they asked for; in front of an app by who called which service. */
 const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(({ decider }) => isRejectedConnection(decider) && decider.peer !== null);
-  const meant = cases.filter(({ decider }) => isMeshName(decider.serverName));
-  const atApps = cases.filter(({ decider }) => !isMeshName(decider.serverName) && servesApp(scene, decider));
-  const atGateways = cases.filter((one) => !meant.includes(one) && !atApps.includes(one));
+  const unnamed = cases.filter(({ decider }) => !isRefusedBetweenNetworks(decider));
+  const atApps = unnamed.filter(({ decider }) => servesApp(scene, decider));
+  const atGateways = unnamed.filter(({ decider }) => !servesApp(scene, decider));
   const byName = ({ decider }: Case): string => `${decider.proxy}\n${decider.serverName ?? ''}`;
   return [
-    ...[...groupBy(meant, byName).values()].map((group) => eastWestSni(atListener(scene, group))),
+    ...betweenNetworks(scene),
     ...[...groupBy(atGateways, byName).values()].flatMap(
       (group) => gatewaySni(atListener(scene, group)) ?? [],
     ),
@@ -40,8 +39,6 @@ const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
     }),
   ];
 });
-
-const isMeshName = (name: string | null): boolean => name !== null && parseMeshServerName(name) !== null;
 
 /** Against all else that came to the same listener. */
 const atListener = (scene: Scene, cases: readonly Case[]): Study =>
@@ -211,70 +208,59 @@ function probe(study: Study, series: readonly (readonly Case[])[]): Hypothesis {
   });
 }
 
+/** What a gateway between networks refused: one story for each name, with the requests that it failed. */
+function betweenNetworks(scene: Scene): Hypothesis[] {
+  const cases = scene.cases.filter(({ decider }) => isRefusedBetweenNetworks(decider));
+  return [...groupBy(cases, ({ decider }) => `${decider.proxy}\n${nameAsked(decider)}`).values()].map(
+    (group) => eastWestSni(new Study(scene, group)),
+  );
+}
+
+const nameAsked = (row: Row): string => row.serverName ?? row.cluster?.name ?? '';
+
 function eastWestSni(study: Study): Hypothesis {
-  const serverName = study.sample.serverName!;
-  const meant = parseMeshServerName(serverName)!;
-  const callers = callersThrough(study, meant);
-  const gateways = distinct(callers, ({ decider }) => decider.upstreamHost);
+  const { service, subset } = meantBy(study.sample)!;
+  const name = nameAsked(study.sample);
+  const empty = study.sample.has('UH');
+  const callers = study.cases.filter(({ root }) => root.cluster?.kind === 'outbound');
+  const gateways = distinct(callers, ({ root }) => root.upstreamHost);
   return claim(study, {
     cause: 'eastwest-sni-or-subset-missing',
-    title: `The gateway between networks does not know ${meant.service}`,
-    story: `it is reached, but has no chain for ${serverName}: the service${meant.subset ? ` or its subset ${meant.subset}` : ''} is not exposed there.${callers.length > 0 ? ` ${plural(callers.length, 'request')} of ${listed(distinct(callers, ({ decider }) => decider.proxy))} to ${listed(gateways)} failed with it.` : ''}`,
+    title: `The gateway between networks ${empty ? 'has no pod of' : 'does not know'} ${service}${empty && subset ? `, subset ${subset}` : ''}`,
+    story: `it is reached, but has no ${empty ? 'endpoint' : 'chain'} for ${name}: the service${subset ? ` or its subset ${subset}` : ''} ${empty ? 'has no pod there' : 'is not exposed there'}.${callers.length > 0 ? ` ${plural(callers.length, 'request')} of ${listed(distinct(callers, ({ root }) => root.proxy))} to ${listed(gateways)} failed with it.` : ''}`,
     at: {
-      services: [meant.service ?? serverName],
+      services: [service ?? name],
       pods: study.proxies,
       upstreamClusters: [],
       endpoints: gateways.map(hostOf),
     },
-    cases: [...study.cases, ...callers],
     evidence: [
-      study.fact('connections for that name without a chain', study.rows, study.rows.length),
+      study.fact(
+        `connections for that name without ${empty ? 'an endpoint' : 'a chain'}`,
+        study.rows,
+        study.rows.length,
+      ),
       {
-        text: 'failed requests to that service that went to the gateway at the same time',
+        text: 'of these, with the request of a caller that failed with it',
         count: callers.length,
-        of: callers.length,
+        of: study.rows.length,
       },
     ],
     confidence: 'high',
     why:
       callers.length > 0
-        ? 'both sides are logged: the callers’ connections break at the gateway, which has no chain for that name'
+        ? 'both sides are logged: the callers’ connections break at the gateway, which has nothing for that name'
         : 'the server name is a mesh client’s and names what it wanted',
     next: [
       {
         purpose: 'see whether it has the cluster',
-        command: `istioctl proxy-config cluster ${proxyName(null, study.proxies[0]!)} | grep ${shellWord(meant.service?.split('.')[0] ?? '')}`,
+        command: `istioctl proxy-config cluster ${proxyName(null, study.proxies[0]!)} | grep ${shellWord(service?.split('.')[0] ?? '')}`,
       },
     ],
     fix: [
       'Expose the service through that gateway (AUTO_PASSTHROUGH hosts); define the subset in both clusters.',
     ],
   });
-}
-
-/** How long a caller's line may lie from the gateway's: retries, with their back-off. */
-const RETRIES_MS = 2_000;
-
-/**
- * Failed requests whose proxies would have sent that server name, to an address that is no pod of these logs, while the
- * gateway refused it. Networks translate addresses between the two: name and time join them.
- */
-function callersThrough(
-  study: Study,
-  meant: Pick<UpstreamCluster, 'host' | 'port' | 'subset'>,
-): readonly Case[] {
-  const refused = study.rows.map((row) => row.start);
-  return study.scene.cases.filter(
-    ({ decider }) =>
-      decider.cluster?.kind === 'outbound' &&
-      decider.cluster.host === meant.host &&
-      decider.cluster.port === meant.port &&
-      decider.cluster.subset === meant.subset &&
-      (decider.has('UF') || decider.has('UC')) &&
-      decider.upstreamIp !== null &&
-      study.scene.podOf(decider.upstreamIp) === null &&
-      refused.some((at) => at >= decider.start - RETRIES_MS && at <= decider.end + RETRIES_MS),
-  );
 }
 
 function gatewaySni(study: Study): Hypothesis | null {
@@ -348,7 +334,10 @@ export const REJECTED_CAUSES: readonly Cause[] = [
     'eastwest-sni-or-subset-missing',
     'https://github.com/istio/istio/issues/40624',
     'The remote gateway has no chain for a service or subset.',
-    ['0 NR with an outbound_ server name, by the gateway between networks'],
+    [
+      '0 NR with an outbound_ server name, by the gateway between networks',
+      '0 UH on its cluster outbound_.port_.subset_.host',
+    ],
     [],
   ),
 ];

@@ -8,7 +8,7 @@ import type { Scene } from '../scene.js';
 import { median, quantile } from '../stats.js';
 import { claim, Study, studies, top } from '../study.js';
 import { wallOf } from '../walls.js';
-import { listed, ofWords, shellWord, span } from '../words.js';
+import { listed, ofWords, plural, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
 
 const details = (row: Row): string => row.details ?? '';
@@ -38,7 +38,7 @@ function slowing(study: Study): { before: number | null; during: number | null; 
 const timeouts = perScene((scene: Scene): Hypothesis[] => {
   return studies(scene, isRouteTimeout).flatMap((study) => {
     const wall = wallOf(study.rows);
-    const { before, during, grew } = slowing(study);
+    const { before, during, grew: slower } = slowing(study);
     const waiting = study.rows.filter(
       (row) => row.upstreamLocal === null && row.upstreamHost !== null,
     ).length;
@@ -49,6 +49,9 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     const hosts = study.concentration((row) => row.upstreamIp);
     const pod = study.hosts.map((ip) => scene.podOf(ip)).find((name) => name !== null) ?? null;
     const deep = deepestWait(scene, study.cases);
+    // Its peers serve the same requests in time: not the limit is too short, these pods are slow.
+    const slowPods = deep ? null : hosts;
+    const grew = slower || slowPods !== null;
     const common = {
       at: {
         services: deep ? [deep.place, study.place] : [study.place],
@@ -97,7 +100,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     const slow = claim(study, {
       ...common,
       cause: 'upstream-slow',
-      title: `${deep?.place ?? study.place} has become slow, and ${deep ? `timeouts of ${span(wall.ms)} in front of ${study.place}` : `callers’ timeouts of ${span(wall.ms)}`} fire`,
+      title: `${slowPods ? `${plural(slowPods.bad.length, 'pod')} of ${study.place} ${slowPods.bad.length === 1 ? 'is' : 'are'} slow` : `${deep?.place ?? study.place} has become slow`}, and ${deep ? `timeouts of ${span(wall.ms)} in front of ${study.place}` : `callers’ timeouts of ${span(wall.ms)}`} fire`,
       story: `the callers’ proxies gave up after ${span(wall.ms)} (504 UT) on ${
         paths
           ? listed(
@@ -105,13 +108,17 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
               2,
             )
           : 'all its paths'
-      }; ${before !== null && during !== null ? `answered requests take a median of ${span(during)} instead of ${span(before)}. ` : ''}The timeout is the messenger: ${deep ? `the time is spent ${ofWords(deep.count, deep.of)} times in ${deep.place}, further down, and every hop above hung up in turn.` : 'the service is slow.'}`,
+      }; ${slower && before !== null && during !== null ? `answered requests take a median of ${span(during)} instead of ${span(before)}. ` : ''}The timeout is the messenger: ${deep ? `the time is spent ${ofWords(deep.count, deep.of)} times in ${deep.place}, further down, and every hop above hung up in turn.` : slowPods ? `${listed(slowPods.bad.map(({ value }) => scene.podOf(value) ?? value))} ${slowPods.bad.length === 1 ? 'is' : 'are'} slow, the other pods answer in time.` : 'the service is slow.'}`,
       confidence: grew ? 'high' : 'possible',
-      why: grew
+      why: slower
         ? 'answers were quick before and are slow while the timeouts fire'
-        : 'the lines do not show that it became slower',
+        : slowPods
+          ? 'its peers answer the same requests in the same time'
+          : 'the lines do not show that it became slower',
       fix: [
-        'Find what the app waits for (saturation, locks, its database); scale it out meanwhile.',
+        slowPods
+          ? 'Keep its log, then delete the pod; outlier detection for the next time.'
+          : 'Find what the app waits for (saturation, locks, its database); scale it out meanwhile.',
         'Keep timeouts decreasing inward.',
       ],
     });

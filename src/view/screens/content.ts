@@ -93,7 +93,7 @@ function actorWords(verdict: string): string {
 
 export function failsWords({ failures, requests }: Explanation): string {
   return failures === 0
-    ? 'for users nothing: retries hide it'
+    ? 'for users nothing so far'
     : `${ofWords(failures, requests)} requests (${percent(failures, requests)})`;
 }
 
