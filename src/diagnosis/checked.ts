@@ -1,6 +1,6 @@
 import { serviceOfHost } from '../record/upstream-cluster.js';
 import { catalogue, type CatalogueEntry } from './catalogue.js';
-import { alternativeOf, type CheckedFact, type Incident } from './diagnose.js';
+import { alternativesAmong, type CheckedFact, type Incident } from './diagnose.js';
 import type { Finding } from './finding.js';
 import type { CauseId, Confidence, Hypothesis } from './hypothesis.js';
 import { byFrequency } from './stats.js';
@@ -237,7 +237,7 @@ function withFirst(
     severity: first.severity ?? severityOf(first.cause),
     verdict: first.verdict ?? entry?.verdict ?? 'unknown',
     others,
-    alternatives: others.map(alternativeOf),
+    alternatives: alternativesAmong(others),
     checks: [...facts, ...before],
   };
 }

@@ -57,11 +57,17 @@ export interface Alternative {
   readonly why: string;
 }
 
-export const alternativeOf = ({ cause, confidence, why }: Hypothesis): Alternative => ({
+const alternativeOf = ({ cause, confidence, why }: Hypothesis): Alternative => ({
   cause,
   confidence,
   why,
 });
+
+/** Each cause once, by its surest story. */
+export const alternativesAmong = (others: readonly Hypothesis[]): readonly Alternative[] => {
+  const told = new Set<string>();
+  return others.filter(({ cause }) => !told.has(cause) && told.add(cause)).map(alternativeOf);
+};
 
 /** A fact of the cluster and what it does to a hypothesis. */
 export interface CheckedFact {
@@ -326,7 +332,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     hypothesis,
     severity: severity === 'inherits' ? 'medium' : severity,
     verdict: hypothesis.verdict ?? entry?.verdict ?? 'unknown',
-    alternatives: others.map(alternativeOf),
+    alternatives: alternativesAmong(others),
     others,
     onset,
     onsetRange: onsetRange(scene, deciders),

@@ -236,6 +236,8 @@ export class Study {
 }
 
 const FEWEST_FOR_A_SPAN = 3;
+/** A share of fewer failures says little of the traffic: nobody is woken for it. */
+export const FEWEST_FOR_A_SHARE = 5;
 
 /** What a cause adds to a study to make a hypothesis of it; the rest has defaults. */
 export interface Claim {
