@@ -1,5 +1,6 @@
 import type { Row } from '../aggregate/rows.js';
 import { groupBy, least, most } from './stats.js';
+import { wasAnswered } from './traits.js';
 
 /** The life of one upstream address as the callers' lines show it. */
 export interface HostLife {
@@ -17,7 +18,7 @@ export interface HostLife {
 export function hostLives(rows: readonly Row[]): readonly HostLife[] {
   return [...groupBy(rows, (row) => row.upstreamIp)]
     .map(([ip, lines]) => {
-      const answered = lines.filter((row) => row.answeredBy === 'peer' || (!row.http && !row.failure));
+      const answered = lines.filter(wasAnswered);
       return {
         ip,
         rows: lines,

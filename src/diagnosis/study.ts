@@ -237,6 +237,8 @@ export class Study {
 }
 
 const FEWEST_FOR_A_SPAN = 3;
+/** A share of fewer failures says little of the traffic: nobody is woken for it. */
+export const FEWEST_FOR_A_SHARE = 5;
 
 /** The lines of a failed request that tell the same of the same side as the one that decided. */
 function alike(decider: Row, rows: readonly Row[]): readonly Row[] {

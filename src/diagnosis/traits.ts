@@ -32,6 +32,10 @@ export const fromMeshClient = (row: Row): boolean =>
 
 export const isPassthrough = (row: Row): boolean => row.cluster?.direction === 'passthrough';
 
+/** An upstream answered: of TCP that is a connection that held and carried something back. */
+export const wasAnswered = (row: Row): boolean =>
+  row.http ? row.answeredBy === 'peer' : !row.failure && (row.sent ?? 0) > 0;
+
 /** The reason inside `upstream_reset_…{reason|…}`. */
 export const resetReason = (row: Row): string | null =>
   /^upstream_reset_(?:before|after)_response_started\{([^|,}]*)/.exec(row.details ?? '')?.[1] ?? null;

@@ -4,6 +4,7 @@ import type { Scene, Symptom } from './scene.js';
 import { askFor, missingLogs } from './missing-side.js';
 import { PARTITIONS } from './partitions.js';
 import { byFrequency, distinct } from './stats.js';
+import { FEWEST_FOR_A_SHARE } from './study.js';
 import { listed, ofWords, percent } from './words.js';
 
 /** Failures that no cause claims, as their counted facts; never a guess. */
@@ -97,9 +98,9 @@ function replyWords(row: Row): string {
 }
 
 /** Severity of what is not understood: by how much of the traffic is gone. */
-export function severityByShare(failures: number, of: number): 'high' | 'medium' | 'low' {
+function severityByShare(failures: number, of: number): 'high' | 'medium' | 'low' {
   const share = of === 0 ? 1 : failures / of;
-  return share >= 0.2 ? 'high' : share >= 0.02 ? 'medium' : 'low';
+  return share >= 0.2 && failures >= FEWEST_FOR_A_SHARE ? 'high' : share >= 0.02 ? 'medium' : 'low';
 }
 
 /** For each partition in which one value fails far more than its peers: that value, and the rest beside it. */

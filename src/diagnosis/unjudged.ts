@@ -35,13 +35,6 @@ export const UNJUDGED: ReadonlyMap<CauseId, Unjudged> = new Map<CauseId, Unjudge
     },
   ],
   [
-    'kernel-or-host-firewall',
-    {
-      why: 'a connect that the own node rejects has the line of a destination that is gone; no line names the caller’s node',
-      decide: '`nft list ruleset` on the node of the caller, and whether callers on other nodes succeed',
-    },
-  ],
-  [
     'sidecar-injection-missing',
     {
       why: 'a pod without a proxy writes no line; its peers’ lines are those of plaintext that meets TLS, which are named',

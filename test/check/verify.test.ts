@@ -162,7 +162,6 @@ status: {phase: Running, podIP: 10.244.128.112}`,
     );
     expect(incidents.map(({ hypothesis }) => [hypothesis.cause, hypothesis.confidence])).toEqual([
       ['peer-not-in-mesh-plaintext', 'certain'],
-      ['peer-not-in-mesh-plaintext', 'certain'],
     ]);
   });
 });

@@ -7,7 +7,7 @@ import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, podCommand } fro
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, median } from '../stats.js';
-import { claim, Study, top } from '../study.js';
+import { claim, FEWEST_FOR_A_SHARE, Study, top } from '../study.js';
 import { fingerprintOf, isExternal, networkOf, serverLogged } from '../traits.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 
@@ -15,8 +15,9 @@ import { listed, ofWords, plural, shellWord, span } from '../words.js';
 const isRelayed = (row: Row): boolean =>
   row.http && row.code !== null && row.code >= 500 && row.answeredBy === 'peer';
 
-/** Severity of what an app does by how much of it fails. */
-const weight = (share: number): Severity => (share > 0.9 ? 'critical' : share > 0.1 ? 'high' : 'medium');
+/** Severity of what an app does by how much of it fails; a few lines are no share. */
+const weight = ({ rows, shareDuring }: Study): Severity =>
+  rows.length < FEWEST_FOR_A_SHARE || shareDuring <= 0.1 ? 'medium' : shareDuring > 0.9 ? 'critical' : 'high';
 
 const reachedApp = (row: Row): boolean => row.direction === 'inbound';
 
@@ -66,7 +67,6 @@ function appError(study: Study, atApp: boolean, printed: boolean, narrower: bool
   const codes = byFrequency(study.rows, (row) => String(row.code)).map(([code]) => code);
   const pods = distinct(study.rows, (row) => (reachedApp(row) ? row.proxy : null));
   const paths = study.concentration((row) => row.pathTemplate);
-  const share = study.shareDuring;
   const pod = pods[0] ?? study.hosts.map((ip) => study.scene.podOf(ip)).find((name) => name !== null) ?? null;
   return claim(study, {
     cause: 'app-error-via-upstream',
@@ -85,7 +85,7 @@ function appError(study: Study, atApp: boolean, printed: boolean, narrower: bool
       `Pods: ${plural(Math.max(pods.length, study.hosts.length), 'one', 'several')
         .replace(/^1 one$/, 'one')
         .replace(/^\d+ several$/, 'several alike')}. The mesh delivered every one of them.`,
-    severity: weight(share),
+    severity: weight(study),
     at: {
       services: [study.place],
       ...(study.concentration((row) => row.upstreamIp)
@@ -233,7 +233,7 @@ function vantage(study: Study, printed: readonly Row[]): Hypothesis {
     cause: 'insufficient-vantage',
     title: `${study.place}: the decision was taken behind these logs`,
     story: `every line relays what it got (via_upstream), ${kinds.length > 0 ? `and the size of the replies is that of a proxy’s text about ${listed(kinds)}` : 'and the server’s log does not hold them'}. Which pod and why stands in the log of the next hop: the sidecars of ${study.place} (${listed(study.hosts)}).`,
-    severity: weight(study.shareDuring),
+    severity: weight(study),
     at: {
       services: [study.place],
       endpoints: study.concentration((row) => row.upstreamIp)?.bad.map(({ value }) => value) ?? [],
@@ -268,7 +268,7 @@ function dependency(scene: Scene, study: Study): Hypothesis {
     cause: 'dependency-failure-in-app',
     title: `${study.place} passes on a failure of something it calls`,
     story: `its app answered with the very text that a proxy makes for ${listed(kinds)}: it called another service through the mesh and passed the answer back.`,
-    severity: weight(study.shareDuring),
+    severity: weight(study),
     at: { pods: distinct(study.rows, (row) => row.proxy).slice(0, 3) },
     evidence: [
       study.fact(
@@ -326,7 +326,7 @@ function ownCalls(scene: Scene, study: Study): Hypothesis | null {
     cause: 'dependency-failure-in-app',
     title: `${study.place} fails because ${listed(dependencies)} does`,
     story: `${ofWords(fitting.length, served.length)} of these requests were waiting for a call of the same pod to ${listed(dependencies)} that failed within them (${top(calls, (row) => `${row.code} ${row.flags.join(',') || '-'}`)}).`,
-    severity: weight(study.shareDuring),
+    severity: weight(study),
     at: {
       services: [...dependencies, study.place],
       upstreamClusters: distinct(calls, (row) => row.cluster?.name ?? null).slice(0, 2),

@@ -2,11 +2,12 @@ import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
+import { turnover } from '../hosts.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, most } from '../stats.js';
-import { isCut } from '../traits.js';
+import { isCut, wasAnswered } from '../traits.js';
 import { clock, listed, plural, span } from '../words.js';
 
 /** A refused connect on the server side: the sidecar lives, its app's port is closed. */
@@ -57,6 +58,31 @@ function lastRequests(scene: Scene, refused: readonly Case[]): readonly Case[] {
   );
 }
 
+/** A time in which one pod refused, from its first refusal to its last. */
+interface Bout {
+  readonly pod: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What lies further apart, with answers in between, is another time: the app came back, and went again. */
+const BETWEEN_BOUTS_MS = 2_000;
+
+function boutsOf(refusals: readonly Row[], served: readonly Row[]): readonly Bout[] {
+  return [...groupBy(refusals, (row) => row.proxy)].flatMap(([pod, rows]) => {
+    const answers = served.filter((row) => row.proxy === pod && wasAnswered(row)).map((row) => row.start);
+    const bouts: { pod: string; first: number; last: number }[] = [];
+    for (const { start } of rows.toSorted((a, b) => a.start - b.start)) {
+      const open = bouts.at(-1);
+      const isNew =
+        !open || (start - open.last > BETWEEN_BOUTS_MS && answers.some((at) => at > open.last && at < start));
+      if (isNew) bouts.push({ pod, first: start, last: start });
+      else open.last = start;
+    }
+    return bouts;
+  });
+}
+
 function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   const deciders = cases.map(({ decider }) => decider);
   const sample = deciders[0]!;
@@ -76,9 +102,12 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   const last = most(deciders.map((row) => row.start));
   const ofPods = served.filter((row) => pods.includes(row.proxy));
   const before = ofPods.filter((row) => row.end < first);
-  const during = ofPods.filter((row) => row.start >= first && row.start <= last);
+  const bouts = boutsOf(deciders, ofPods);
+  const during = ofPods.filter((row) =>
+    bouts.some((bout) => bout.pod === row.proxy && row.start >= bout.first && row.start <= bout.last),
+  );
   const after = ofPods.filter((row) => row.start > last);
-  const answered = (rows: readonly Row[]): number => rows.filter((row) => row.answeredBy === 'peer').length;
+  const answered = (rows: readonly Row[]): number => rows.filter(wasAnswered).length;
   const quickest = least(deciders.map((row) => row.duration));
   const slowest = most(deciders.map((row) => row.duration));
   const where = port === null ? 'its port' : `port ${port}`;
@@ -126,10 +155,17 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   const confidence =
     !named || inside > during.length / 2 ? 'possible' : neverWorked || inside > 0 ? 'likely' : 'high';
   const everyPod = pods.length === allPods.length;
+  const addresses = new Set(deciders.map((row) => row.upstreamIp));
+  const { arrived } = turnover(scene.callersLines(service));
+  const arrivedLate = neverWorked && [...addresses].every((ip) => arrived.some((life) => life.ip === ip));
   const ongoing = after.length === 0;
+  const times = Math.max(...[...groupBy(bouts, ({ pod }) => pod).values()].map(({ length }) => length));
+  const longest = most(bouts.map((bout) => bout.last - bout.first));
+  const howLong =
+    times > 1 ? ` ${times} times, for up to ${span(longest)}` : ongoing ? '' : ` for ${span(last - first)}`;
   const title = everyPod
-    ? `The app of ${service} does not listen on ${where}${ongoing ? '' : ` for ${span(last - first)}`}`
-    : `The app in ${pods.length} of ${allPods.length} pods of ${service} does not listen on ${where}`;
+    ? `The app of ${service} does not listen on ${where}${howLong}`
+    : `The app in ${pods.length} of ${allPods.length} pods of ${service} does not listen on ${where}${times > 1 ? howLong : ''}`;
   return {
     cause: 'app-not-listening',
     title,
@@ -138,6 +174,10 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
       `${plural(deciders.length, 'connect')} refused between ${clock(first)} and ${clock(last)}. ` +
       (before.length > 0
         ? `The same pods answered ${answered(before)} of ${before.length} requests before. `
+        : '') +
+      (times > 1 ? 'In between it listened again, as an app that is restarted over and over. ' : '') +
+      (arrivedLate
+        ? `${pods.length === 1 ? 'This pod is' : 'These pods are'} new: no line names ${pods.length === 1 ? 'it' : 'them'} before ${clock(least(ofPods.map((row) => row.start)))}. `
         : '') +
       (peers.length > 0 ? `The other pods of the service serve. ` : '') +
       `The network and the mesh between the pods are not at fault: the requests reached the pod.`,
@@ -174,6 +214,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
     fix: [
       `Let the app listen on ${where} on all addresses (0.0.0.0), or align the Service's targetPort with where it listens.`,
       'Let a readiness probe cover that port, so that a pod is no endpoint before it listens.',
+      ...(arrivedLate ? ['Roll back, if these pods are a new version.'] : []),
     ],
   };
 }

@@ -1,8 +1,9 @@
 import type { Row } from '../../aggregate/rows.js';
 import { triedAgain } from '../attempts.js';
-import type { Cause } from '../cause.js';
+import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { proxyName } from '../kubectl.js';
+import { logsCommand, namespaceOf, podAtCommand, proxyName } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, median } from '../stats.js';
 import { claim, Study } from '../study.js';
@@ -16,41 +17,112 @@ export const isGivenUp = (row: Row): boolean =>
   row.http && row.code !== 101 && (row.has('DC') || row.has('DR')) && !row.has('UT') && !row.has('UMSDR');
 const isLocalDisconnect = (row: Row): boolean => details(row).startsWith('downstream_local_disconnect');
 
-export const clientCancel: Cause = {
-  id: 'client-timeout-or-cancel',
-  reference: 'https://github.com/istio/istio/issues/39037',
-  mechanism: 'The caller gave up before the answer: its own timeout, a closed page, a load balancer.',
-  signs: [
-    'outermost line 0 DC or DR',
-    'durations that cluster at the client’s limit, or at random for users',
-  ],
-  against: [
+/** Give-ups by place: at one pod that became slow, at one common duration, or at random. */
+const givenUp = perScene((scene: Scene): Hypothesis[] => {
+  const cases = scene.cases.filter(
+    ({ decider }) => isGivenUp(decider) && !isLocalDisconnect(decider) && triedAgain(scene, decider) === null,
+  );
+  return [...groupBy(cases, ({ decider }) => scene.placeOf(decider)).values()].flatMap((group) => {
+    const study = new Study(scene, group);
+    const slow = slowHost(study);
+    if (slow) return [slow];
+    const patient = walls(study);
+    const claimed = new Set(patient.flatMap(({ cases: some }) => some));
+    const rest = group.filter((one) => !claimed.has(one));
+    return rest.length > 0 ? [...patient, scattered(new Study(scene, rest))] : patient;
+  });
+});
+
+const SLOWER = 3;
+
+/** Callers lose patience with one pod, whose answers take far longer than its peers': not they are at fault. */
+function slowHost(study: Study): Hypothesis | null {
+  const hosts = study.by((row) => row.upstreamIp, study.during);
+  const [worst, ...peers] = hosts;
+  if (!worst || peers.length === 0 || worst.failures < FEWEST_AT_A_WALL) return null;
+  const elsewhere = peers.reduce((n, { failures }) => n + failures, 0);
+  if (elsewhere > worst.failures * 0.1) return null;
+  const usual = (there: boolean): number | null =>
+    median(
+      study.during
+        .filter(
+          (row) => !row.failure && row.upstreamIp !== null && (row.upstreamIp === worst.value) === there,
+        )
+        .map((row) => row.duration),
+    );
+  const elsewhereMs = usual(false);
+  // Where nobody waited for its answers, what they waited for is the least that they take.
+  const thereMs = usual(true) ?? median(study.rows.map((row) => row.duration));
+  if (elsewhereMs === null || thereMs === null || thereMs < SLOWER * elsewhereMs) return null;
+  const pod = study.scene.podOf(worst.value);
+  const wall = wallOf(study.rows, 0.02);
+  return claim(study, {
+    cause: 'single-bad-endpoint',
+    title: `One of ${hosts.length} pods of ${study.place} is slow, and its callers give up`,
+    story:
+      `${ofWords(worst.failures, study.rows.length)} fell on ${pod ?? worst.value}. What it still answers takes a median of ${span(thereMs)}, its peers take ${span(elsewhereMs)}. ` +
+      (wall.count * 2 > study.rows.length
+        ? `Callers waited ${span(wall.ms)} (${ofWords(wall.count, study.rows.length)}): their own timer, which is the messenger.`
+        : 'Callers gave up after various times.'),
+    at: { services: [study.place], endpoints: [worst.value], pods: pod ? [pod] : [], clients: [] },
+    evidence: [
+      {
+        text: `requests to ${worst.value} in that time that were given up`,
+        count: worst.failures,
+        of: worst.requests,
+      },
+      {
+        text: 'requests to its peers in that time that were given up',
+        count: elsewhere,
+        of: peers.reduce((n, { requests }) => n + requests, 0),
+      },
+    ],
+    confidence: 'high',
+    why: 'one address alone is given up, and it alone is slow',
+    next: [
+      pod
+        ? {
+            purpose: 'read what it is doing',
+            command: logsCommand(namespaceOf(study.place), pod, study.first),
+          }
+        : { purpose: 'find the pod of that address', command: podAtCommand(worst.value) },
+    ],
+    fix: ['Keep its log, then replace the pod; outlier detection or least-request balancing.'],
+  });
+}
+
+const givenUpCause = causesNamedIn(givenUp);
+
+export const clientCancel: Cause = givenUpCause(
+  'client-timeout-or-cancel',
+  'https://github.com/istio/istio/issues/39037',
+  'The caller gave up before the answer: its own timeout, a closed page, a load balancer.',
+  ['outermost line 0 DC or DR', 'durations that cluster at the client’s limit, or at random for users'],
+  [
     'a UT above it, or another attempt after it: the proxy’s timeout',
+    'one pod alone is given up, and it is slow',
     '101 DC: a websocket’s normal end',
   ],
-  judge(scene: Scene): Hypothesis[] {
-    const cases = scene.cases.filter(
-      ({ decider }) =>
-        isGivenUp(decider) && !isLocalDisconnect(decider) && triedAgain(scene, decider) === null,
-    );
-    const found: Hypothesis[] = [];
-    for (const [, group] of groupBy(cases, ({ decider }) => scene.placeOf(decider))) {
-      const study = new Study(scene, group);
-      const patient = walls(study);
-      for (const part of patient) found.push(part);
-      const claimed = new Set(patient.flatMap(({ cases: some }) => some));
-      const rest = group.filter((one) => !claimed.has(one));
-      if (rest.length > 0) found.push(scattered(new Study(scene, rest)));
-    }
-    return found;
-  },
-};
+);
+
+/** A look of a cause that others' lines show as well. */
+export const GIVEN_UP_LOOKS: readonly Cause[] = [
+  givenUpCause(
+    'single-bad-endpoint',
+    'https://github.com/istio/istio/issues/8846',
+    'One pod of many misbehaves.',
+    ['callers give up on one upstream host, whose answers take far longer than its peers’'],
+    [],
+  ),
+];
+
+const FEWEST_AT_A_WALL = 5;
 
 /** Give-ups at one common duration: somebody's timer. */
 function walls(study: Study): Hypothesis[] {
   const wall = wallOf(study.rows, 0.02);
   // A timer waits; what is given up at once is a click.
-  if (wall.count < 5 || wall.count < study.rows.length * 0.4 || wall.ms < 200) return [];
+  if (wall.count < FEWEST_AT_A_WALL || wall.count < study.rows.length * 0.4 || wall.ms < 200) return [];
   const members = study.cases.filter(
     ({ decider }) => decider.duration >= wall.ms - 1 && decider.duration <= wall.ms * 1.02 + 30,
   );

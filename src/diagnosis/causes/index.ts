@@ -8,7 +8,7 @@ import { CERTIFICATE_CAUSES } from './certificates.js';
 import { CONFIGURATION_CAUSES } from './configuration.js';
 import { ENDPOINT_CAUSES } from './endpoints.js';
 import { gatewayHostUnknown } from './gateway-host-unknown.js';
-import { clientCancel } from './given-up.js';
+import { clientCancel, GIVEN_UP_LOOKS } from './given-up.js';
 import { grpcBehind200 } from './grpc.js';
 import { h2ToH1 } from './h2-to-h1.js';
 import { connectionCoalescing, hostHeader } from './host-header.js';
@@ -18,7 +18,7 @@ import { NOISE_CAUSES } from './noise.js';
 import { PLAINTEXT_CAUSES } from './plaintext.js';
 import { POLICY_CAUSES } from './policies.js';
 import { PROTOCOL_CAUSES } from './protocol.js';
-import { REFUSED_CAUSES } from './refused-connects.js';
+import { REFUSED_CAUSES, REFUSED_LOOKS } from './refused-connects.js';
 import { REJECTED_CAUSES } from './rejected-connections.js';
 import { RETRY_CAUSES, RETRY_LOOKS } from './retries.js';
 import { ROUTE_TIMEOUT_CAUSES } from './route-timeouts.js';
@@ -58,21 +58,21 @@ const ENVOY_CAUSES: readonly Cause[] = [
   ...NOISE_CAUSES,
 ];
 
-/** Other looks of causes that are in the list: what ztunnel says of one, what the servers' lines show of hidden tries. */
-const LOOKS: readonly Cause[] = [...ZTUNNEL_LOOKS, ...RETRY_LOOKS];
+/** Other looks of causes that are listed above. */
+const LOOKS: readonly Cause[] = [...ZTUNNEL_LOOKS, ...RETRY_LOOKS, ...REFUSED_LOOKS, ...GIVEN_UP_LOOKS];
 
 /**
  * Every cause that is judged, each once, narrower mechanisms before wider ones: of two stories that are equally sure and
- * explain the same, the first is told.
+ * explain the same, the first is told. Other looks of one are added to it.
  */
 export const CAUSES: readonly Cause[] = [
   ...ENVOY_CAUSES.map((cause) => {
-    const other = LOOKS.find(({ id }) => id === cause.id);
-    if (!other) return cause;
+    const others = LOOKS.filter(({ id }) => id === cause.id);
+    if (others.length === 0) return cause;
     return {
       ...cause,
-      signs: [...cause.signs, ...other.signs],
-      judge: (scene: Scene) => [...cause.judge(scene), ...other.judge(scene)],
+      signs: [cause, ...others].flatMap(({ signs }) => signs),
+      judge: (scene: Scene) => [cause, ...others].flatMap((one) => one.judge(scene)),
     };
   }),
   ...ZTUNNEL_CAUSES,

@@ -16,8 +16,9 @@ function routedHosts(scene: Scene): ReadonlySet<string> {
   );
 }
 
-/** So few requests to a host that nobody serves are somebody's try. */
+/** So few requests to a host that nobody serves are somebody's try; of bare connections also so small a share. */
 const FEW = 8;
+const SMALL = 0.01;
 
 function isNoise(scene: Scene, hosts: ReadonlySet<string>, tries: ReadonlyMap<string, number>) {
   return (row: Row): boolean => {
@@ -25,11 +26,14 @@ function isNoise(scene: Scene, hosts: ReadonlySet<string>, tries: ReadonlyMap<st
       const host = bareAuthority(row.authority ?? '');
       return isScannerRequest(row) || (!hosts.has(host) && (tries.get(host) ?? 0) < FEW);
     }
-    if (row.cluster !== null || scene.linesOfProxy(row.proxy).some((line) => line.direction === 'inbound'))
-      return false;
+    const lines = scene.linesOfProxy(row.proxy);
+    if (row.cluster !== null || lines.some((line) => line.direction === 'inbound')) return false;
     const garbage = row.code === 400 && row.has('DPE') && row.method === null;
     const stray = !row.http && row.has('NR');
-    return (garbage || stray) && (tries.get(row.serverName ?? row.peer ?? '') ?? 0) < FEW;
+    return (
+      (garbage || stray) &&
+      (tries.get(row.serverName ?? row.peer ?? '') ?? 0) < Math.max(FEW, lines.length * SMALL)
+    );
   };
 }
 

@@ -9,8 +9,16 @@ import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most } from '../stats.js';
 import { claim, Study } from '../study.js';
-import { isConnectFailure, isConnectTimeout, isCut, isExternal, isPassthrough } from '../traits.js';
-import { listed, ofWords, plural, shellWord, span } from '../words.js';
+import {
+  isConnectFailure,
+  isConnectTimeout,
+  isCut,
+  isExternal,
+  isPassthrough,
+  networkOf,
+  wasAnswered,
+} from '../traits.js';
+import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
 
 /** A connect that left this pod and failed: nobody answers there, or the way is shut. */
 const goesOut = (row: Row): boolean => row.direction !== 'inbound' && isConnectFailure(row) && !row.tunnel;
@@ -27,6 +35,8 @@ interface DeadHost {
   readonly last: number;
   readonly answersAfter: number;
   readonly answersBefore: number;
+  /** Answered to other callers while these were refused: somebody listens there. */
+  readonly answersToOthers: number;
 }
 
 function deadHosts(scene: Scene, cases: readonly Case[], place: string): readonly DeadHost[] {
@@ -35,7 +45,8 @@ function deadHosts(scene: Scene, cases: readonly Case[], place: string): readonl
     const starts = found.map(({ decider }) => decider.start);
     const first = Math.min(...starts);
     const last = Math.max(...starts);
-    const answered = (lives.get(ip)?.rows ?? []).filter((row) => row.answeredBy === 'peer');
+    const answered = (lives.get(ip)?.rows ?? []).filter(wasAnswered);
+    const refused = new Set(found.map(({ decider }) => decider.proxy));
     return {
       ip,
       cases: found,
@@ -43,6 +54,9 @@ function deadHosts(scene: Scene, cases: readonly Case[], place: string): readonl
       last,
       answersAfter: answered.filter((row) => row.start > last).length,
       answersBefore: answered.filter((row) => row.end < first).length,
+      answersToOthers: answered.filter(
+        (row) => row.start > first && row.end < last && !refused.has(row.proxy),
+      ).length,
     };
   });
 }
@@ -55,7 +69,8 @@ const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
       goesOut(decider) && isRefused(decider) && !isPassthrough(decider) && !isExternal(decider),
   );
   return [...groupBy(refused, ({ decider }) => scene.placeOf(decider))].flatMap(([place, cases]) => {
-    const hosts = deadHosts(scene, cases, place);
+    const hosts = deadHosts(scene, cases, place).filter(({ answersToOthers }) => answersToOthers === 0);
+    if (hosts.length === 0) return [];
     const cut = scene.cases.filter(
       ({ decider }) =>
         decider.direction === 'outbound' &&
@@ -71,9 +86,53 @@ const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
       ...rollout(scene, study, hosts),
       ...proxyDied(scene, study, hosts, cut),
       ...endpointLag(scene, study, hosts),
+      ...oneDead(study, hosts),
     ];
   });
 });
+
+/** Endpoints are told of far sooner than this. */
+const LONGEST_LAG_MS = 120_000;
+/** Uses to be expected of an address after its last refusal, before their absence says that it was dropped. */
+const FEWEST_MISSED = 3;
+/** What refuses for so long, and does not come back, is no moment of a rollout. */
+const LASTING_MS = 30_000;
+
+/** One address refuses everybody for good while its peers serve. */
+function oneDead(study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
+  const [dead, ...more] = hosts;
+  if (!dead || more.length > 0 || dead.answersAfter > 0 || dead.last - dead.first < LASTING_MS) return [];
+  const during = study.population.filter((row) => row.start >= dead.first && row.start <= dead.last);
+  const there = during.filter((row) => row.upstreamIp === dead.ip);
+  const peers = during.filter((row) => row.upstreamIp !== null && row.upstreamIp !== dead.ip);
+  const good = peers.filter(wasAnswered);
+  if (good.length === 0 || there.some(wasAnswered)) return [];
+  const addresses = distinct(peers, (row) => row.upstreamIp).length + 1;
+  return [
+    claim(study, {
+      cause: 'single-bad-endpoint',
+      title: `One of ${plural(addresses, 'address', 'addresses')} of ${study.place} refuses every connection`,
+      story: `${dead.ip} refused from ${clock(dead.first)} to the end, and its peers serve (${ofWords(good.length, peers.length)}). Whether its pod is gone and still listed, or lives with its port closed and no sidecar, the callers’ lines do not tell.`,
+      severity: 'high',
+      verdict: 'unknown',
+      at: { services: [study.place], endpoints: [dead.ip], clients: [] },
+      evidence: [
+        study.fact(`connects to ${dead.ip} in that time that were refused`, study.rows, there),
+        {
+          text: 'requests to its peers in the same time that were answered',
+          count: good.length,
+          of: peers.length,
+        },
+      ],
+      confidence: 'likely',
+      why: 'one address fails, always, and its peers never; no log of that pod is here',
+      next: [
+        { purpose: 'see whether a pod has that address, and how it is', command: podAtCommand(dead.ip) },
+      ],
+      fix: ['Take the address out: delete the pod, or find why it is still an endpoint; outlier detection.'],
+    }),
+  ];
+}
 
 function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
   // Where a cluster says that the pod is still there, the address is not that of one that is gone.
@@ -82,16 +141,25 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
   );
   if (gone.length === 0) return [];
   const longest = most(gone.map(({ first, last }) => last - first));
+  const served = study.during.filter(wasAnswered);
+  const ongoing = longest > LASTING_MS && study.after.length * study.shareDuring < FEWEST_MISSED;
+  // Endpoints do not lag for so long, and with every address alike none of them need be gone.
+  if ((ongoing || longest > LONGEST_LAG_MS) && served.length === 0) return [];
+  const they = gone.length === 1 ? 'it was' : 'they were';
   const some = gone.length < hosts.length;
   const change = turnover(scene.callersLines(study.place));
   const inTurn = gone.length >= 2 && change.arrived.length > 0;
   return [
     claim(study, {
       cause: 'pod-terminated-endpoint-lag',
-      title: `Callers of ${study.place} still use ${plural(gone.length, 'address', 'addresses')} of pods that are gone`,
+      title: ongoing
+        ? `Connects to ${plural(gone.length, 'address', 'addresses')} of ${study.place} are refused`
+        : `Callers of ${study.place} still use ${plural(gone.length, 'address', 'addresses')} of pods that are gone`,
       story:
-        `connects to ${listed(gone.map(({ ip }) => ip))} were refused or found no route for ${span(longest)}, and it was not used afterwards: the pod is gone and its callers were told late. ` +
-        `Since a refused connect needs no proxy to be there, no app of ${study.place} is to blame.`,
+        `connects to ${listed(gone.map(({ ip }) => ip))} were refused or found no route for ${span(longest)}, ` +
+        (ongoing
+          ? 'to the end of the logs, longer than callers are usually told late of pods that are gone.'
+          : `and ${they} not used afterwards: the pod is gone and its callers were told late. Since a refused connect needs no proxy to be there, no app of ${study.place} is to blame.`),
       at: {
         services: [study.place],
         endpoints: gone.map(({ ip }) => ip),
@@ -108,12 +176,15 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
         ...study.contrast('upstream host', (row) => row.upstreamIp),
       ],
       confidence:
-        some || longest > 120_000
+        some || ongoing || longest > LONGEST_LAG_MS
           ? 'possible'
           : !inTurn && gone.every(({ answersBefore }) => answersBefore > 0)
             ? 'high'
             : 'likely',
-      why: 'the addresses answered before, refused for seconds and were then dropped',
+      why: ongoing
+        ? 'they are still used at the end, so that a pod that is gone is a guess'
+        : 'the addresses answered before, refused for seconds and were then dropped',
+      ...(ongoing && { severity: 'high' }),
       next: [
         {
           purpose: 'see whether a pod ended then',
@@ -124,7 +195,9 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
           command: podAtCommand(gone[0]!.ip),
         },
       ],
-      fix: ['A preStop pause longer than endpoints need to spread; retries on connect-failure.'],
+      fix: ongoing
+        ? ['Find out first whether these pods exist.']
+        : ['A preStop pause longer than endpoints need to spread; retries on connect-failure.'],
     }),
   ];
 }
@@ -273,7 +346,7 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
   const othersUse = others.filter((row) =>
     lasting.some(({ ip }) => ip === row.upstreamIp && row.start > lasting[0]!.first),
   ).length;
-  if (othersUse > 0) return [];
+  if (othersUse > 0 || (others.length === 0 && !study.during.some(wasAnswered))) return [];
   return [
     claim(study, {
       cause: 'stale-proxy-config',
@@ -289,7 +362,7 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
         study.fact(`failed connects of ${callers[0]} to these addresses`, study.rows, study.rows.length),
         { text: 'requests of other callers to these addresses since', count: 0, of: others.length },
       ],
-      confidence: others.length > 0 ? 'high' : 'likely',
+      confidence: others.length > 0 ? 'high' : 'possible',
       why:
         others.length > 0
           ? 'its peers do not use these addresses'
@@ -311,7 +384,69 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
   ];
 }
 
-const refusal = causesNamedIn((scene) => [...refusedOutside(scene), ...staleHosts(scene)]);
+/**
+ * Refused to one caller, whatever it calls, by addresses that serve others in the same time: what refuses stands on the
+ * caller's own side.
+ */
+const refusedToOne = perScene((scene: Scene): Hypothesis[] => {
+  const refused = scene.cases.filter(
+    ({ decider }) =>
+      goesOut(decider) && isRefused(decider) && !isPassthrough(decider) && !isExternal(decider),
+  );
+  return [...groupBy(refused, ({ decider }) => decider.proxy)].flatMap(([proxy, cases]) => {
+    const places = distinct(cases, ({ decider }) => scene.placeOf(decider)).toSorted();
+    const alive = places.flatMap((place) =>
+      deadHosts(
+        scene,
+        cases.filter(({ decider }) => scene.placeOf(decider) === place),
+        place,
+      ).filter(({ answersToOthers }) => answersToOthers > 0),
+    );
+    const theirs = alive.flatMap((host) => host.cases);
+    if (alive.length < 2 || theirs.length < FEWEST_REFUSED || theirs.length < cases.length * 0.8) return [];
+    const study = new Study(
+      scene,
+      theirs,
+      scene.linesOfProxy(proxy).filter((row) => row.direction === 'outbound'),
+    );
+    const others = alive.reduce((n, { answersToOthers }) => n + answersToOthers, 0);
+    const network = scene.addressesOf(proxy).map(networkOf)[0];
+    return [
+      claim(study, {
+        cause: 'kernel-or-host-firewall',
+        title: `Connections of ${proxy} are refused on its own side`,
+        story: `connects to ${listed(alive.map(({ ip }) => ip))} (${listed(places)}) were refused at once, while the same addresses answered other callers ${others} times. What refuses them is near the caller: a firewall of its node, or a policy that rejects.`,
+        at: {
+          services: places,
+          clients: [proxy, ...scene.addressesOf(proxy)],
+          endpoints: alive.map(({ ip }) => ip).slice(0, 4),
+          ...(network && { networks: [network] }),
+        },
+        evidence: [
+          study.fact(`connects of ${proxy} in that time that were refused`, study.rows, study.during),
+          { text: 'answers of the same addresses to other callers meanwhile', count: others, of: others },
+        ],
+        confidence: 'likely',
+        why: 'the addresses are alive, and only one caller is refused by all of them; which node it is on no line says',
+        next: [
+          {
+            purpose: 'find its node, and whether other pods there fail as well',
+            command: podCommand(null, 'get pod -o wide', proxy),
+          },
+        ],
+        fix: ['Let the node’s firewall (nftables, firewalld, a security agent) pass the pod networks.'],
+      }),
+    ];
+  });
+});
+
+const FEWEST_REFUSED = 5;
+
+const refusal = causesNamedIn((scene) => [
+  ...refusedOutside(scene),
+  ...staleHosts(scene),
+  ...refusedToOne(scene),
+]);
 
 export const REFUSED_CAUSES: readonly Cause[] = [
   refusal(
@@ -344,5 +479,26 @@ export const REFUSED_CAUSES: readonly Cause[] = [
     'One proxy no longer gets configuration and uses addresses that are gone.',
     ['one caller, for minutes, to addresses that its peers do not use'],
     ['all callers, for seconds: they are told late'],
+  ),
+  refusal(
+    'kernel-or-host-firewall',
+    'https://github.com/istio/istio/issues/46431',
+    'A firewall on the caller’s node rejects what its pods send.',
+    [
+      'UF refused or no route at once, for one caller and all that it calls',
+      'the same addresses answer other callers meanwhile',
+    ],
+    ['nobody reaches the address: it is gone', 'one destination only: its configuration is stale'],
+  ),
+];
+
+/** A look of a cause that others' lines show as well. */
+export const REFUSED_LOOKS: readonly Cause[] = [
+  refusal(
+    'single-bad-endpoint',
+    'https://github.com/istio/istio/issues/8846',
+    'One pod of many misbehaves.',
+    ['one upstream host refuses every connect, for good, while its peers serve'],
+    [],
   ),
 ];

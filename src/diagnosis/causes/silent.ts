@@ -93,8 +93,10 @@ const halfOpen: Cause = {
     return [...groupBy(lines, (row) => `${scene.placeOf(row)}\n${row.cluster?.port ?? ''}`).values()].flatMap(
       (rows) => {
         const empty = rows.filter((row) => (row.received ?? 0) > 0 && row.sent === 0);
-        const known = new Map(scene.cases.map((one) => [one.decider, one]));
         if (empty.length < 5) return [];
+        const known = new Map(
+          scene.cases.flatMap((one) => one.rows.concat(one.root).map((row) => [row, one])),
+        );
         const during = rows.filter((row) => row.start >= empty[0]!.start && row.start <= empty.at(-1)!.start);
         if (empty.length < during.length * 0.5) return [];
         const study = new Study(

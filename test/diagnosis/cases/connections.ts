@@ -78,6 +78,14 @@ const CUT: Partial<Line> = {
   sent: 95,
   service: null,
 };
+const GIVEN_UP: Partial<Line> = {
+  code: 0,
+  flags: 'DC',
+  details: 'downstream_remote_disconnect',
+  sent: 0,
+  ms: 2_004,
+  service: null,
+};
 const relayed = (line: Partial<Line>): Partial<Line> => ({
   code: line.code ?? 503,
   flags: '-',
@@ -356,9 +364,33 @@ export const CONNECTIONS: readonly CauseCase[] = [
         healthy(web, cart, { to: 10_000, every: 900, pods: [one] }),
         inside(one, 10_000, 900, 50, { code: 500, sent: 41 }),
       ],
+      'one of three refuses, by a caller’s lines alone': () => [
+        healthy(web, cart, { every: 300, pods: [two, three], logged: false }),
+        all([web], 10_000, 900, 55, REFUSED['Envoy 1.40'], [one]),
+      ],
+      'one of three is slow, and given up': () => [
+        healthy(web, cart, { every: 300, pods: [two, three] }),
+        healthy(web, cart, { every: 2_500, pods: [one], line: { ms: 900, service: 890 } }),
+        all([web], 10_000, 1_300, 30, GIVEN_UP, [one]),
+      ],
     },
     at: { services: ['cart.store'], endpoints: [one.ip] },
-    but: [{ differs: 'the bad address is new', lines: badRelease, named: 'bad-rollout' }],
+    but: [
+      { differs: 'the bad address is new', lines: badRelease, named: 'bad-rollout' },
+      {
+        differs: 'all three are given up alike',
+        lines: () => [healthy(web, cart, { every: 300 }), all([web], 10_000, 1_300, 30, GIVEN_UP)],
+        named: 'client-timeout-or-cancel',
+      },
+      {
+        differs: 'all three refuse, by a caller’s lines alone',
+        lines: () => [
+          healthy(web, cart, { to: 9_000, logged: false }),
+          all([web], 10_000, 400, 400, REFUSED['Envoy 1.40']),
+        ],
+        named: 'insufficient-vantage',
+      },
+    ],
   },
   {
     cause: 'bad-rollout',
@@ -699,6 +731,28 @@ export const CONNECTIONS: readonly CauseCase[] = [
         differs: 'refused on the callers’ side',
         lines: () => proxyGone('Envoy 1.40'),
         named: 'proxy-crash-or-oom',
+      },
+    ],
+  },
+  {
+    cause: 'kernel-or-host-firewall',
+    incident: {
+      'older, and Envoy 1.40': () => [
+        background([web, job], cart, { logged: false, to: 10_000 }),
+        background([job], cart, { logged: false, from: 10_000 }),
+        all([web], 10_000, 700, 60, REFUSED.older),
+        all([web], 12_000, 900, 40, REFUSED['Envoy 1.40']),
+      ],
+    },
+    at: { clients: [web.name] },
+    but: [
+      {
+        differs: 'nobody reaches these addresses',
+        lines: () => [
+          background([web, job], cart, { logged: false, to: 10_000 }),
+          all([web, job], 10_000, 700, 60, REFUSED['Envoy 1.40']),
+        ],
+        named: 'insufficient-vantage',
       },
     ],
   },
