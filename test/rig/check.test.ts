@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { dirname } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CheckResult } from '../../src/output/check.js';
+import { packageRoot } from '../../src/paths.js';
 import { addresses, kubectl, logFile, meshtail, startMesh } from './rig.js';
 
 /* `check` and `report` of a target against a real API server, whose sample world has faults planted in it. */
@@ -116,9 +118,32 @@ describe('check', () => {
     expect(unknown.get('destination-rules')).toContain(
       'cannot list peerauthentications.security.istio.io: forbidden',
     );
-    expect(unknown.get('envoy-listeners')).toBe('cannot create pods/portforward: forbidden in shop');
+    expect(unknown.get('envoy-listeners')).toBe('cannot get and create pods/portforward: forbidden in shop');
     expect([totals.fail, totals.warn]).toEqual([0, 0]);
     expect(totals.ok).toBeGreaterThan(0);
+  });
+
+  it('needs the rights that its documentation lists, and no more', async () => {
+    const [, role] = /```yaml\n([\s\S]*?)```/.exec(
+      readFileSync(join(packageRoot, 'docs', 'check.md'), 'utf8'),
+    )!;
+    const file = join(mkdtempSync(join(tmpdir(), 'meshtail-rig-')), 'role.yaml');
+    writeFileSync(file, role!);
+    kubectl('apply', '-f', file);
+    kubectl(
+      'create',
+      'clusterrolebinding',
+      'meshtail-check',
+      '--clusterrole=meshtail-check',
+      '--user=nothing',
+    );
+    try {
+      const result = await checked('nothing', '-A');
+      expect(troubles(result)).toEqual(PLANTED);
+      expect(result.findings.filter(({ read }) => /forbidden/.test(read))).toEqual([]);
+    } finally {
+      kubectl('delete', 'clusterrolebinding', 'meshtail-check');
+    }
   });
 
   it('says that istiod and proxies do not answer', async () => {
