@@ -1354,4 +1354,42 @@ export const ATTACHED: readonly Misconfiguration[] = [
     object: 'Pod front/storefront',
     confirms: 'panic-mode-routing',
   },
+  {
+    what: 'a certificate that nobody renews',
+    change: (mesh) => {
+      const certs = `${STOREFRONT}-7d9f8c6b54-x0k1z/certs`;
+      mesh.page(certs, 'certificates[0].cert_chain[0].valid_from', '2026-11-19T14:00:00Z');
+      mesh.page(certs, 'certificates[0].cert_chain[0].expiration_time', '2026-11-20T14:00:00Z');
+    },
+    id: 'envoy-certificate-not-renewed',
+    object: 'Pod front/storefront',
+    confirms: 'workload-cert-expired',
+  },
+  {
+    what: 'a root that ends soon',
+    change: (mesh) =>
+      mesh.page(
+        `${STOREFRONT}-7d9f8c6b54-x0k1z/certs`,
+        'certificates[0].ca_cert[0].expiration_time',
+        '2026-12-01T00:00:00Z',
+      ),
+    id: 'envoy-root-expires-soon',
+    object: 'Pod front/storefront',
+    confirms: 'mesh-ca-mismatch',
+  },
+  {
+    what: 'an old proxy whose image is named by its digest',
+    change: (mesh) => {
+      const pod = mesh.get('Pod/people/templates') as {
+        spec: { containers: Json[]; initContainers: Json[] };
+      };
+      for (const container of [...pod.spec.containers, ...pod.spec.initContainers]) {
+        if (container['name'] === 'istio-proxy') container['image'] = 'istio/proxyv2@sha256:0123';
+      }
+      syncOf(mesh, 'templates-')['istio_version'] = '1.24.2';
+    },
+    id: 'proxy-version-skew',
+    object: 'Pod people/templates',
+    confirms: 'stale-proxy-config',
+  },
 ];
