@@ -19,6 +19,9 @@ import { networkPolicies } from './traffic/network-policies.js';
 import { probes } from './traffic/probes.js';
 import { routeDestinations } from './traffic/route-destinations.js';
 import { routeMatches } from './traffic/route-matches.js';
+import { envoyFilters } from './traffic/envoy-filters.js';
+import { policyTargets } from './traffic/policy-targets.js';
+import { waypoints } from './traffic/waypoints.js';
 import { serviceEntries } from './traffic/service-entries.js';
 import { services } from './traffic/services.js';
 import { sidecarScope } from './traffic/sidecar-scope.js';
@@ -42,6 +45,9 @@ export const CHECKS: readonly Check[] = [
   sidecarScope,
   serviceEntries,
   authorization,
+  policyTargets,
+  waypoints,
+  envoyFilters,
   networkPolicies,
   probes,
   envoyEndpoints,

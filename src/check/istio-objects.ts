@@ -79,6 +79,8 @@ export interface ClientTls {
 
 export interface TrafficPolicy {
   readonly field: string;
+  /** Where locality failover is asked for; `null`: nowhere. */
+  readonly failover: string | null;
   readonly tls: ClientTls | null;
   readonly ports: readonly { readonly port: number | null; readonly tls: ClientTls | null }[];
   readonly pool: {
@@ -177,8 +179,20 @@ export interface AuthorizationPolicy extends Meta {
 }
 
 export interface TargetRef {
+  readonly field: string;
   readonly kind: string;
   readonly name: string;
+}
+
+export interface EnvoyFilter extends Meta {
+  readonly selector: Selector | null;
+  readonly targetRefs: readonly TargetRef[];
+  readonly patches: readonly {
+    readonly field: string;
+    /** CLUSTER, HTTP_FILTER, VIRTUAL_HOST… */
+    readonly applyTo: string;
+    readonly localRateLimit: boolean;
+  }[];
 }
 
 export interface AuthorizationRule {
@@ -366,8 +380,11 @@ function trafficPolicyOf(field: Field): TrafficPolicy | null {
   if (!field.present) return null;
   const pool = field.at('connectionPool');
   const outlier = field.at('outlierDetection');
+  const locality = field.at('loadBalancer', 'localityLbSetting');
+  const failsOver = locality.at('failover').present || locality.at('failoverPriority').present;
   return {
     field: field.path,
+    failover: failsOver && locality.at('enabled').flag() !== false ? locality.path : null,
     tls: clientTlsOf(field.at('tls')),
     ports: field
       .at('portLevelSettings')
@@ -519,7 +536,28 @@ export function peerAuthenticationOf(field: Field, meta: Meta): PeerAuthenticati
 const targetRefsOf = (spec: Field): readonly TargetRef[] =>
   [spec.at('targetRef'), ...spec.at('targetRefs').items()]
     .filter((ref) => ref.present)
-    .map((ref) => ({ kind: ref.at('kind').text() ?? '', name: ref.at('name').text() ?? '' }));
+    .map((ref) => ({
+      field: ref.path,
+      kind: ref.at('kind').text() ?? '',
+      name: ref.at('name').text() ?? '',
+    }));
+
+export function envoyFilterOf(field: Field, meta: Meta): EnvoyFilter {
+  const spec = field.at('spec');
+  return {
+    ...meta,
+    selector: workloadSelectorOf(spec.at('workloadSelector'), 'labels'),
+    targetRefs: targetRefsOf(spec),
+    patches: spec
+      .at('configPatches')
+      .items()
+      .map((patch) => ({
+        field: patch.path,
+        applyTo: patch.at('applyTo').text() ?? '',
+        localRateLimit: /local_?rate_?limit/i.test(JSON.stringify(patch.at('patch', 'value').value ?? null)),
+      })),
+  };
+}
 
 export function authorizationPolicyOf(field: Field, meta: Meta): AuthorizationPolicy {
   const spec = field.at('spec');

@@ -3,6 +3,7 @@ import type { Finding, Subject } from '../diagnosis/finding.js';
 import { listed } from '../diagnosis/words.js';
 import type { Check, Examined } from './check.js';
 import { CHECKS } from './index.js';
+import { stillExcluded } from './envoy-filters.js';
 import { rootNamespaces } from './mesh-config.js';
 import { isInScope, type Scope } from './target.js';
 import { resourceName, type World } from './world.js';
@@ -174,8 +175,13 @@ export function clearances(world: World, checks: readonly Check[]): readonly Fin
     if (check.subjects.some((name) => world.refusal(name))) return [];
     const { examined, findings } = check.judge(world);
     return clearedOf(examined, findings)
-      .filter(({ excludes = [] }) => excludes.length > 0)
-      .map(({ about, said, excludes = [] }) => ({
+      .map(({ excludes = [], ...rest }) => ({
+        ...rest,
+        // Envoy itself may clear what an EnvoyFilter may have changed; no other object can.
+        excludes: check.phase === 'envoy' ? excludes : stillExcluded(world, rest.about, excludes),
+      }))
+      .filter(({ excludes }) => excludes.length > 0)
+      .map(({ about, said, excludes }) => ({
         ...blank(check),
         status: 'ok' as const,
         severity: 'info' as const,

@@ -37,6 +37,7 @@ export interface Objects {
   IstioGateway: istio.IstioGateway;
   ServiceEntry: istio.ServiceEntry;
   Sidecar: istio.Sidecar;
+  EnvoyFilter: istio.EnvoyFilter;
   PeerAuthentication: istio.PeerAuthentication;
   AuthorizationPolicy: istio.AuthorizationPolicy;
   RequestAuthentication: istio.RequestAuthentication;
@@ -67,6 +68,7 @@ const NARROWED: { readonly [K in ResourceName]: (field: Field, meta: Meta) => Ob
   IstioGateway: istio.istioGatewayOf,
   ServiceEntry: istio.serviceEntryOf,
   Sidecar: istio.sidecarOf,
+  EnvoyFilter: istio.envoyFilterOf,
   PeerAuthentication: istio.peerAuthenticationOf,
   AuthorizationPolicy: istio.authorizationPolicyOf,
   RequestAuthentication: istio.requestAuthenticationOf,

@@ -69,6 +69,7 @@ export const RESOURCES = {
   IstioGateway: resource('Gateway', 'gateways', 'networking.istio.io', NETWORKING),
   ServiceEntry: resource('ServiceEntry', 'serviceentries', 'networking.istio.io', NETWORKING),
   Sidecar: resource('Sidecar', 'sidecars', 'networking.istio.io', NETWORKING),
+  EnvoyFilter: resource('EnvoyFilter', 'envoyfilters', 'networking.istio.io', ['v1alpha3']),
   PeerAuthentication: resource('PeerAuthentication', 'peerauthentications', 'security.istio.io', SECURITY),
   AuthorizationPolicy: resource(
     'AuthorizationPolicy',

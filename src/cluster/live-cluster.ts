@@ -31,6 +31,9 @@ const MOST_OBJECTS = 20_000;
 const LISTS_AT_ONCE = 8;
 const PORTS_AT_ONCE = 8;
 
+/** A WebSocket is opened with GET, and kube-apiserver 1.36 wants the right to create besides. */
+const FORWARD = 'get and create';
+
 const ADMIN_PORT = 15_000;
 /** Of istiod, its monitoring port and, where that has no debug pages, the other one (istio 1.31 pilot/pkg/bootstrap/server.go). */
 const DEBUG_PORTS = [15_014, 8080] as const;
@@ -100,7 +103,7 @@ class LiveCluster implements Cluster {
     const ask = (port: number): Promise<Page> =>
       this.#fromPod(istiod, port, SYNCZ_PATH, `${SYNCZ_PATH} of ${istiod.name}`);
     const page = await ask(first);
-    if (!('refused' in page) || page.refused.verb === 'create') return page;
+    if (!('refused' in page) || page.refused.verb === FORWARD) return page;
     for (const port of others) {
       const other = await ask(port);
       if (!('refused' in other)) return other;
@@ -110,7 +113,7 @@ class LiveCluster implements Cluster {
 
   async #fromPod(pod: PodName, port: number, path: string, resource: string): Promise<Page> {
     const forbidden: Refusal = {
-      verb: 'create',
+      verb: FORWARD,
       resource: 'pods/portforward',
       reason: `forbidden in ${pod.namespace}`,
     };

@@ -7,6 +7,7 @@ import { catalogue } from '../../src/diagnosis/catalogue.js';
 import type { SavedFile } from '../../src/check/from-files.js';
 import { described, Mesh, worldOf } from './mesh.js';
 import {
+  ATTACHED,
   EDGES,
   ENVOY_CASES,
   FOUNDATION,
@@ -15,7 +16,7 @@ import {
   type Misconfiguration,
 } from './misconfigurations.js';
 
-const ALL = [...PATTERNS, ...FOUNDATION, ...TRAFFIC_CASES, ...EDGES, ...ENVOY_CASES];
+const ALL = [...PATTERNS, ...FOUNDATION, ...TRAFFIC_CASES, ...EDGES, ...ENVOY_CASES, ...ATTACHED];
 
 describe.each<[string, readonly Misconfiguration[]]>([
   ['the three patterns', PATTERNS],
@@ -23,6 +24,7 @@ describe.each<[string, readonly Misconfiguration[]]>([
   ['traffic configuration', TRAFFIC_CASES],
   ['edges, egress and policies', EDGES],
   ['Envoy itself', ENVOY_CASES],
+  ['attached by name, patched, ambient', ATTACHED],
 ])('one change of the healthy mesh gives its one finding: %s', (_, cases) => {
   it.each(cases.map((one) => [one.what, one] as const))(
     '%s',
@@ -80,5 +82,5 @@ describe('no rule knows the names of the fixture', () => {
 });
 
 it('covers more than forty kinds of misconfiguration', () => {
-  expect(new Set(ALL.map(({ id }) => id)).size).toBeGreaterThan(43);
+  expect(new Set(ALL.map(({ id }) => id)).size).toBeGreaterThan(100);
 });

@@ -1158,3 +1158,238 @@ export const ENVOY_CASES: readonly Misconfiguration[] = [
     object: 'Pod front/storefront',
   },
 ];
+
+const gatewayApi = (kind: string, at: string, spec: Json): Json =>
+  made(kind, 'gateway.networking.k8s.io/v1', at.split('/')[0]!, at.split('/')[1]!, spec);
+const NAMES_WAYPOINT = 'metadata.labels[istio.io/use-waypoint]';
+const STATS = 'stats[3]';
+
+/** What is attached by name, what Envoy is patched with, and ambient mode. */
+export const ATTACHED: readonly Misconfiguration[] = [
+  {
+    what: 'a policy on a Gateway that does not exist',
+    change: (mesh) =>
+      mesh.add(
+        security('AuthorizationPolicy', 'front/edge', {
+          targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'egde' }],
+          action: 'DENY',
+          rules: [{ to: [{ operation: { paths: ['/admin*'] } }] }],
+        }),
+      ),
+    id: 'policy-target-missing',
+    object: 'AuthorizationPolicy front/edge',
+  },
+  {
+    what: 'the validation of tokens on a Service that does not exist',
+    change: (mesh) =>
+      mesh.add(
+        security('RequestAuthentication', 'people/tokens', {
+          targetRef: { kind: 'Service', name: 'acounts' },
+          jwtRules: [{ issuer: 'https://id.shop.example' }],
+        }),
+      ),
+    id: 'policy-target-missing',
+    object: 'RequestAuthentication people/tokens',
+  },
+  {
+    what: 'a policy on a Service that has no waypoint',
+    change: (mesh) =>
+      mesh.add(
+        security('AuthorizationPolicy', 'ship/rates', {
+          targetRefs: [{ kind: 'Service', name: 'rates' }],
+          rules: [{ to: [{ operation: { methods: ['GET'] } }] }],
+        }),
+      ),
+    id: 'policy-target-without-waypoint',
+    object: 'AuthorizationPolicy ship/rates',
+  },
+  {
+    what: 'a waypoint that does not exist',
+    change: (mesh) => mesh.set('Namespace/outside', NAMES_WAYPOINT, 'waypoint'),
+    id: 'waypoint-missing',
+    object: 'Namespace outside',
+    confirms: 'waypoint-misrouting',
+  },
+  {
+    what: 'a waypoint without a pod',
+    change: (mesh) => {
+      mesh.set('Namespace/outside', NAMES_WAYPOINT, 'waypoint');
+      mesh.add(
+        gatewayApi('Gateway', 'outside/waypoint', {
+          gatewayClassName: 'istio-waypoint',
+          listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }],
+        }),
+      );
+    },
+    id: 'waypoint-without-ready-pod',
+    object: 'Namespace outside',
+    confirms: 'waypoint-misrouting',
+  },
+  {
+    what: 'methods in a policy that ztunnel enforces',
+    change: (mesh) => {
+      mesh.set('Namespace/outside', 'metadata.labels[istio.io/dataplane-mode]', 'ambient');
+      mesh.set('Pod/outside/batch', 'metadata.annotations', { 'ambient.istio.io/redirection': 'enabled' });
+      mesh.add(
+        security('AuthorizationPolicy', 'outside/batch', {
+          selector: { matchLabels: { app: 'batch' } },
+          rules: [{ to: [{ operation: { methods: ['GET'] } }] }],
+        }),
+      );
+    },
+    id: 'authorization-http-on-ztunnel',
+    object: 'AuthorizationPolicy outside/batch',
+    confirms: 'ztunnel-authz-denied',
+  },
+  {
+    what: 'an EnvoyFilter whose selector fits nothing',
+    change: (mesh) =>
+      mesh.add({
+        ...istio('EnvoyFilter', 'ship/lua', {
+          workloadSelector: { labels: { app: 'rate' } },
+          configPatches: [{ applyTo: 'HTTP_FILTER', patch: { operation: 'INSERT_BEFORE' } }],
+        }),
+        apiVersion: 'networking.istio.io/v1alpha3',
+      }),
+    id: 'envoy-filter-selects-nothing',
+    object: 'EnvoyFilter ship/lua',
+  },
+  {
+    what: 'a local rate limit that was left in',
+    change: (mesh) =>
+      mesh.add({
+        ...istio('EnvoyFilter', 'ship/limit', {
+          workloadSelector: { labels: { app: 'rates' } },
+          configPatches: [
+            {
+              applyTo: 'HTTP_FILTER',
+              patch: { operation: 'INSERT_BEFORE', value: { name: 'envoy.filters.http.local_ratelimit' } },
+            },
+          ],
+        }),
+        apiVersion: 'networking.istio.io/v1alpha3',
+      }),
+    id: 'local-rate-limit-active',
+    object: 'EnvoyFilter ship/limit',
+    confirms: 'rate-limited-local',
+  },
+  {
+    what: 'failover between localities that nothing triggers',
+    change: (mesh) =>
+      mesh.set('DestinationRule/stock/inventory', 'spec.trafficPolicy.loadBalancer', {
+        localityLbSetting: { enabled: true, failover: [{ from: 'eu-1', to: 'eu-2' }] },
+      }),
+    id: 'locality-failover-without-outlier-detection',
+    object: 'DestinationRule stock/inventory',
+    confirms: 'locality-failover-not-triggered',
+  },
+  {
+    what: 'TLS settings for a domain that a rule of one host replaces',
+    change: (mesh) =>
+      mesh.add(
+        istio('DestinationRule', 'stock/all', {
+          host: '*.stock.svc.cluster.local',
+          trafficPolicy: { tls: { mode: 'ISTIO_MUTUAL' } },
+        }),
+      ),
+    id: 'destination-rule-replaces-broader',
+    object: 'DestinationRule stock/inventory',
+    confirms: 'destinationrule-tls-conflict',
+  },
+  {
+    what: 'only addresses elsewhere go through the sidecar',
+    change: (mesh) => mesh.set('Pod/ship/slots', `${TRAFFIC}includeOutboundIPRanges]`, '172.16.0.0/12'),
+    id: 'capture-outbound-range-excluded',
+    object: 'Pod ship/slots',
+    confirms: 'peer-not-in-mesh-plaintext',
+  },
+  {
+    what: 'pods that are older than the label of their namespace',
+    change: (mesh) => {
+      mesh.set(CATALOG_POD, 'spec.containers[1]', undefined);
+      mesh.set(CATALOG_POD, 'spec.initContainers', undefined);
+      mesh.set(CATALOG_POD, 'status.containerStatuses[1]', undefined);
+      mesh.set('Namespace/shop', 'metadata.managedFields', [
+        { manager: 'kubectl-label', operation: 'Update', time: '2026-11-19T08:00:00Z' },
+      ]);
+      dropSync(mesh, 'catalog-7d9f8c6b54-x0');
+    },
+    id: 'sidecar-missing',
+    object: 'Pod shop/catalog',
+    confirms: 'sidecar-injection-missing',
+  },
+  {
+    what: 'an appProtocol that Istio does not know',
+    change: (mesh) => mesh.set('Service/stock/labels', 'spec.ports[0].appProtocol', 'HTTP/2'),
+    id: 'app-protocol-unknown',
+    object: 'Service stock/labels',
+    confirms: 'protocol-selection-wrong',
+  },
+  {
+    what: 'a probe by the name of a port that the container does not have',
+    change: (mesh) => mesh.set('Pod/shop/gifts', 'spec.containers[0].readinessProbe.httpGet.port', 'health'),
+    id: 'probe-port-unknown',
+    object: 'Pod shop/gifts',
+    confirms: 'probe-misrouted-or-rejected',
+  },
+  {
+    what: 'more retries than may be at once',
+    change: (mesh) =>
+      mesh.page(`${STOREFRONT}-7d9f8c6b54-x0k1z/stats`, STATS, {
+        name: 'cluster.outbound|80||ledger.pay.svc.cluster.local;.upstream_rq_retry_overflow',
+        value: 7,
+      }),
+    id: 'envoy-retry-overflow',
+    object: 'Pod front/storefront',
+    confirms: 'retry-overflow-or-storm',
+  },
+  {
+    what: 'so few healthy hosts that all are used',
+    change: (mesh) =>
+      mesh.page(`${STOREFRONT}-7d9f8c6b54-x0k1z/stats`, STATS, {
+        name: 'cluster.outbound|80||ledger.pay.svc.cluster.local.lb_healthy_panic',
+        value: 12,
+      }),
+    id: 'envoy-panic-mode',
+    object: 'Pod front/storefront',
+    confirms: 'panic-mode-routing',
+  },
+  {
+    what: 'a certificate that nobody renews',
+    change: (mesh) => {
+      const certs = `${STOREFRONT}-7d9f8c6b54-x0k1z/certs`;
+      mesh.page(certs, 'certificates[0].cert_chain[0].valid_from', '2026-11-19T14:00:00Z');
+      mesh.page(certs, 'certificates[0].cert_chain[0].expiration_time', '2026-11-20T14:00:00Z');
+    },
+    id: 'envoy-certificate-not-renewed',
+    object: 'Pod front/storefront',
+    confirms: 'workload-cert-expired',
+  },
+  {
+    what: 'a root that ends soon',
+    change: (mesh) =>
+      mesh.page(
+        `${STOREFRONT}-7d9f8c6b54-x0k1z/certs`,
+        'certificates[0].ca_cert[0].expiration_time',
+        '2026-12-01T00:00:00Z',
+      ),
+    id: 'envoy-root-expires-soon',
+    object: 'Pod front/storefront',
+    confirms: 'mesh-ca-mismatch',
+  },
+  {
+    what: 'an old proxy whose image is named by its digest',
+    change: (mesh) => {
+      const pod = mesh.get('Pod/people/templates') as {
+        spec: { containers: Json[]; initContainers: Json[] };
+      };
+      for (const container of [...pod.spec.containers, ...pod.spec.initContainers]) {
+        if (container['name'] === 'istio-proxy') container['image'] = 'istio/proxyv2@sha256:0123';
+      }
+      syncOf(mesh, 'templates-')['istio_version'] = '1.24.2';
+    },
+    id: 'proxy-version-skew',
+    object: 'Pod people/templates',
+    confirms: 'stale-proxy-config',
+  },
+];

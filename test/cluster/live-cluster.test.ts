@@ -216,7 +216,7 @@ describe('proxies and istiod', () => {
     await cluster.envoyAdmin(POD, 'clusters');
     for (const page of ADMIN_PAGES) {
       expect(await cluster.envoyAdmin(POD, page)).toEqual({
-        refused: { verb: 'create', resource: 'pods/portforward', reason: 'forbidden in shop' },
+        refused: { verb: 'get and create', resource: 'pods/portforward', reason: 'forbidden in shop' },
       });
     }
     expect(server.asked).toHaveLength(1);

@@ -1,8 +1,10 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { request, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from '../../src/paths.js';
@@ -32,8 +34,42 @@ function rig(...args: readonly string[]): string {
 }
 
 /** Builds what is not built yet, too, which takes minutes. */
-export function up(): void {
-  rig('up');
+export async function up(): Promise<void> {
+  const [admin, istiod] = [await freePort(), await freePort()];
+  rig('up', '--envoy-admin', `127.0.0.1:${admin}`, '--istiod', `127.0.0.1:${istiod}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Where port 15000 of every pod and port 15014 of istiod lead. */
+export function addresses(): { readonly envoy: string; readonly istiod: string } {
+  const text = readFileSync(join(logsFolder(), '..', 'state.json'), 'utf8');
+  const { envoy_admin: envoy, istiod } = JSON.parse(text) as { envoy_admin: string; istiod: string };
+  return { envoy, istiod };
+}
+
+/** A real istiod against this cluster, and a real Envoy as the proxy of a pod. Builds istiod, if need be, which takes minutes. */
+export function startMesh(pod: string, envoy: string): void {
+  rig('istiod', '--plain');
+  rig('envoy', pod, '--envoy', envoy);
+}
+
+/** Runs the built program as one of the rig's users. */
+export async function meshtail(user: string, ...args: readonly string[]): Promise<string> {
+  const launcher = join(packageRoot, 'bin', 'meshtail.js');
+  const env = { ...process.env, KUBECONFIG: rig('kubeconfig', user).trim() };
+  const { stdout } = await promisify(execFile)(process.execPath, [launcher, ...args], {
+    env,
+    maxBuffer: 64 << 20,
+  });
+  return stdout;
 }
 
 export function down(): void {

@@ -1,9 +1,9 @@
 import { down, up } from './rig.js';
 
 /** A rig of this checkout's own, gone again afterwards. */
-export default function setup(): () => void {
+export default async function setup(): Promise<() => void> {
   // One that an earlier run was killed over.
   down();
-  up();
+  await up();
   return down;
 }

@@ -22,7 +22,9 @@ export const envoyCertificates: Check = {
         const own = certificates.filter(({ role }) => role === 'own');
         const left = own.flatMap(({ daysLeft }) => daysLeft ?? []);
         return {
-          findings: certificates.flatMap((one) => (isOver(world, one) ? [expired(proxy, one)] : [])),
+          findings: certificates.flatMap((one) =>
+            isOver(world, one) ? [expired(proxy, one)] : overdue(world, proxy, one),
+          ),
           examined: {
             said: `${proxy.pod.name}: ${left.length > 0 ? `own certificate for ${Math.min(...left)} more days` : 'no own certificate told'}`,
             excludes:
@@ -53,6 +55,52 @@ function expired({ pod, about }: AskedProxy, certificate: EnvoyCertificate): Fin
     see: adminCommand(pod, '/certs'),
     fix: 'Let it reach istiod:15012 to renew, look at the clock of its node, restart the pod.',
   });
+}
+
+/** Istio's agent renews at half of a certificate's life (SECRET_GRACE_PERIOD_RATIO 0.5, istio 1.31 pkg/security). */
+const OVERDUE = 0.2;
+const ROOT_DAYS = 30;
+
+/** What is still valid and should not be in use any more. */
+function overdue(
+  { readAt }: World,
+  { pod, about }: AskedProxy,
+  { role, expiresAt, validFrom, serial }: EnvoyCertificate,
+): readonly Finding[] {
+  if (readAt === null || expiresAt === null) return [];
+  const left = expiresAt - readAt;
+  const life = validFrom === null ? null : expiresAt - validFrom;
+  const base = {
+    severity: 'medium',
+    from: pod,
+    field: `certificate ${serial}`,
+    about,
+    see: adminCommand(pod, '/certs'),
+  } as const;
+  if (role === 'root') {
+    if (left > ROOT_DAYS * 86_400_000) return [];
+    return [
+      found('envoy', {
+        ...base,
+        id: 'envoy-root-expires-soon',
+        read: `the root certificate ends on ${new Date(expiresAt).toISOString()}, in ${Math.floor(left / 86_400_000)} days`,
+        why: 'when it ends no proxy of the mesh believes another any more',
+        confirms: ['mesh-ca-mismatch'],
+        fix: 'Roll a new root out beside the old one before that day.',
+      }),
+    ];
+  }
+  if (life === null || left > life * OVERDUE) return [];
+  return [
+    found('envoy', {
+      ...base,
+      id: 'envoy-certificate-not-renewed',
+      read: `its own certificate ends on ${new Date(expiresAt).toISOString()}, and ${Math.round((100 * left) / life)}% of its life is left`,
+      why: 'it should have been renewed at half of its life: the proxy does not get a new one, and is refused when this one ends',
+      confirms: ['workload-cert-expired'],
+      fix: 'Let it reach istiod:15012 to renew; read the agent’s log for CSR failures.',
+    }),
+  ];
 }
 
 /** Proxies that share no root with the many. */

@@ -85,7 +85,7 @@ function refusalOf({ pod, state: { refused } }: AskedProxy, page: AdminPage): st
   const of = refused.get(page);
   if (!of) return `cannot read Envoy admin /${page} of ${pod.name}: no answer`;
   const reasons = new Set([...refused.values()].map(({ reason }) => reason));
-  if (of.verb === 'create') return `cannot ${of.verb} ${of.resource}: ${of.reason}`;
+  if (of.resource === 'pods/portforward') return `cannot ${of.verb} ${of.resource}: ${of.reason}`;
   const all = refused.size === ADMIN_PAGES.length && reasons.size === 1;
   return all
     ? `cannot ${of.verb} the Envoy admin interface of ${pod.name}: ${of.reason}`

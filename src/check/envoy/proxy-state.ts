@@ -55,6 +55,7 @@ export interface EnvoyCertificate {
   readonly serial: string;
   readonly daysLeft: number | null;
   readonly expiresAt: number | null;
+  readonly validFrom: number | null;
   readonly names: readonly string[];
 }
 
@@ -325,6 +326,7 @@ function certificatesOf(text: string): readonly EnvoyCertificate[] {
       serial: certificate.at('serial_number').text() ?? '',
       daysLeft: days === undefined ? null : Number(days),
       expiresAt: certificate.at('expiration_time').time() ?? null,
+      validFrom: certificate.at('valid_from').time() ?? null,
       names: certificate
         .at('subject_alt_names')
         .items()

@@ -134,6 +134,9 @@ function inboundPorts(world: World, pod: Pod, base: Base): readonly Finding[] {
 function outbound(world: World, workload: Workload, pod: Pod, base: Base): readonly Finding[] {
   const ports = numbersIn(pod.annotations.get(`${ANNOTATION}excludeOutboundPorts`));
   const ranges = (pod.annotations.get(`${ANNOTATION}excludeOutboundIPRanges`) ?? '').split(',');
+  const included = pod.annotations.get(`${ANNOTATION}includeOutboundIPRanges`);
+  // Empty: nothing is redirected.
+  const only = included === undefined || included.trim() === '*' ? null : included.split(',');
   const mine = calls(world).filter(({ caller }) => caller === workload);
   return mine.flatMap(({ host, port, value }) => {
     if (!host.isService) return [];
@@ -151,10 +154,16 @@ function outbound(world: World, workload: Workload, pod: Pod, base: Base): reado
     );
     if (!strict) return [];
     const byPort = port !== null && ports.has(port);
-    const byRange =
-      service.clusterIp !== null && ranges.some((range) => isInRange(service.clusterIp!, range.trim()));
-    if (!byPort && !byRange) return [];
-    const key = byPort ? 'excludeOutboundPorts' : 'excludeOutboundIPRanges';
+    const isIn = (some: readonly string[]): boolean =>
+      service.clusterIp !== null && some.some((range) => isInRange(service.clusterIp!, range.trim()));
+    const byRange = isIn(ranges);
+    const leftOut = only !== null && /^\d/.test(service.clusterIp ?? '') && !isIn(only);
+    if (!byPort && !byRange && !leftOut) return [];
+    const key = byPort
+      ? 'excludeOutboundPorts'
+      : byRange
+        ? 'excludeOutboundIPRanges'
+        : 'includeOutboundIPRanges';
     return found('foundation', {
       ...base,
       id: byPort ? 'capture-outbound-port-excluded' : 'capture-outbound-range-excluded',

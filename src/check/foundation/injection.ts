@@ -9,6 +9,7 @@ import {
   isControlPlane,
   isProxyOnly,
   isSidecar,
+  PROXY,
   workloads,
   type Workload,
 } from '../workloads.js';
@@ -76,7 +77,7 @@ export const injection: Check = {
   subjects: ['Pod'],
   needs: ['Namespace'],
   nearby: ['Namespace'],
-  decides: ['sidecar-injection-missing', 'peer-not-in-mesh-plaintext'],
+  decides: ['sidecar-injection-missing', 'peer-not-in-mesh-plaintext', 'startup-ordering-app-before-proxy'],
   see: 'istioctl x check-inject POD.NAMESPACE',
   judge(world) {
     const findings: Finding[] = [];
@@ -98,7 +99,14 @@ export const injection: Check = {
       examined.push({
         about: ofWorkload(world, workload),
         said: `${injected} of ${workload.pods.length} pods with istio-proxy (${expectation(world, workload).because})`,
-        ...(injected === workload.pods.length && { excludes: CAUSES }),
+        ...(injected === workload.pods.length && {
+          // A native sidecar is up before the app is started.
+          excludes: workload.pods.every(({ initContainers }) =>
+            initContainers.some(({ name }) => name === PROXY),
+          )
+            ? [...CAUSES, 'startup-ordering-app-before-proxy']
+            : CAUSES,
+        }),
       });
     }
     return { findings, examined };
@@ -199,6 +207,12 @@ function labelsMissing(world: World): readonly Finding[] {
   });
 }
 
+/** Injection happens when a pod is made. */
+function isOlder(world: World, { namespace }: Workload, pods: readonly Pod[]): boolean {
+  const changed = world.find('Namespace', '', namespace)?.changedAt ?? null;
+  return changed !== null && pods.every(({ createdAt }) => createdAt !== null && createdAt < changed);
+}
+
 function missing(
   world: World,
   workload: Workload,
@@ -213,7 +227,7 @@ function missing(
     severity: 'high',
     from: pod,
     field: host ? 'spec.hostNetwork' : 'spec.containers, spec.initContainers',
-    read: `${count}${host ? ', being on the host network' : ''}, although ${because}`,
+    read: `${count}${host ? ', being on the host network' : isOlder(world, workload, without) ? ', being older than the last change of the namespace' : ''}, although ${because}`,
     why: host
       ? 'the injector leaves pods of the host network alone; they speak plain text to servers that may demand mutual TLS'
       : 'pods that are older than the label, or were made while the webhook was down, speak plain text and answer plain text',

@@ -1,6 +1,19 @@
 import type { Finding } from '../../diagnosis/finding.js';
 import { found, type Check } from '../check.js';
+import type { Pod } from '../kube-objects.js';
 import { ofPods } from '../subjects.js';
+import { perWorld } from '../world.js';
+
+const podsOn = perWorld((world): ReadonlyMap<string, readonly Pod[]> => {
+  const found = new Map<string, Pod[]>();
+  for (const pod of world.list('Pod')) {
+    if (pod.nodeName === null) continue;
+    const known = found.get(pod.nodeName);
+    if (known) known.push(pod);
+    else found.set(pod.nodeName, [pod]);
+  }
+  return found;
+});
 
 export const nodes: Check = {
   id: 'nodes',
@@ -13,7 +26,7 @@ export const nodes: Check = {
   judge(world) {
     const findings = world.list('Node').flatMap((node): readonly Finding[] => {
       if (node.ready !== false) return [];
-      const pods = world.list('Pod').filter(({ nodeName }) => nodeName === node.name);
+      const pods = podsOn(world).get(node.name) ?? [];
       return [
         found('foundation', {
           id: 'node-not-ready',
@@ -34,11 +47,7 @@ export const nodes: Check = {
     return {
       findings,
       examined: known.map((node) => ({
-        about: ofPods(
-          world,
-          undefined,
-          world.list('Pod').filter(({ nodeName }) => nodeName === node.name),
-        ),
+        about: ofPods(world, undefined, podsOn(world).get(node.name) ?? []),
         said: `node ${node.name} ready`,
         excludes: ['node-unreachable'],
       })),

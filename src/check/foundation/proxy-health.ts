@@ -116,7 +116,9 @@ const SUPPORTED_SKEW = 2;
 function versionSkew(world: World, workload: Workload, pods: readonly Pod[]): Finding | null {
   const planes = controlPlanes(world);
   const [pod] = pods;
-  const proxy = pod && versionOf(proxyOf(pod)?.image ?? '');
+  // An image that is named by its digest tells nothing; the proxy has told istiod.
+  const told = pod && world.sync?.proxies.get(`${pod.name}.${pod.namespace}`)?.version;
+  const proxy = pod && (versionOf(proxyOf(pod)?.image ?? '') ?? versionOf(`:${told ?? ''}`));
   if (!pod || !proxy || planes.length === 0) return null;
   const behind = planes.map((plane) => (plane.major - proxy.major) * 1000 + plane.minor - proxy.minor);
   if (behind.some((by) => by >= 0 && by <= SUPPORTED_SKEW)) return null;

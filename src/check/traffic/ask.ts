@@ -1,5 +1,6 @@
-import type { Finding } from '../../diagnosis/finding.js';
+import type { Finding, ObjectRef } from '../../diagnosis/finding.js';
 import { named } from '../check.js';
+import { filterOf } from '../envoy-filters.js';
 import { calledHost, hosts, matchesHost } from '../registry.js';
 import { servicesOf } from '../services.js';
 import type { Pod } from '../kube-objects.js';
@@ -24,6 +25,8 @@ export interface Answer {
   readonly vantage: Vantage;
   /** `pod.namespace` of a proxy that holds these routes; `null`: none is known. */
   readonly proxy: string | null;
+  /** An EnvoyFilter that may make the proxy do otherwise. */
+  readonly patchedBy: ObjectRef | null;
   readonly decision: Decision;
 }
 
@@ -40,7 +43,7 @@ export function askRoutes(
     const senders =
       asked.host === null || targets.length === 0
         ? [senderNear(world, name, targets)]
-        : targets.map(ofTarget);
+        : targets.map((target) => ofTarget(world, target));
     const sidecars = gateways.length > 0 && !isKnownInMesh(world, name, senders) ? [] : senders;
     return [...sidecars, ...gateways].map((place) => ({
       ...place,
@@ -50,14 +53,12 @@ export function askRoutes(
   });
 }
 
-interface Place {
-  readonly from: string;
-  readonly vantage: Vantage;
-  readonly proxy: string | null;
-}
+type Place = Omit<Answer, 'request' | 'decision'>;
 
-const proxyName = (pod: Pod | undefined): string | null =>
-  pod === undefined ? null : `${pod.name}.${pod.namespace}`;
+const proxyIn = (world: World, pod: Pod | undefined): Pick<Place, 'proxy' | 'patchedBy'> =>
+  pod === undefined
+    ? { proxy: null, patchedBy: null }
+    : { proxy: `${pod.name}.${pod.namespace}`, patchedBy: filterOf(world, pod)?.ref ?? null };
 
 const servedHosts = (world: World, targets: readonly Workload[]): readonly string[] => {
   const served = new Set(targets.flatMap(({ pods }) => pods.flatMap((pod) => servicesOf(world, pod))));
@@ -66,10 +67,10 @@ const servedHosts = (world: World, targets: readonly Workload[]): readonly strin
     .map(({ name }) => name);
 };
 
-const ofTarget = (workload: Workload): Place => ({
+const ofTarget = (world: World, workload: Workload): Place => ({
   from: `sidecars of ${workload.key}`,
   vantage: { kind: 'sidecar', sender: { namespace: workload.namespace, labels: workload.labels } },
-  proxy: proxyName(workload.pods.find(hasProxy)),
+  ...proxyIn(world, workload.pods.find(hasProxy)),
 });
 
 /** Without a caller that is named, one beside the service. */
@@ -82,7 +83,7 @@ function senderNear(world: World, host: string, targets: readonly Workload[]): P
   return {
     from: `sidecars in ${namespace}`,
     vantage: { kind: 'sidecar', sender: { namespace, labels: new Map() } },
-    proxy: proxyName(podsIn(world, namespace).find(hasProxy)),
+    ...proxyIn(world, podsIn(world, namespace).find(hasProxy)),
   };
 }
 
@@ -109,7 +110,7 @@ function gatewaysFor(world: World, host: string): readonly Place[] {
           {
             from: `Gateway ${gateway.namespace}/${gateway.name}`,
             vantage: { kind: 'gateway', gateway, podNamespace: pod?.namespace ?? gateway.namespace },
-            proxy: proxyName(pod),
+            ...proxyIn(world, pod),
           },
         ]
       : [];
@@ -122,7 +123,8 @@ function gatewaysFor(world: World, host: string): readonly Place[] {
             {
               from: `Gateway ${namespace}/${name}`,
               vantage: { kind: 'kube-gateway', namespace, name },
-              proxy: proxyName(
+              ...proxyIn(
+                world,
                 podsIn(world, namespace).find(
                   ({ labels }) => labels.get('gateway.networking.k8s.io/gateway-name') === name,
                 ),
@@ -135,7 +137,7 @@ function gatewaysFor(world: World, host: string): readonly Place[] {
 }
 
 /** The same as a finding: a request without a route fails. */
-export function answerFinding({ request, from, vantage, proxy, decision }: Answer): Finding {
+export function answerFinding({ request, from, vantage, proxy, patchedBy, decision }: Answer): Finding {
   const lost = decision.outcome === 'no-route' || decision.outcome === 'no-host';
   const causes = {
     'no-route': 'vs-route-no-match',
@@ -151,13 +153,20 @@ export function answerFinding({ request, from, vantage, proxy, decision }: Answe
     object: decision.object,
     field: decision.rule?.field ?? null,
     read: `${request.method} ${request.host}${request.path} from ${from}: ${decision.said}${decision.object && rule ? ` by ${named(decision.object)}, ${rule}` : ''}`,
-    why:
+    why: [
+      patchedBy ? `${named(patchedBy)} patches this proxy, which may change it` : '',
       passed.length > 0
         ? `rules that do not take it: ${passed.join('; ')}`
         : 'the first rule that fits is followed',
+    ]
+      .filter(Boolean)
+      .join('; '),
     confirms:
       decision.outcome === 'no-route' || decision.outcome === 'no-host' ? [causes[decision.outcome]] : [],
-    refutes: lost || decision.outcome === 'unknown' ? [] : ['vs-route-no-match', 'gateway-host-unknown'],
+    refutes:
+      lost || patchedBy !== null || decision.outcome === 'unknown'
+        ? []
+        : ['vs-route-no-match', 'gateway-host-unknown'],
     about: { services: [request.host] },
     see: proxy === null ? 'istioctl analyze -A' : `istioctl proxy-config route ${proxy} -o json`,
     fix: lost ? 'Widen a match, let a last rule take the rest, or correct the request.' : null,

@@ -26,7 +26,13 @@ export const authorization: Check = {
   claim: 'policies select something, mean what they say, and let known callers in',
   subjects: ['AuthorizationPolicy'],
   needs: ['Pod', 'Service', 'PeerAuthentication', 'ConfigMap'],
-  decides: ['rbac-denied', 'rbac-http-rules-on-tcp', 'ext-authz-unavailable', 'ext-authz-denied'],
+  decides: [
+    'rbac-denied',
+    'rbac-http-rules-on-tcp',
+    'ext-authz-unavailable',
+    'ext-authz-denied',
+    'ztunnel-authz-denied',
+  ],
   see: 'istioctl x authz check POD.NAMESPACE',
   judge(world) {
     const findings: Finding[] = [];
@@ -43,7 +49,7 @@ export const authorization: Check = {
       const denied = callsTo(world, host).flatMap((call) => deniedCall(world, service, pod, policies, call));
       // A policy that is broken in itself has been told of.
       findings.push(...denied.filter(({ object }) => !broken.has(`${object?.namespace}/${object?.name}`)));
-      const enforced = policies.filter(({ dryRun }) => !dryRun);
+      const enforced = [...policies, ...attachedOnTheWay(world, service)].filter(({ dryRun }) => !dryRun);
       examined.push({
         about: { services: [serviceName(service)] },
         said: `${serviceName(service)}: ${enforced.length === 0 ? 'no policy' : listed(enforced.map(({ ref }) => named(ref)))}`,
@@ -74,6 +80,19 @@ function policiesFor(world: World, pod: Pod): readonly AuthorizationPolicy[] {
     );
 }
 
+/** Those that a waypoint or a gateway enforces before a request reaches the service; which gateway it comes by is not known. */
+const attachedOnTheWay = (world: World, service: Service): readonly AuthorizationPolicy[] =>
+  world
+    .list('AuthorizationPolicy')
+    .filter(({ namespace, targetRefs }) =>
+      targetRefs.some(
+        ({ kind, name }) =>
+          kind === 'Gateway' ||
+          kind === 'GatewayClass' ||
+          (kind === 'Service' && namespace === service.namespace && name === service.name),
+      ),
+    );
+
 function ofPolicy(world: World, policy: AuthorizationPolicy): readonly Finding[] {
   const root = rootNamespaces(world).has(policy.namespace);
   const candidates = root ? world.list('Pod') : podsSelected(world, policy.namespace, NOTHING);
@@ -100,6 +119,7 @@ function ofPolicy(world: World, policy: AuthorizationPolicy): readonly Finding[]
     ...deniesEverything(policy, about),
     ...provider(world, policy, pods, about),
     ...httpOnTcp(world, policy, pods, about),
+    ...httpOnZtunnel(world, policy, pods),
     ...identities(world, policy, pods, about),
     ...tokens(world, policy, pods, about),
   ];
@@ -237,6 +257,30 @@ function httpOnTcp(
   return [];
 }
 
+/** ztunnel knows connections, not requests (istio 1.31 pilot/pkg/serviceregistry/kube/controller/ambient/authorization.go). */
+function httpOnZtunnel(world: World, policy: AuthorizationPolicy, pods: readonly Pod[]): readonly Finding[] {
+  const enforced = pods.filter((pod) => !hasProxy(pod) && isAmbient(world, pod));
+  const operation = (policy.rules ?? []).flatMap(({ to }) => to).find(hasHttp);
+  if (enforced.length === 0 || !operation || policy.selector === null) return [];
+  const denies = policy.action === 'ALLOW';
+  return [
+    found('traffic', {
+      id: 'authorization-http-on-ztunnel',
+      severity: 'high',
+      from: policy,
+      field: operation.field,
+      read: `methods, paths or hosts for ${enforced.length} pods in ambient mode, whose ztunnel enforces the policy`,
+      why: denies
+        ? 'ztunnel leaves such rules out: nothing is allowed, and connections are closed'
+        : 'ztunnel cannot tell requests: it denies the whole connection',
+      confirms: ['ztunnel-authz-denied'],
+      about: ofPods(world, undefined, enforced),
+      see: 'istioctl ztunnel-config policy',
+      fix: 'Attach it to the waypoint with targetRefs (kind: Service or Gateway) instead of a selector.',
+    }),
+  ];
+}
+
 const serviceAccounts = perWorld(
   (world): ReadonlySet<string> =>
     new Set(world.list('Pod').map(({ namespace, serviceAccount }) => `${namespace}/${serviceAccount}`)),
@@ -328,14 +372,12 @@ function tokens(
       when.some(({ key }) => key.startsWith('request.auth.')),
   );
   if (!rule) return [];
-  const validated = world
-    .list('RequestAuthentication')
-    .some(
-      (one) =>
-        (one.namespace === pod.namespace || rootNamespaces(world).has(one.namespace)) &&
-        one.targetRefs.length === 0 &&
-        (one.selector === null || selects(one.selector, pod.labels)),
-    );
+  const validated = world.list('RequestAuthentication').some(
+    (one) =>
+      (one.namespace === pod.namespace || rootNamespaces(world).has(one.namespace)) &&
+      // One at a gateway or waypoint may hand the claims on.
+      (one.targetRefs.length > 0 || one.selector === null || selects(one.selector, pod.labels)),
+  );
   if (validated) return [];
   return [
     found('traffic', {

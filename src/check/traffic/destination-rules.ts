@@ -24,6 +24,7 @@ export const destinationRules: Check = {
     'subset-selects-no-pods',
     'upstream-overflow',
     'outlier-all-ejected',
+    'locality-failover-not-triggered',
   ],
   see: 'kubectl get destinationrule -A -o yaml',
   judge(world) {
@@ -31,8 +32,16 @@ export const destinationRules: Check = {
     const examined: Examined[] = [];
     for (const rule of world.list('DestinationRule')) {
       const known = hostsOf(world, rule);
-      findings.push(...withoutHost(world, rule, known), ...twice(world, rule));
-      findings.push(...subsetsWithoutPods(world, rule, known), ...limits(rule, known));
+      findings.push(
+        ...withoutHost(world, rule, known),
+        ...twice(world, rule),
+        ...replaces(world, rule, known),
+      );
+      findings.push(
+        ...subsetsWithoutPods(world, rule, known),
+        ...limits(rule, known),
+        ...failover(rule, known),
+      );
       findings.push(...againstServer(world, rule, known));
     }
     for (const host of hosts(world)) {
@@ -139,6 +148,57 @@ function twice(world: World, rule: DestinationRule): readonly Finding[] {
       about: { services: hostsOf(world, rule).map(({ service }) => service) },
       see: 'istioctl analyze -A',
       fix: 'Join them in one DestinationRule.',
+    }),
+  ];
+}
+
+/** Of a broader and a narrower rule only the narrower is followed: what it leaves out is not taken from the other. */
+function replaces(world: World, rule: DestinationRule, known: readonly Host[]): readonly Finding[] {
+  const [host] = known;
+  if (!host || hostOfRule(world, rule).startsWith('*') || rule.workloadSelector !== null) return [];
+  const broader = world
+    .list('DestinationRule')
+    .find(
+      (other) =>
+        other.namespace === rule.namespace &&
+        other.workloadSelector === null &&
+        hostOfRule(world, other).startsWith('*') &&
+        matchesHost(hostOfRule(world, other), host.name) &&
+        explicitTls(other).some(({ subset, port }) => subset === null && port === null),
+    );
+  if (!broader || rule.policy?.tls || !followers(world, rule, host, '').length) return [];
+  const mode = explicitTls(broader)[0]!.tls.mode;
+  return [
+    found('traffic', {
+      id: 'destination-rule-replaces-broader',
+      severity: 'medium',
+      from: rule,
+      field: 'spec.trafficPolicy.tls',
+      read: `${named(broader.ref)} is for ${hostOfRule(world, broader)} and sets tls ${mode}; this one is for ${host.name} and sets none`,
+      why: 'rules are not merged across hosts: callers follow this one alone, and auto mTLS decides',
+      confirms: ['destinationrule-tls-conflict'],
+      about: { services: known.map(({ service }) => service) },
+      see: 'istioctl x describe service NAME.NAMESPACE',
+      fix: `Repeat the tls block here if ${mode} is meant for this host too.`,
+    }),
+  ];
+}
+
+/** Locality failover needs to be told which hosts are unhealthy. */
+function failover(rule: DestinationRule, known: readonly Host[]): readonly Finding[] {
+  const { policy } = rule;
+  if (!policy?.failover || policy.outlier) return [];
+  return [
+    found('traffic', {
+      id: 'locality-failover-without-outlier-detection',
+      severity: 'medium',
+      from: rule,
+      field: policy.failover,
+      read: 'failover between localities, and no outlierDetection',
+      why: 'without outlier detection no host counts as unhealthy while it is ready: requests stay in a locality that fails',
+      confirms: ['locality-failover-not-triggered'],
+      about: { services: known.map(({ service }) => service) },
+      fix: 'Add outlierDetection to the same trafficPolicy.',
     }),
   ];
 }

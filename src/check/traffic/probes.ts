@@ -2,7 +2,8 @@ import type { Finding } from '../../diagnosis/finding.js';
 import { found, type Check } from '../check.js';
 import { serverMtls } from '../mutual-tls.js';
 import { ofPods, ofWorkload } from '../subjects.js';
-import { appContainers, isSidecar, workloads } from '../workloads.js';
+import { appContainers, isSidecar, workloads, type Workload } from '../workloads.js';
+import type { World } from '../world.js';
 
 const REWRITE = 'sidecar.istio.io/rewriteAppHTTPProbers';
 
@@ -18,6 +19,7 @@ export const probes: Check = {
   judge(world) {
     const findings: Finding[] = [];
     const meshed = workloads(world).filter(({ pods }) => pods.some(isSidecar));
+    for (const workload of meshed) findings.push(...unknownPorts(world, workload));
     for (const workload of meshed) {
       const pod = workload.pods.find(isSidecar);
       if (!pod || pod.annotations.get(REWRITE) !== 'false') continue;
@@ -55,3 +57,26 @@ export const probes: Check = {
     };
   },
 };
+
+/** A probe by a name that no port of its container has never succeeds. */
+function unknownPorts(world: World, workload: Workload): readonly Finding[] {
+  const pod = workload.pods.find(isSidecar);
+  if (!pod) return [];
+  return appContainers(pod).flatMap(({ name, ports, probes: all }) =>
+    all.flatMap(({ field, port }) => {
+      if (typeof port !== 'string' || /^\d+$/.test(port) || ports.some((one) => one.name === port)) return [];
+      return found('traffic', {
+        id: 'probe-port-unknown',
+        severity: 'critical',
+        from: pod,
+        field: `${field}.port`,
+        read: `it asks port ${port}, which is the name of no port of container ${name}`,
+        why: 'the probe fails for ever: the pod is no endpoint, or is restarted again and again',
+        confirms: ['probe-misrouted-or-rejected'],
+        about: ofPods(world, workload, workload.pods),
+        see: `kubectl -n ${pod.namespace} describe pod ${pod.name}`,
+        fix: 'Name the port in the container, or write its number.',
+      });
+    }),
+  );
+}

@@ -172,6 +172,20 @@ const NOT_HTTP: ReadonlyMap<number, string> = new Map([
   [27017, 'MongoDB'],
 ]);
 
+/** Words that people write for HTTP and that name no protocol of Istio's. */
+const MEANT_HTTP: ReadonlySet<string> = new Set([
+  'h2',
+  'h2c',
+  'http1',
+  'http/1.1',
+  'http/2',
+  'http1.1',
+  'grpcs',
+  'rest',
+  'ws',
+  'websocket',
+]);
+
 function protocolOf(
   world: World,
   service: Service,
@@ -196,7 +210,20 @@ function protocolOf(
       }),
     ];
   }
-  if (declared === null && port.appProtocol !== null) return [];
+  if (declared === null && port.appProtocol !== null) {
+    if (!MEANT_HTTP.has(port.appProtocol.toLowerCase())) return [];
+    return [
+      found('traffic', {
+        ...base,
+        id: 'app-protocol-unknown',
+        severity: 'low',
+        field: `${port.field}.appProtocol`,
+        read: `appProtocol ${port.appProtocol} is none that Istio knows`,
+        why: 'the port counts as undeclared, whatever its name says: what is not recognised is plain TCP without routes, retries and policies on paths',
+        fix: 'Write http, http2, grpc, kubernetes.io/h2c or kubernetes.io/ws.',
+      }),
+    ];
+  }
   if (declared === null) {
     return [
       found('traffic', {
