@@ -7,7 +7,7 @@ import type { Filter } from './filter/filter.js';
 import { scanLines, splitLines, type Framed } from './framing/lines.js';
 import { Unwrapper, type OnUnwrapped } from './framing/wrappers.js';
 import type { Logger } from './logger.js';
-import { originWithin, type Origin } from './record/origin.js';
+import { isTimeAlone, originWithin, type Origin } from './record/origin.js';
 import { RecordCursor } from './record/record-view.js';
 import type { Source } from './source/source.js';
 
@@ -44,12 +44,19 @@ export async function parseSource(
   const record = new RecordCursor();
   // Most lines have no wrapper: one origin serves them all.
   const plain: { -readonly [K in keyof Origin]: Origin[K] } = { ...source.origin, line: 0 };
+  // And one serves all those of which a wrapper tells the time alone, as the log API does.
+  const stamped = { ...plain, time: '' };
   const met = new Set<string>();
   let last = '';
   let changes = -1;
   const onLine: OnUnwrapped = (framed, names, line) => {
-    plain.line = line;
-    const origin = names ? originWithin(source.origin, names, line) : plain;
+    let origin: Origin = plain;
+    if (names === undefined) plain.line = line;
+    else if (isTimeAlone(names)) {
+      stamped.line = line;
+      stamped.time = names.time;
+      origin = stamped;
+    } else origin = originWithin(source.origin, names, line);
     const result = framed.overlong
       ? malformed(framed.line, framed.line.end, `a line of at most ${maxLine} bytes (--max-line)`)
       : parser.parse(framed.line, record);

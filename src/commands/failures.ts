@@ -3,12 +3,13 @@ import type { Options } from '../cli/options.js';
 import { usageError } from '../errors.js';
 import { within } from '../filter/within.js';
 import type { Parsed } from '../pipeline.js';
+import type { ByteWriter } from '../record/byte-writer.js';
 import { textOf } from '../record/line.js';
 import { safeText } from '../record/safe-text.js';
 import type { Environment } from './environment.js';
 import { readingOf } from './inputs.js';
 import { asksCluster } from './live.js';
-import { printedLine, tableRow } from './parse.js';
+import { printLine, printRow } from './parse.js';
 import { printLive } from './print-live.js';
 
 /** A live target whose screen nobody sees: one line per failure, as it happens. Returns the exit status. */
@@ -24,12 +25,14 @@ export async function failures(
     );
   }
   const filter = within(options.filter, null, options.until);
-  const text = (parsed: Parsed): string | undefined => {
-    if (options.output === 'jsonl') return printedLine(parsed, false);
-    return options.output === 'raw' ? safeText(textOf(parsed.framed.line)) : tableRow(parsed, false);
+  const print = (parsed: Parsed, out: ByteWriter): boolean => {
+    if (options.output === 'jsonl') return printLine(parsed, false, out);
+    if (options.output !== 'raw') return printRow(parsed, false, out);
+    out.text(safeText(textOf(parsed.framed.line)));
+    return true;
   };
-  return printLive(args, options, await readingOf(options, environment), environment, (parsed) => {
-    if (parsed.result !== 'record' || !judge(parsed.record).failure) return undefined;
-    return filter && !filter.matches(parsed.record, parsed.origin) ? undefined : text(parsed);
+  return printLive(args, options, await readingOf(options, environment), environment, (parsed, out) => {
+    if (parsed.result !== 'record' || !judge(parsed.record).failure) return false;
+    return (!filter || filter.matches(parsed.record, parsed.origin)) && print(parsed, out);
   });
 }

@@ -7,6 +7,7 @@ import { ExitStatus, MeshtailError, usageError } from '../errors.js';
 import { within } from '../filter/within.js';
 import { rowText, tableText } from '../output/table.js';
 import { parseSource, type Parsed, type Reading } from '../pipeline.js';
+import { ByteWriter } from '../record/byte-writer.js';
 import { textOf } from '../record/line.js';
 import { printedOrigin, type Origin } from '../record/origin.js';
 import { safeText } from '../record/safe-text.js';
@@ -14,10 +15,13 @@ import type { Source } from '../source/source.js';
 import type { Environment } from './environment.js';
 import { inputsOf, readingOf, reportFailed } from './inputs.js';
 import { asksCluster } from './live.js';
-import { printLive } from './print-live.js';
+import { printLive, type Print } from './print-live.js';
 
 /** Enough lines to make one write worth it. */
 const BATCH = 64 * 1024;
+const LF = 10;
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
 
 /** `meshtail parse`: one JSON object per record, as it is read. Returns the exit status. */
 export async function parse(
@@ -34,27 +38,26 @@ export async function parse(
   // How far back a cluster's logs go is asked of the cluster.
   const filter = within(options.filter, live ? null : options.since, options.until);
   const table = options.output === 'table';
-  const print = (parsed: Parsed): string | undefined => {
-    if (filter && !(parsed.result === 'record' && filter.matches(parsed.record, parsed.origin)))
-      return undefined;
-    return table ? tableRow(parsed, options.all) : printedLine(parsed, options.all);
+  const print: Print = (parsed, out) => {
+    if (filter && !(parsed.result === 'record' && filter.matches(parsed.record, parsed.origin))) return false;
+    return table ? printRow(parsed, options.all, out) : printLine(parsed, options.all, out);
   };
   const heading = table ? `${rowText(HEADINGS, WIDTHS)}\n` : '';
   if (live) return printLive(args, options, reading, environment, print, heading);
   const { sources, failed: missing } = await inputsOf(args, environment);
   let records = 0;
-  let batch = heading;
+  const batch = new ByteWriter(2 * BATCH);
+  batch.text(heading);
   let wait: Promise<void> | undefined;
   const flush = (): void => {
-    if (batch === '') return;
-    if (!environment.stdout.write(batch)) wait ??= once(environment.stdout, 'drain').then(() => undefined);
-    batch = '';
+    if (batch.length === 0) return;
+    if (!environment.stdout.write(batch.take()))
+      wait ??= once(environment.stdout, 'drain').then(() => undefined);
   };
   const onParsed = (parsed: Parsed): void => {
     if (parsed.result === 'record') records++;
-    const printed = print(parsed);
-    if (printed === undefined) return;
-    batch += `${printed}\n`;
+    if (!print(parsed, batch)) return;
+    batch.byte(LF);
     if (batch.length >= BATCH) flush();
   };
   const broken = await readAll(sources, reading, onParsed, (source) => {
@@ -141,15 +144,23 @@ function describedText(format: Format, where: string): string {
   return `${head}\n${tableText(['#', 'FIELD', 'OPERATOR', 'TEXT', 'UNIT', 'UNSET', 'COLUMN'], rows)}\n`;
 }
 
-/** One line of output; `undefined` for a line that is not asked for. */
-export function printedLine({ result, record, origin: whole }: Parsed, all: boolean): string | undefined {
-  if (result === 'record')
-    return JSON.stringify(all ? { kind: 'record', ...record.copy(whole) } : record.copy(whole));
-  if (!all) return undefined;
+/** One line of output as JSON; false, and nothing is written, for a line that is not asked for. */
+export function printLine({ result, record, origin: whole }: Parsed, all: boolean, out: ByteWriter): boolean {
+  if (result === 'record') {
+    if (all) out.text('{"kind":"record",');
+    else out.byte(OPEN_BRACE);
+    record.print(out, whole);
+    out.byte(CLOSE_BRACE);
+    return true;
+  }
+  if (!all) return false;
   const origin = printedOrigin(whole);
-  if (result === 'foreign') return JSON.stringify({ kind: 'foreign', line: origin.line, origin });
-  const { kind, at, expected, found } = result;
-  return JSON.stringify({ kind, line: origin.line, at, expected, found, origin });
+  if (result === 'foreign') out.text(JSON.stringify({ kind: 'foreign', line: origin.line, origin }));
+  else {
+    const { kind, at, expected, found } = result;
+    out.text(JSON.stringify({ kind, line: origin.line, at, expected, found, origin }));
+  }
+  return true;
 }
 
 const HEADINGS = [
@@ -165,8 +176,15 @@ const HEADINGS = [
 ];
 const WIDTHS = [24, 4, 7, 6, 7, 40, 44, 24, 0];
 
-/** One row for people. Columns are of fixed width, since rows are printed as they are read. */
-export function tableRow({ result, record, origin, framed }: Parsed, all: boolean): string | undefined {
+/** One row for people; false, and nothing is written, for a line that is not asked for. */
+export function printRow(parsed: Parsed, all: boolean, out: ByteWriter): boolean {
+  const row = tableRow(parsed, all);
+  if (row !== undefined) out.text(row);
+  return row !== undefined;
+}
+
+/** Columns are of fixed width, since rows are printed as they are read. */
+function tableRow({ result, record, origin, framed }: Parsed, all: boolean): string | undefined {
   if (result !== 'record') {
     if (!all) return undefined;
     const what = result === 'foreign' ? 'foreign' : `malformed at ${result.at}: ${result.expected}`;

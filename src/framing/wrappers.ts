@@ -131,20 +131,12 @@ export class Unwrapper {
   #finish(overlong: boolean, unterminated: boolean, line: number): void {
     const { maxLine } = this.#options;
     const long = overlong || this.#end - this.#start > maxLine;
-    this.#emit(
-      {
-        line: {
-          bytes: this.#bytes,
-          start: this.#start,
-          end: long ? Math.min(this.#end, this.#start + maxLine) : this.#end,
-          ...(this.#json !== undefined && { json: this.#json }),
-        },
-        overlong: long,
-        unterminated,
-      },
-      this.#names,
-      line,
-    );
+    const bytes = this.#bytes;
+    const start = this.#start;
+    const end = long ? Math.min(this.#end, start + maxLine) : this.#end;
+    const json = this.#json;
+    const cut = json === undefined ? { bytes, start, end } : { bytes, start, end, json };
+    this.#emit({ line: cut, overlong: long, unterminated }, this.#names, line);
   }
 
   /** False where nothing is to be emitted: a piece was put by, or several lines were emitted. */
@@ -158,10 +150,13 @@ export class Unwrapper {
         if (opened !== 'peeled') return opened === 'line';
       } else if (first === BRACKET) {
         if (!this.#kubectlPrefix()) return true;
-      } else if (first >= 48 && first <= 57 && this.#timeEnd() > 0) {
-        const next = this.#afterTime();
-        if (next !== 'peeled') return next === 'line';
-      } else if (!this.#names1123() && !this.#composeName()) return true;
+      } else {
+        const timeEnd = first >= 48 && first <= 57 ? this.#timeEnd() : -1;
+        if (timeEnd > 0) {
+          const next = this.#afterTime(timeEnd);
+          if (next !== 'peeled') return next === 'line';
+        } else if (!this.#names1123() && !this.#composeName()) return true;
+      }
     }
     this.#trim();
     return true;
@@ -218,11 +213,13 @@ export class Unwrapper {
   }
 
   /** A time in front: of CRI, where a stream and a tag follow, else of `--timestamps`. `held`: put by as a piece. */
-  #afterTime(): Peeled {
+  #afterTime(timeEnd: number): Peeled {
     const bytes = this.#bytes;
     const rawEnd = this.#rawEnd;
-    const timeEnd = this.#timeEnd();
     const time = bytes.toString('latin1', this.#start, timeEnd);
+    const behind = bytes[timeEnd + 1];
+    if (timeEnd + 1 < this.#end && (behind === BRACKET || behind === BRACE))
+      return this.#stamped(time, timeEnd);
     const head = bytes.toString('latin1', timeEnd + 1, Math.min(rawEnd, timeEnd + 33));
     const cri = /^(stdout|stderr) ([PF])(?::\S*)?(?: |$)/.exec(head);
     if (cri?.[1]) {
@@ -234,6 +231,10 @@ export class Unwrapper {
     // ztunnel's own columns, where a copy turned tabs into blanks.
     if (timeEnd >= this.#end || /^(?:\s|(?:trace|debug|info|warn|warning|error)\s+access\s)/i.test(head))
       return 'line';
+    return this.#stamped(time, timeEnd);
+  }
+
+  #stamped(time: string, timeEnd: number): Peeled {
     this.#name({ time });
     this.#start = timeEnd + 1;
     this.#meet('kubectl --timestamps');

@@ -1,32 +1,81 @@
-interface Held {
-  readonly at: number;
-  readonly text: string;
+import { ByteWriter } from '../record/byte-writer.js';
+
+/** Lines as bytes, with the time of each. */
+class Lines {
+  readonly out = new ByteWriter();
+  readonly at: number[] = [];
+  readonly ends: number[] = [];
+
+  startOf(index: number): number {
+    return index === 0 ? 0 : this.ends[index - 1]!;
+  }
+
+  clear(): void {
+    this.out.clear();
+    this.at.length = 0;
+    this.ends.length = 0;
+  }
 }
+
+/** More bytes than this do not wait for the window's end: a burst must not fill the memory. */
+const MOST_BYTES = 8 << 20;
+const LF = 10;
 
 /**
  * Puts lines of several streams in the order of their times, as far as they come within a window of each other: a line
- * waits at least that long for one that is older. What comes later than that goes out when it comes.
+ * waits at least that long for one that is older, unless there are too many. What comes later than that goes out when it
+ * comes.
  */
 export class ReorderWindow {
-  #fresh: Held[] = [];
-  #aged: Held[] = [];
+  #fresh = new Lines();
+  #aged = new Lines();
+  /** Those of the aged lines that have not gone out. */
+  #waiting: number[] = [];
+  readonly #sorted = new ByteWriter();
 
-  push(at: number, text: string): void {
-    this.#fresh.push({ at, text });
+  /** Where the next line is written to, without its newline. */
+  get out(): ByteWriter {
+    return this.#fresh.out;
   }
 
-  /** Called once per window: lines that waited a whole one, and those that are older than these, in order. */
-  turn(): readonly string[] {
-    const due = this.#aged.reduce((most, { at }) => Math.max(most, at), -Infinity);
-    const early = this.#fresh.filter(({ at }) => at <= due);
-    const out = [...this.#aged, ...early].toSorted((a, b) => a.at - b.at);
-    this.#aged = early.length === 0 ? this.#fresh : this.#fresh.filter(({ at }) => at > due);
-    this.#fresh = [];
-    return out.map(({ text }) => text);
+  /** There is so much that `turn` should be called at once. */
+  get isFull(): boolean {
+    return this.#fresh.out.length >= MOST_BYTES;
   }
 
-  /** All that is left. */
-  end(): readonly string[] {
-    return [...this.turn(), ...this.turn()];
+  /** What was written to `out` since the last call is one line, of this time. */
+  push(at: number): void {
+    const { out, at: times, ends } = this.#fresh;
+    out.byte(LF);
+    times.push(at);
+    ends.push(out.length);
+  }
+
+  /** Called once per window: lines that waited a whole one, and those that are older than these, in order. Valid until the next call. */
+  turn(): Buffer {
+    const aged = this.#aged;
+    const fresh = this.#fresh;
+    let due = -Infinity;
+    for (const index of this.#waiting) due = Math.max(due, aged.at[index]!);
+    const going = this.#waiting;
+    const staying: number[] = [];
+    // Those of the fresh lines are told from the others by their sign.
+    for (let index = 0; index < fresh.at.length; index++) {
+      if (fresh.at[index]! <= due) going.push(~index);
+      else staying.push(index);
+    }
+    const timeOf = (index: number): number => (index < 0 ? fresh.at[~index]! : aged.at[index]!);
+    going.sort((a, b) => timeOf(a) - timeOf(b));
+    this.#sorted.clear();
+    for (const index of going) {
+      const lines = index < 0 ? fresh : aged;
+      const line = index < 0 ? ~index : index;
+      this.#sorted.append(lines.out.bytes, lines.startOf(line), lines.ends[line]!);
+    }
+    aged.clear();
+    this.#aged = fresh;
+    this.#fresh = aged;
+    this.#waiting = staying;
+    return this.#sorted.written;
   }
 }

@@ -72,6 +72,13 @@ export function printedOrigin({ pod, namespace, container, node, file, line }: O
   return printed as Origin;
 }
 
+/** Whether a wrapper told when the line was written and nothing else. */
+export function isTimeAlone(names: Names): names is Names & { readonly time: string } {
+  const { pod, namespace, container, node, stream, time } = names;
+  const others = pod ?? namespace ?? container ?? node ?? stream;
+  return others === undefined && time !== undefined;
+}
+
 /** What a stream and a wrapper know together. A pod that the wrapper names outranks the one of the file's name, and all that was said of that. */
 export function originWithin(stream: StreamOrigin, names: Names, line: number): Origin {
   if (names.pod === undefined || names.pod === stream.pod) return { ...stream, ...names, line };

@@ -1,6 +1,7 @@
 import { FIELDS, NUMERIC_FIELDS, SLOT, type AccessRecord, type FieldName } from './access-record.js';
 import type { Json } from './json.js';
 import { boundedCache } from './bounded-cache.js';
+import type { ByteWriter } from './byte-writer.js';
 import type { Line } from './line.js';
 import { printedOrigin, type Origin } from './origin.js';
 import { parseFlags, type FlagSet } from './response-flags.js';
@@ -38,6 +39,11 @@ export interface RecordView {
 }
 
 const DASH = 45;
+const ZERO = 48;
+const NINE = 57;
+const SEMICOLON = 59;
+const UPPER_Z = 90;
+const CLOSE_BRACE = 125;
 const clusterOf = boundedCache(parseUpstreamCluster);
 
 /** Numbers as JSON or a header may spell them, integers only: `200`, `"200"`, `200.0`, `1e+05`. */
@@ -49,6 +55,16 @@ const enum Held {
   value,
 }
 
+/** Digits that `Number` keeps as they are. */
+const SAFE_DIGITS = 15;
+const NULL = Buffer.from('null');
+const NO_FLAGS = Buffer.from('[]');
+/** How each field's key is printed behind another one. */
+const KEYS = FIELDS.map((field) => Buffer.from(`,${JSON.stringify(field)}:`));
+const IS_NUMBER = FIELDS.map((field) => NUMERIC_FIELDS.has(field));
+const printedFormat = boundedCache((format) => Buffer.from(`"format":${JSON.stringify(format)}`));
+const printedFlags = boundedCache((flags) => Buffer.from(JSON.stringify(parseFlags(flags))));
+
 /** The one implementation of a view: text layouts fill in spans of the line, JSON layouts values. */
 export class RecordCursor implements RecordView {
   format = '';
@@ -59,6 +75,9 @@ export class RecordCursor implements RecordView {
   readonly #values: (string | number | null)[] = Array.from({ length: FIELDS.length }, () => null);
   #extra: Record<string, Json> | undefined;
   #ztunnel: Record<string, Json> | undefined;
+  /** The origin that was printed last, and its text up to the line's number: all lines of a stream share it. */
+  #origin: Origin | undefined;
+  #printedOrigin: Buffer = NULL;
 
   /** Forgets the line before; called by a format when it begins to fill in a record. */
   begin(format: string, line: Line): void {
@@ -154,6 +173,67 @@ export class RecordCursor implements RecordView {
     return record as AccessRecord;
   }
 
+  /** The members of `JSON.stringify(copy(origin))`, without its braces and without making strings where none are needed. */
+  print(into: ByteWriter, origin?: Origin): void {
+    into.copy(printedFormat(this.format));
+    for (let slot = 0; slot < FIELDS.length; slot++) {
+      const held = this.#held[slot];
+      if (held === Held.absent) continue;
+      into.copy(KEYS[slot]!);
+      if (held === Held.span && this.#printSpan(into, slot)) continue;
+      into.text(JSON.stringify(this.#copied(FIELDS[slot]!)));
+    }
+    if (this.#extra) into.text(`,"extra":${JSON.stringify(this.#extra)}`);
+    if (this.#ztunnel) into.text(`,"ztunnel":${JSON.stringify(this.#ztunnel)}`);
+    if (origin) this.#printOrigin(into, origin);
+  }
+
+  /** A span that is printed as it stands; false, and nothing is printed, for one that is not. */
+  #printSpan(into: ByteWriter, slot: number): boolean {
+    const bytes = this.#bytes;
+    const start = this.#starts[slot]!;
+    const end = this.#ends[slot]!;
+    if (end - start === 1 && bytes[start] === DASH) {
+      into.copy(slot === SLOT.response_flags ? NO_FLAGS : NULL);
+      return true;
+    }
+    if (IS_NUMBER[slot]) {
+      if (!isPlainInteger(bytes, start, end)) return false;
+      into.copy(bytes, start, end);
+      return true;
+    }
+    switch (slot) {
+      case SLOT.response_flags:
+        into.copy(printedFlags(bytes.toString('utf8', start, end)));
+        return true;
+      case SLOT.start_time:
+        return bytes[end - 1] === UPPER_Z && into.quoted(bytes, start, end);
+      case SLOT.upstream_cluster:
+        return bytes[end - 1] !== SEMICOLON && into.quoted(bytes, start, end);
+      default:
+        return into.quoted(bytes, start, end);
+    }
+  }
+
+  #printOrigin(into: ByteWriter, origin: Origin): void {
+    const last = this.#origin;
+    if (
+      !last ||
+      last.pod !== origin.pod ||
+      last.namespace !== origin.namespace ||
+      last.container !== origin.container ||
+      last.node !== origin.node ||
+      last.file !== origin.file
+    ) {
+      this.#origin = { ...origin };
+      const text = JSON.stringify(printedOrigin({ ...origin, line: 0 }));
+      this.#printedOrigin = Buffer.from(`,"origin":${text.slice(0, -2)}`);
+    }
+    into.copy(this.#printedOrigin);
+    into.integer(origin.line);
+    into.byte(CLOSE_BRACE);
+  }
+
   #copied(field: FieldName): unknown {
     const text = this.text(field);
     if (field === 'response_flags') return text === undefined ? undefined : this.responseFlags();
@@ -182,4 +262,11 @@ export class RecordCursor implements RecordView {
     if (typeof value === 'number') return value;
     return typeof value === 'string' && INTEGER_TEXT.test(value) ? Number(value) : null;
   }
+}
+
+/** `0`, `200`: digits that JSON spells the same way. */
+function isPlainInteger(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end === start || end - start > SAFE_DIGITS || (bytes[start] === ZERO && end - start > 1)) return false;
+  for (let at = start; at < end; at++) if (bytes[at]! < ZERO || bytes[at]! > NINE) return false;
+  return true;
 }

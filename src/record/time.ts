@@ -82,8 +82,12 @@ export function parseTime(bytes: Uint8Array, start: number, end: number): number
   return daysFromCivil(year, month, day) * MS_PER_DAY + seconds * 1000 + fraction;
 }
 
+const scratch = Buffer.alloc(192);
+
 /** The same for a string. */
 export function parseTimeText(text: string): number {
+  // A UTF-16 unit takes three bytes at the most.
+  if (text.length * 3 <= scratch.length) return parseTime(scratch, 0, scratch.write(text));
   const bytes = Buffer.from(text);
   return parseTime(bytes, 0, bytes.length);
 }

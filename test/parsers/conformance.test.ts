@@ -2,19 +2,17 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FORMATS } from '../../parsers/index.js';
-import { printedLine } from '../../src/commands/parse.js';
 import { packageRoot } from '../../src/paths.js';
 import { parseSource } from '../../src/pipeline.js';
 import { fileSource } from '../../src/source/file.js';
+import { printedLine } from '../printed.js';
 import { samples, type Sample } from '../samples.js';
 
 /** What `parse --all` prints, read back. */
 async function parsed(sample: Sample): Promise<Record<string, unknown>[]> {
   const objects: Record<string, unknown>[] = [];
   await parseSource(fileSource(sample.path), { maxLine: 1 << 20 }, (line) => {
-    const printed = printedLine(line, true);
-    if (printed === undefined) return;
-    const object = JSON.parse(printed) as Record<string, unknown>;
+    const object = JSON.parse(printedLine(line)) as Record<string, unknown>;
     objects.push({ ...object, origin: { ...(object['origin'] as object), file: basename(sample.path) } });
   });
   return objects;

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { compileFormat } from '../../parsers/compile.js';
 import type { ParseResult } from '../../parsers/format.js';
 import { FORMATS, LineParser } from '../../parsers/index.js';
-import { printedLine } from '../../src/commands/parse.js';
 import { parseSource, type Parsed } from '../../src/pipeline.js';
 import { lineOf, type Line } from '../../src/record/line.js';
 import { RecordCursor } from '../../src/record/record-view.js';
 import type { Source } from '../../src/source/source.js';
 import { arbitraryLine, sampleLines } from '../lines.js';
+import { printedLine } from '../printed.js';
 
 const lines = sampleLines();
 
@@ -29,9 +29,7 @@ async function printed(
   maxLine = 1 << 20,
 ): Promise<string[]> {
   const out: string[] = [];
-  await parseSource(sourceOf(chunks, kind), { maxLine }, (parsed: Parsed) =>
-    out.push(printedLine(parsed, true)!),
-  );
+  await parseSource(sourceOf(chunks, kind), { maxLine }, (parsed: Parsed) => out.push(printedLine(parsed)));
   return out;
 }
 
