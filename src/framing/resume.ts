@@ -5,14 +5,38 @@ const LF = 10;
 const SPACE = 32;
 const DOT = 46;
 const ZERO = 48;
+const UPPER_Z = 90;
+/** `2026-01-02T15:04:05`, and the whole stamp as the log API writes it: nine decimals, UTC. */
+const TO_SECOND = 19;
+const WHOLE = 30;
 /** A time stamp of the log API and the blank behind it, at the most: nanoseconds and a numeric offset. */
 const STAMP = 36;
 
-/** What a log that was opened again says about the time in between. */
-export interface Hole {
-  /** Stamps of the last line before and of the first line after, ms since the Unix epoch. */
+/**
+ * Lines this far apart, ms, and by so much further than those before, may have others between them that were not read.
+ * Envoy writes its access log once a second or less often (`file_flush_interval_msec`), so stamps come in bunches.
+ */
+const LEAP_MS = 2000;
+const UNUSUAL = 3;
+/** What was usual is forgotten by this share at each second. */
+const FADING = 0.9;
+/** Envoy's own interval is 10 s. */
+const MOST_USUAL_MS = 12_000;
+const MOST_LEAPS = 8;
+
+/** Two neighbouring lines between which others may be missing. */
+export interface Leap {
+  /** Their stamps, ms since the Unix epoch. */
   readonly from: number;
   readonly to: number;
+  /** Lines a second before. */
+  readonly perSecond: number;
+}
+
+/** A leap over the time in which a log was not open. */
+export interface Hole extends Leap {
+  /** As it was before: for what may yet be had of the log that was open then. */
+  readonly before: ResumedLines;
 }
 
 /**
@@ -22,6 +46,7 @@ export interface Hole {
  * a little, so a whole second more than needed is asked for again.
  */
 export class ResumedLines {
+  readonly #maxLine: number;
   readonly #maxHeld: number;
   #held: Buffer[] = [];
   #heldBytes = 0;
@@ -30,19 +55,52 @@ export class ResumedLines {
   #second = -1;
   #nanos: number[] = [];
   #newest = -1;
+  #first = NaN;
   #last = NaN;
   /** After `resume`: how often each stamp may come again, by second. */
   #repeats: Map<number, Map<number, number>> | null = null;
+  #repeatsUntil = -1;
   #expectRepeat = false;
   #hole: Hole | null = null;
+  #leaps: Leap[] = [];
+  #perSecond = 0;
+  #usualMs = 0;
+  /** Seconds and nanoseconds of lines that were leapt to: with these a file begins. */
+  #begins: (readonly [number, number])[] = [];
+  /** A file that was read before is being read again from its beginning. */
+  #again = false;
+  /** The stamp that was read last, up to its second: many lines share it. */
+  readonly #head = Buffer.alloc(TO_SECOND);
+  #headSecond = -1;
 
   constructor(maxLine = DEFAULT_MAX_LINE) {
+    this.#maxLine = maxLine;
     this.#maxHeld = maxLine + STAMP + 2;
   }
 
   /** The newest stamp, ms since the Unix epoch; NaN before the first line. */
   get last(): number {
     return this.#last;
+  }
+
+  /** The stamp of the first line. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** Lines a second of late, by their stamps. */
+  get perSecond(): number {
+    return this.#perSecond || this.#nanos.length;
+  }
+
+  /** The longest time between two lines, ms, that is usual of late. */
+  get usualMs(): number {
+    return this.#usualMs;
+  }
+
+  /** A leap turned out to be a pause: so long a one is usual. */
+  paused({ from, to }: Leap): void {
+    this.#usualMs = Math.min(MOST_USUAL_MS, Math.max(this.#usualMs, to - from));
   }
 
   /** The whole lines that `chunk` completes, with their newlines; `null` where there are none that are new. */
@@ -65,6 +123,12 @@ export class ResumedLines {
     this.#held = [];
     this.#heldBytes = 0;
     if (this.#newest < 0) return;
+    this.#expectRepeats();
+    this.#expectRepeat = true;
+  }
+
+  #expectRepeats(): void {
+    this.#repeatsUntil = this.#newest + 1;
     this.#repeats = new Map(
       [...this.#seen].map(([second, nanos]) => {
         const counts = new Map<number, number>();
@@ -72,7 +136,11 @@ export class ResumedLines {
         return [second, counts];
       }),
     );
-    this.#expectRepeat = true;
+  }
+
+  /** Whether what was read is known to follow on what was read before. */
+  get isContinuous(): boolean {
+    return !this.#expectRepeat;
   }
 
   /** From when on to ask for the log, RFC 3339 in whole seconds; `undefined` before the first line. */
@@ -87,6 +155,15 @@ export class ResumedLines {
     this.#heldBytes = 0;
     this.#repeats = null;
     this.#expectRepeat = false;
+    this.#again = false;
+  }
+
+  /** Leaps within a stream that was open all the while: a pause of the writer, or a file that the reader behind the API missed. */
+  takeLeaps(): readonly Leap[] {
+    if (this.#leaps.length === 0) return [];
+    const leaps = this.#leaps;
+    this.#leaps = [];
+    return leaps;
   }
 
   /** The newest line is asked for again; if it does not come, lines may be missing: told once. */
@@ -105,12 +182,31 @@ export class ResumedLines {
   }
 
   /** Remembers the stamps of whole lines. */
-  #note(lines: Buffer): Buffer {
+  #note(lines: Buffer): Buffer | null {
     for (let start = 0; start < lines.length; start = lines.indexOf(LF, start) + 1) {
       const second = this.#secondAt(lines, start);
-      if (second >= 0) this.#remember(second, nanosAt(lines, start));
+      if (second < 0) continue;
+      const nanos = nanosAt(lines, start);
+      if (second < this.#newest && this.#beginsAgain(second, nanos)) {
+        const fresh = this.#fresh(lines.subarray(start));
+        if (start === 0) return fresh;
+        const before = lines.subarray(0, start);
+        return fresh ? Buffer.concat([before, fresh]) : before;
+      }
+      this.#remember(second, nanos);
     }
     return lines;
+  }
+
+  /**
+   * The kubelet's reader opens the live file for every file that it is told was made; of two that were made while it was
+   * behind, it reads the second one twice (kubernetes cri-client pkg/logs/logs.go, waitLogs).
+   */
+  #beginsAgain(second: number, nanos: number): boolean {
+    if (!this.#begins.some(([s, n]) => s === second && n === nanos)) return false;
+    this.#again = true;
+    this.#expectRepeats();
+    return true;
   }
 
   /** Lines without those that were seen before the stream broke. */
@@ -125,24 +221,7 @@ export class ResumedLines {
     while (start < lines.length) {
       const next = lines.indexOf(LF, start) + 1;
       const second = this.#secondAt(lines, start);
-      if (second >= 0) {
-        const nanos = nanosAt(lines, start);
-        const counts = this.#repeats?.get(second);
-        const left = counts?.get(nanos) ?? 0;
-        if (left > 0) {
-          counts!.set(nanos, left - 1);
-          this.#expectRepeat = false;
-          cut(start, next);
-        } else {
-          if (this.#expectRepeat) {
-            this.#hole = { from: this.#last, to: second * 1000 + nanos / 1e6 };
-            this.#expectRepeat = false;
-          }
-          // Behind all that can come again.
-          if (second > this.#newest + 1) this.#repeats = null;
-          this.#remember(second, nanos);
-        }
-      }
+      if (second >= 0 && this.#isRepeat(second, nanosAt(lines, start))) cut(start, next);
       start = next;
     }
     cut(lines.length, lines.length);
@@ -150,42 +229,119 @@ export class ResumedLines {
     return kept.length === 1 ? kept[0]! : Buffer.concat(kept);
   }
 
-  #remember(second: number, nanos: number): void {
-    if (second !== this.#second) {
-      let list = this.#seen.get(second);
-      if (!list) this.#seen.set(second, (list = []));
-      this.#second = second;
-      this.#nanos = list;
-      if (second > this.#newest) {
-        this.#newest = second;
-        for (const old of this.#seen.keys()) if (old < second - 1) this.#seen.delete(old);
-      }
+  /** Whether a line was seen before; one that was not is remembered. */
+  #isRepeat(second: number, nanos: number): boolean {
+    if (second < this.#newest && !this.#again) this.#beginsAgain(second, nanos);
+    // Older than all whose stamps are kept.
+    if (this.#again && second < this.#newest - 1) return true;
+    const counts = this.#repeats?.get(second);
+    const left = counts?.get(nanos) ?? 0;
+    if (left > 0) {
+      counts!.set(nanos, left - 1);
+      this.#expectRepeat = false;
+      return true;
     }
+    if (this.#expectRepeat) {
+      this.#expectRepeat = false;
+      const to = second * 1000 + nanos / 1e6;
+      this.#hole = { from: this.#last, to, perSecond: this.perSecond, before: this.#copy() };
+      this.#begin(second, nanos);
+      // Told as a hole, and not as a leap too.
+      this.#last = Math.max(this.#last, to);
+    }
+    // Behind all that can come again.
+    if (second > this.#repeatsUntil) {
+      this.#repeats = null;
+      this.#again = false;
+    }
+    this.#remember(second, nanos);
+    return false;
+  }
+
+  #copy(): ResumedLines {
+    const copy = new ResumedLines(this.#maxLine);
+    copy.#seen = new Map(this.#seen);
+    copy.#newest = this.#newest;
+    copy.#last = this.#last;
+    copy.#perSecond = this.#perSecond;
+    copy.resume();
+    return copy;
+  }
+
+  #begin(second: number, nanos: number): void {
+    this.#begins.push([second, nanos]);
+    if (this.#begins.length > MOST_LEAPS) this.#begins.shift();
+  }
+
+  #remember(second: number, nanos: number): void {
+    if (second !== this.#second) this.#turnTo(second, nanos);
     this.#nanos.push(nanos);
     const at = second * 1000 + nanos / 1e6;
-    if (!(at <= this.#last)) this.#last = at;
+    if (!(at <= this.#last)) {
+      if (Number.isNaN(this.#last)) this.#first = at;
+      this.#last = at;
+    }
+  }
+
+  #turnTo(second: number, nanos: number): void {
+    const finished = this.#nanos.length;
+    const { perSecond } = this;
+    let list = this.#seen.get(second);
+    if (!list) this.#seen.set(second, (list = []));
+    this.#second = second;
+    this.#nanos = list;
+    if (second <= this.#newest) return;
+    // The first second was hardly a whole one.
+    if (second === this.#newest + 1 && this.#newest > Math.floor(this.#first / 1000)) {
+      this.#perSecond = this.#perSecond === 0 ? finished : (this.#perSecond * 3 + finished) / 4;
+    }
+    this.#newest = second;
+    for (const old of this.#seen.keys()) if (old < second - 1) this.#seen.delete(old);
+    const to = second * 1000 + nanos / 1e6;
+    const pause = to - this.#last;
+    if (!(pause >= Math.max(LEAP_MS, this.#usualMs * UNUSUAL))) {
+      this.#usualMs = Math.min(MOST_USUAL_MS, Math.max(this.#usualMs * FADING, pause || 0));
+      return;
+    }
+    this.#begin(second, nanos);
+    if (this.#leaps.length < MOST_LEAPS) this.#leaps.push({ from: this.#last, to, perSecond });
   }
 
   /** Seconds since the epoch of the stamp that a line begins with; -1 where it has none. */
   #secondAt(bytes: Buffer, start: number): number {
+    const head = this.#head;
+    const whole = bytes[start + WHOLE - 1] === UPPER_Z && bytes[start + WHOLE] === SPACE;
+    if (whole && this.#headSecond >= 0) {
+      let at = TO_SECOND - 1;
+      while (at >= 0 && bytes[start + at] === head[at]) at--;
+      if (at < 0 && bytes[start + TO_SECOND] === DOT) return this.#headSecond;
+    }
     const limit = Math.min(bytes.length, start + STAMP);
     let end = start + 20;
     while (end < limit && bytes[end] !== SPACE && bytes[end] !== LF) end++;
     const ms = parseTime(bytes, start, end);
+    if (Number.isNaN(ms)) return -1;
     // Nanoseconds do not fit in a double of this size: the fraction may have been rounded up to the next second.
-    return Number.isNaN(ms) ? -1 : Math.round((ms - nanosAt(bytes, start) / 1e6) / 1000);
+    const second = Math.round((ms - nanosAt(bytes, start) / 1e6) / 1000);
+    if (whole) {
+      bytes.copy(head, 0, start, start + TO_SECOND);
+      this.#headSecond = second;
+    }
+    return second;
   }
 }
 
 /** The decimals behind the seconds of the stamp at `start`, as nanoseconds. */
 function nanosAt(bytes: Buffer, start: number): number {
-  if (bytes[start + 19] !== DOT) return 0;
+  if (bytes[start + TO_SECOND] !== DOT) return 0;
+  const stop = start + WHOLE - 1;
   let value = 0;
-  let unit = 1e8;
-  for (let at = start + 20; unit >= 1; at++, unit /= 10) {
+  let at = start + TO_SECOND + 1;
+  for (; at < stop; at++) {
     const digit = bytes[at]! - ZERO;
     if (!(digit >= 0 && digit <= 9)) break;
-    value += digit * unit;
+    value = value * 10 + digit;
   }
+  for (; at < stop; at++) value *= 10;
   return value;
 }

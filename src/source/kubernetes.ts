@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type ClusterClient } from '../cluster/client.js';
 import { AMBIENT, podOf, proxyOf, whyNoProxy, workloadOf, type Pod } from '../cluster/pods.js';
@@ -6,7 +7,8 @@ import { nothingFound } from '../cluster/nothing-found.js';
 import { pathOf, selectionOf, type Selection, type Target } from '../cluster/targets.js';
 import { watch } from '../cluster/watch.js';
 import { MeshtailError } from '../errors.js';
-import { Follower, forbidden, type FollowState, type Gap, type LogWindow } from './follower.js';
+import { Follower, type FollowState, type Gap, type LogWindow } from './follower.js';
+import { forbidden } from './pod-log.js';
 import { Slots } from './slots.js';
 import type { Source } from './source.js';
 
@@ -20,6 +22,8 @@ export interface LiveOptions extends LogWindow {
   /** `-c`. */
   readonly container: string | undefined;
   readonly maxLogRequests: number;
+  /** How long a log is read while others wait for their turn, ms. */
+  readonly turnMs?: number;
 }
 
 /** How one pod's log is being read. */
@@ -64,7 +68,10 @@ interface Known {
   readonly wakes: Set<() => void>;
 }
 
-const TICK_MS = 1000;
+/** Silent streams are looked after that often. */
+const TICK_MS = 250;
+/** Short requests beside the streams that may be under way at once. */
+const QUESTIONS = 8;
 const MOST_GAPS = 10_000;
 
 /**
@@ -74,6 +81,8 @@ const MOST_GAPS = 10_000;
 export class LiveSession {
   readonly #abort = new AbortController();
   readonly #slots: Slots;
+  readonly #questions = new Slots(QUESTIONS);
+  readonly #lag = createHistogram();
   readonly #pods = new Map<string, Known>();
   readonly #followed = new Map<string, Follower>();
   readonly #gaps: Gap[] = [];
@@ -88,13 +97,15 @@ export class LiveSession {
   #queue: Source[] = [];
   #wake: (() => void) | null = null;
   #closed = false;
+  /** The pods that were there are known. */
+  #begun = false;
   #trouble: string | null = null;
 
   private constructor(
     readonly client: ClusterClient,
     readonly options: LiveOptions,
   ) {
-    this.#slots = new Slots(options.maxLogRequests);
+    this.#slots = new Slots(options.maxLogRequests, options.turnMs);
     // One listener for each stream and each wait: as many as there are pods.
     setMaxListeners(0, this.#abort.signal);
   }
@@ -121,6 +132,11 @@ export class LiveSession {
   /** Every pod of the watched namespaces, as of now. */
   get pods(): readonly Pod[] {
     return [...this.#pods.values()].map(({ pod }) => pod);
+  }
+
+  /** Between the stamps of lines and their arrival, ms; 1 is 0. */
+  get lag(): RecordableHistogram {
+    return this.#lag;
   }
 
   /** Aborted when the session is stopped. */
@@ -198,6 +214,7 @@ export class LiveSession {
     }
     if (chosen.every((pod) => !proxyOf(pod, this.options.container)))
       throw noProxy(chosen, this.options.container);
+    this.#begun = true;
     if (this.options.follow) void this.#tick();
     else this.#close();
   }
@@ -316,6 +333,8 @@ export class LiveSession {
     const follower = new Follower(pod, proxy.container, this.options, {
       client: this.client,
       slots: this.#slots,
+      questions: this.#questions,
+      appeared: this.#begun,
       signal: this.#abort.signal,
       current: () => this.#pods.get(pod.uid)?.pod,
       change: (ms) => this.#change(pod.uid, ms),
@@ -323,6 +342,7 @@ export class LiveSession {
         if (this.#gaps.length < MOST_GAPS) this.#gaps.push(gap);
       },
       refused: (error) => this.#refused.push(error),
+      lag: (ms) => this.#lag.record(1 + Math.round(ms)),
     });
     this.#followed.set(pod.uid, follower);
     this.#queue.push({
@@ -412,7 +432,7 @@ export class LiveSession {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       await sleep(TICK_MS, undefined, { signal }).catch(() => undefined);
-      for (const follower of this.#followed.values()) void follower.tick();
+      for (const follower of this.#followed.values()) follower.tick();
     }
   }
 }

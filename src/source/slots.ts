@@ -25,13 +25,20 @@ export class Slots {
     return this.#waiting.length;
   }
 
-  take(): Promise<Turn> {
-    return new Promise((resolve) => {
-      if (this.#free > 0) {
-        this.#free--;
-        resolve(this.#turn());
-      } else this.#waiting.push(resolve);
-    });
+  async take(): Promise<Turn> {
+    return (
+      this.try() ??
+      new Promise((resolve) => {
+        this.#waiting.push(resolve);
+      })
+    );
+  }
+
+  /** A place, if one is free. */
+  try(): Turn | null {
+    if (this.#free === 0) return null;
+    this.#free--;
+    return this.#turn();
   }
 
   #turn(): Turn {

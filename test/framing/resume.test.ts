@@ -68,8 +68,36 @@ describe('a log stream that is opened again', () => {
     resumed.push(Buffer.from(textOf({ second: 1, nanos: 5 }, 1)));
     resumed.resume();
     resumed.push(Buffer.from(textOf({ second: 9, nanos: 0 }, 2)));
-    expect(resumed.takeHole()).toEqual({ from: BASE + 1000 + 5e-6, to: BASE + 9000 });
+    expect(resumed.takeHole()).toMatchObject({ from: BASE + 1000 + 5e-6, to: BASE + 9000 });
+    // Once: it is no leap as well.
+    expect(resumed.takeLeaps()).toEqual([]);
     expect(resumed.takeHole()).toBeNull();
+  });
+
+  it('tells of a leap in a stream that was open all the while, and at which rate it went before', () => {
+    const resumed = new ResumedLines();
+    const burst = (second: number): string =>
+      Array.from({ length: 30 }, (_, i) => textOf({ second, nanos: i * 30_000_000 }, i)).join('');
+    for (const second of [1, 2, 3, 4]) resumed.push(Buffer.from(burst(second)));
+    expect(resumed.takeLeaps()).toEqual([]);
+    resumed.push(Buffer.from(burst(9)));
+    expect(resumed.takeLeaps()).toEqual([{ from: BASE + 4870, to: BASE + 9000, perSecond: 30 }]);
+  });
+
+  it('drops a file that the kubelet reads a second time', () => {
+    const resumed = new ResumedLines();
+    const read = (...seconds: number[]): string =>
+      resumed
+        .push(Buffer.from(seconds.map((second) => textOf({ second, nanos: second }, second)).join('')))
+        ?.toString()
+        .replaceAll(/\S+ line (\d+)\n/g, '$1 ') ?? '';
+    expect(read(1, 2)).toBe('1 2 ');
+    // Files between were missed; the one that begins here is opened again for each that was made meanwhile.
+    expect(read(7, 8, 9, 10, 11)).toBe('7 8 9 10 11 ');
+    expect(read(7, 8, 9)).toBe('');
+    expect(read(10, 11, 12)).toBe('12 ');
+    expect(read(13, 14, 15)).toBe('13 14 15 ');
+    expect(read(7, 8, 9, 10, 11, 12, 13, 14, 15, 16)).toBe('16 ');
   });
 
   it('asks for a whole second more than the newest line needs', () => {

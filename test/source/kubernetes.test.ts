@@ -83,6 +83,18 @@ function write(pod: Pod, count: number): string[] {
   return texts;
 }
 
+/** Appends lines, 30 a second, from `from` to `to` seconds after `zero` (ms). */
+function writeOver(pod: Pod, zero: number, from: number, to: number): string[] {
+  const texts: string[] = [];
+  for (let i = from * 30; i < to * 30; i++) {
+    const text = `line ${++written}`;
+    texts.push(text);
+    const time = new Date(zero + Math.floor((i * 1000) / 30)).toISOString();
+    api.world.log(pod, 'istio-proxy').append({ time, text });
+  }
+  return texts;
+}
+
 const nameOf = (pod: Pod): string => pod.metadata.name;
 const linesOf = (pod: Pod): string[] => read.get(nameOf(pod)) ?? [];
 
@@ -147,6 +159,137 @@ describe('following a workload', () => {
     await expect.poll(() => linesOf(pod!), { timeout: 15_000 }).toEqual(lines);
     session!.stop();
     await run;
+  });
+
+  it('tells of a file that came and went while the reader behind the API was slow', async () => {
+    const [pod] = payments.pods();
+    const run = drain(await open(['deployment/payments']));
+    const zero = Date.now();
+    const lines = writeOver(pod!, zero, 0, 3);
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const log = api.world.log(pod!, 'istio-proxy');
+    for (const { body } of api.streams('log', nameOf(pod!))) body.stall();
+    lines.push(...writeOver(pod!, zero, 3, 4));
+    log.rotate();
+    writeOver(pod!, zero, 4, 7);
+    log.rotate();
+    lines.push(...writeOver(pod!, zero, 7, 8));
+    for (const { body } of api.streams('log', nameOf(pod!))) body.resume();
+    await expect.poll(() => linesOf(pod!), { timeout: 3000 }).toEqual(lines);
+    await expect.poll(() => session!.status().gaps.length, { timeout: 2000 }).toBe(1);
+    const [gap] = session!.status().gaps;
+    expect(gap!.from).toBeLessThan(zero + 4000);
+    expect(gap!.to).toBeGreaterThanOrEqual(zero + 7000);
+    expect(gap!.reason).toMatch(/rotated away before it was read; lines may be missing, about [7-9]\d/);
+    session!.stop();
+    await run;
+  });
+
+  it('takes a pause for a pause where the log still holds the line before it', async () => {
+    const [pod] = payments.pods();
+    const run = drain(await open(['deployment/payments']));
+    const zero = Date.now();
+    const lines = writeOver(pod!, zero, 0, 3);
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    lines.push(...writeOver(pod!, zero, 9, 10));
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    const asked = (): boolean => api.requests.some(({ query }) => query.has('limitBytes'));
+    await expect.poll(asked, { timeout: 2000 }).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    session!.stop();
+    await run;
+    expect(session!.status().gaps).toEqual([]);
+  });
+
+  it('reads on where the API server was gone for a while', async () => {
+    const [pod] = payments.pods();
+    const lines = write(pod!, 3);
+    const run = drain(await open(['deployment/payments']));
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    api.refuse();
+    api.resetConnections();
+    lines.push(...write(pod!, 3));
+    await expect
+      .poll(() => session!.status().streams[0]!.reason, { timeout: 2000 })
+      .toMatch(/cannot reach the API server/);
+    expect(session!.status().streams[0]!.state).toBe('reconnecting');
+    await api.accept();
+    await expect.poll(() => linesOf(pod!), { timeout: 5000 }).toEqual(lines);
+    await expect
+      .poll(() => session!.status().streams.map(({ state }) => state), { timeout: 5000 })
+      .toEqual(['reading', 'reading']);
+    session!.stop();
+    await run;
+    expect(session!.status().gaps).toEqual([]);
+  });
+
+  it('takes up a pod that waited for its node as soon as it runs', async () => {
+    const run = drain(await open(['deployment/payments']));
+    const pod = api.world.put(
+      podShape({
+        name: 'payments-late',
+        labels: payments.replicaSet.metadata.labels!,
+        owner: payments.replicaSet,
+      }),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    api.world.run(pod);
+    const lines = write(pod, 2);
+    await expect.poll(() => linesOf(pod), { timeout: 1000 }).toEqual(lines);
+    session!.stop();
+    await run;
+  });
+
+  it('reads each log in its turn where too many are followed, silent ones too', async () => {
+    const run = drain(await open(['deployment/payments'], { maxLogRequests: 1, turnMs: 300 }));
+    const lines = new Map(payments.pods().map((pod) => [pod, [] as string[]]));
+    for (let round = 0; round < 3; round++) {
+      for (const [pod, texts] of lines) texts.push(...write(pod, 2));
+      for (const [pod, texts] of lines) {
+        await expect.poll(() => linesOf(pod), { timeout: 5000 }).toEqual(texts);
+      }
+    }
+    expect(session!.status().waiting).toBe(1);
+    session!.stop();
+    await run;
+  });
+
+  it('tells what is unread when the run is stopped', async () => {
+    const [pod] = payments.pods();
+    const long = 'x'.repeat(1000);
+    const log = api.world.log(pod!, 'istio-proxy');
+    const time = new Date(Date.now() - 60_000).toISOString();
+    log.append(...Array.from({ length: 3000 }, (_, i) => ({ time, text: `${i} ${long}` })));
+    const from = await open(['deployment/payments']);
+    for await (const source of from.sources()) {
+      if (source.origin.pod !== nameOf(pod!)) continue;
+      for await (const chunk of source.open()) {
+        expect(chunk.length).toBeGreaterThan(0);
+        await expect.poll(() => api.streams('log', nameOf(pod!)).length).toBe(1);
+        from.stop();
+      }
+    }
+    expect(from.status().gaps).toMatchObject([
+      { origin: `shop/${nameOf(pod!)}`, reason: expect.stringMatching(/^the run was stopped while/) },
+    ]);
+  });
+
+  it('follows 500 pods, and a burst of 20 MB', { timeout: 30_000 }, async () => {
+    const pods = payments.pods();
+    while (pods.length < 500) pods.push(payments.startPod());
+    const run = drain(await open(['deployment/payments'], { maxLogRequests: 1000 }));
+    const lines = pods.map((pod) => write(pod, 2));
+    await expect.poll(() => pods.map(linesOf), { timeout: 15_000 }).toEqual(lines);
+    const long = 'x'.repeat(1000);
+    const time = new Date().toISOString();
+    const burst = Array.from({ length: 20_000 }, (_, i) => ({ time, text: `${i} ${long}` }));
+    api.world.log(pods[0]!, 'istio-proxy').append(...burst);
+    await expect.poll(() => linesOf(pods[0]!).length, { timeout: 10_000 }).toBe(20_002);
+    session!.stop();
+    await run;
+    expect(session!.status().gaps).toEqual([]);
   });
 
   it('neither spins nor stops when every watch ends at once or is too old', async () => {
