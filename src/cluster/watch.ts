@@ -16,11 +16,12 @@ export interface Watched {
 const WATCH_SECONDS = 290;
 /** Without a byte for longer, the connection is dead whatever TCP says: bookmarks come about each minute. */
 const SILENCE_MS = 150_000;
-const HEALTHY_MS = 60_000;
+/** A watch that went on for so long is begun again without much of a wait, ms: pods that come meanwhile are waited for. */
+const HEALTHY_MS = 5_000;
 
 /**
  * Lists a collection and watches it on, for as long as `signal` lets it: bookmarks, `410 Gone`, resets, silence and errors
- * are lived through, with a back-off that a healthy minute clears. The first list's error is thrown; later ones are told.
+ * are lived through, with a back-off that a watch which went on for a while clears. The first list's error is thrown; later ones are told.
  * @throws ApiError, MeshtailError (of the first list)
  */
 export async function watch(
@@ -72,9 +73,11 @@ async function watchOn(
         throw error;
       if (error instanceof ApiError && error.status === 410) version = null;
       else if (error instanceof Broken) version = error.version;
-      if (well && !(error instanceof Broken && Date.now() - began > HEALTHY_MS))
-        watched.trouble(error.message);
-      well = false;
+      // One that was cut after a while is told of only where the next one cannot be had.
+      if (!(error instanceof Broken && Date.now() - began > HEALTHY_MS)) {
+        if (well) watched.trouble(error.message);
+        well = false;
+      }
     }
     if (Date.now() - began > HEALTHY_MS) backoff.reset();
     // Also after a clean end: a server that ends every watch at once must not be asked without pause.
