@@ -21,10 +21,14 @@ export function isTerminal(stream: unknown): boolean {
   return (stream as { isTTY?: boolean }).isTTY === true;
 }
 
-/** Inputs that failed are told on stderr; one of them makes the run fail, after all else was said. */
-export function reportFailed(failed: readonly MeshtailError[], environment: Environment): number {
+/** Inputs that failed are told on stderr, unless they were `told` before; one makes the run fail, after all else was said. */
+export function reportFailed(
+  failed: readonly MeshtailError[],
+  environment: Environment,
+  told: readonly MeshtailError[] = [],
+): number {
   for (const { message, hint } of failed) environment.warn(hint ? `${message}; ${hint}` : message);
-  return failed.length > 0 ? ExitStatus.world : ExitStatus.ok;
+  return failed.length + told.length > 0 ? ExitStatus.world : ExitStatus.ok;
 }
 
 /** How the options say that lines are to be read. What a given format leaves in doubt is told. @throws usage error */

@@ -15,6 +15,8 @@ export interface Read {
   /** `null`: there was nothing to read. */
   readonly observation: Observation | null;
   readonly failed: readonly MeshtailError[];
+  /** The same, of which a person was told while reading. */
+  readonly told: readonly MeshtailError[];
   readonly gaps: readonly ReportGap[];
   /** The way to the cluster that was read; `null`: files were. */
   readonly client: ClusterClient | null;
@@ -57,6 +59,7 @@ async function readFiles(
   return {
     observation: sources.length === 0 ? null : observation,
     failed,
+    told: [],
     gaps: failed.map(({ message }) => ({ origin: message.split(':')[0] ?? '', reason: message })),
     client: null,
   };
@@ -89,5 +92,5 @@ async function readCluster(
   );
   const { gaps, refused } = session.status();
   if (records === 0 && lines > 0) environment.warn(accessLoggingOff(session));
-  return { observation, failed: [...failed, ...refused], gaps, client: session.client, live };
+  return { observation, failed, told: refused, gaps, client: session.client, live };
 }

@@ -23,6 +23,7 @@ export async function report(
   const {
     observation,
     failed: broken,
+    told,
     gaps,
     client,
     live,
@@ -32,7 +33,7 @@ export async function report(
       ? { cluster: null, failed: [] }
       : await (await import('./check.js')).savedObjects(from, environment);
   const failed = [...broken, ...saved.failed];
-  const worldStatus = reportFailed(failed, environment);
+  const worldStatus = reportFailed(failed, environment, told);
   if (observation === null) return worldStatus;
 
   const snapshot = observation.snapshot();

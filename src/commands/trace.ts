@@ -21,8 +21,8 @@ export async function trace(
     );
   }
   const reading = await readingOf(options, environment);
-  const { observation, failed } = await readInputs(inputs, options, reading, environment, id);
-  const worldStatus = reportFailed(failed, environment);
+  const { observation, failed, told } = await readInputs(inputs, options, reading, environment, id);
+  const worldStatus = reportFailed(failed, environment, told);
   if (observation === null) return worldStatus;
 
   const snapshot = observation.snapshot();

@@ -99,6 +99,20 @@ describe('a target, not followed', () => {
     });
   });
 
+  it('a log that is refused is told once, and fails the run behind the report', async () => {
+    const secret = api.world.run(api.world.put(pod({ name: 'payments-secret' })));
+    api.fault({
+      times: 10,
+      where: ({ kind, name }) => kind === 'log' && name === 'payments-secret',
+      answer: { status: 403, reason: 'Forbidden', message: 'pods/log is forbidden: no' },
+    });
+    const { status, stdout, stderr } = await meshtail('report', 'payments', '-o', 'json');
+    api.clearFaults();
+    api.world.remove(secret);
+    expect([status, JSON.parse(stdout).coverage.records]).toEqual([1, 2]);
+    expect(stderr.match(/is forbidden/g)).toHaveLength(1);
+  });
+
   it('report counts every line', async () => {
     const { stdout } = await meshtail('report', 'pod/payments', '-o', 'json');
     expect(JSON.parse(stdout).coverage).toMatchObject({ lines: 3, records: 2, foreign: 1, gaps: [] });
