@@ -46,7 +46,7 @@ export async function parse(
   if (live) return printLive(args, options, reading, environment, print, heading);
   const { sources, failed: missing } = await inputsOf(args, environment);
   let records = 0;
-  const batch = new ByteWriter(2 * BATCH);
+  const batch = new ByteWriter();
   batch.text(heading);
   let wait: Promise<void> | undefined;
   const flush = (): void => {

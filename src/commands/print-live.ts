@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Options } from '../cli/options.js';
 import { ExitStatus } from '../errors.js';
 import { ReorderWindow } from '../output/reorder.js';
@@ -30,18 +31,16 @@ export async function printLive(
   const { stdout } = environment;
   stdout.write(heading);
   const order = new ReorderWindow();
-  /** Until what went out last is taken: its bytes are used again. */
-  let writing: Promise<void> | undefined;
-  const turn = (): void => {
-    if (writing) return;
-    const lines = order.turn();
-    if (lines.length === 0) return;
-    writing = new Promise((resolve) => {
-      stdout.write(lines, () => {
-        writing = undefined;
-        resolve();
-      });
+  /** Somebody reads more slowly than the lines come. */
+  let slow: Promise<void> | undefined;
+  const write = (lines: Buffer): void => {
+    if (stdout.write(lines)) return;
+    slow ??= once(stdout, 'drain').then(() => {
+      slow = undefined;
     });
+  };
+  const turn = (): void => {
+    if (!slow) order.turn(write);
   };
   const timer = setInterval(turn, REORDER_MS);
   const sides = options.cluster.with;
@@ -56,22 +55,18 @@ export async function printLive(
         if (print(parsed, order.out)) order.push(parseTimeText(parsed.origin.time ?? ''));
       },
       pause: () => {
-        if (!order.isFull) return undefined;
-        turn();
-        return writing;
+        if (order.isFull) turn();
+        return slow;
       },
     },
     beside?.widening,
   );
   clearInterval(timer);
-  // What goes on being written, the lines that are due, and those that waited for these.
-  for (let rest = 0; rest < 3; rest++) {
-    await writing;
-    turn();
-  }
-  await writing;
+  // The lines that are due, and those that waited for these.
+  order.turn(write);
+  order.turn(write);
   // Those that were refused have been told of while reading.
-  const status = reportFailed(failed, environment);
-  if (status !== ExitStatus.ok || session.status().refused.length > 0) return ExitStatus.world;
+  const status = reportFailed(failed, environment, session.status().refused);
+  if (status !== ExitStatus.ok) return status;
   return records === 0 ? ExitStatus.noAccessLine : ExitStatus.ok;
 }

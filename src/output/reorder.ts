@@ -17,8 +17,9 @@ class Lines {
   }
 }
 
-/** More bytes than this do not wait for the window's end: a burst must not fill the memory. */
-const MOST_BYTES = 8 << 20;
+/** More bytes than this do not wait for the window's end: a burst must not fill the memory. A batch more fits into 4 MiB. */
+const MOST_BYTES = (4 << 20) - (512 << 10);
+const PIECE_BYTES = 256 << 10;
 const LF = 10;
 
 /**
@@ -31,7 +32,7 @@ export class ReorderWindow {
   #aged = new Lines();
   /** Those of the aged lines that have not gone out. */
   #waiting: number[] = [];
-  readonly #sorted = new ByteWriter();
+  readonly #sorted = new ByteWriter(2 * PIECE_BYTES);
 
   /** Where the next line is written to, without its newline. */
   get out(): ByteWriter {
@@ -51,8 +52,8 @@ export class ReorderWindow {
     ends.push(out.length);
   }
 
-  /** Called once per window: lines that waited a whole one, and those that are older than these, in order. Valid until the next call. */
-  turn(): Buffer {
+  /** Called once per window: hands out lines that waited a whole one, and those that are older than these, in order. */
+  turn(write: (lines: Buffer) => void): void {
     const aged = this.#aged;
     const fresh = this.#fresh;
     let due = -Infinity;
@@ -66,16 +67,16 @@ export class ReorderWindow {
     }
     const timeOf = (index: number): number => (index < 0 ? fresh.at[~index]! : aged.at[index]!);
     going.sort((a, b) => timeOf(a) - timeOf(b));
-    this.#sorted.clear();
     for (const index of going) {
       const lines = index < 0 ? fresh : aged;
       const line = index < 0 ? ~index : index;
       this.#sorted.append(lines.out.bytes, lines.startOf(line), lines.ends[line]!);
+      if (this.#sorted.length >= PIECE_BYTES) write(this.#sorted.take());
     }
+    if (this.#sorted.length > 0) write(this.#sorted.take());
     aged.clear();
     this.#aged = fresh;
     this.#fresh = aged;
     this.#waiting = staying;
-    return this.#sorted.written;
   }
 }

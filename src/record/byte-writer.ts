@@ -22,10 +22,10 @@ export class ByteWriter {
     this.length = 0;
   }
 
-  /** What was written, handed over: the writer begins anew in other memory. */
+  /** What was written, in memory of its own. */
   take(): Buffer {
-    const taken = this.written;
-    this.bytes = Buffer.allocUnsafeSlow(this.bytes.length);
+    const taken = Buffer.allocUnsafeSlow(this.length);
+    this.bytes.copy(taken, 0, 0, this.length);
     this.length = 0;
     return taken;
   }
