@@ -483,7 +483,7 @@ export class Follower {
     if (!this.window.follow) this.#gap('the run was stopped before the log was read to its end');
     else if (waitingBytes > 0 || (busy && behind > BEHIND_MS)) {
       this.#gap(`the run was stopped while this log was ${seconds(Math.max(0, this.#rawLagMs))} behind`);
-    } else if (this.#watchdog.isDoubtful(open, this.#lines)) {
+    } else if (this.#watchdog.isDoubtful(open, this.#lines, this.#delayMs)) {
       this.#gap('the run was stopped while this log was silent; whether it went on is not known');
     }
   }

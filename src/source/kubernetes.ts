@@ -71,7 +71,7 @@ interface Known {
 /** Silent streams are looked after that often. */
 const TICK_MS = 250;
 /** Short requests beside the streams that may be under way at once. */
-const QUESTIONS = 8;
+const QUESTIONS = 16;
 const MOST_GAPS = 10_000;
 
 /**

@@ -24,6 +24,8 @@ const LEAVING_MS = 300;
 const MOST_MS = 60_000;
 /** Lines that come late are waited for longer, up to so much, ms. */
 const MOST_DELAY_MS = 5_000;
+/** What asking may take, where many are to be asked, ms. */
+const DOUBTFUL_MS = 4_000;
 /** What a line may still be on its way, once the kubelet has it. */
 const GRACE_MS = 700;
 const LEAVING_GRACE_MS = 200;
@@ -51,11 +53,11 @@ export class Watchdog {
     this.#confirmed = false;
   }
 
-  /** The silence is a long one for this log, and nobody knows yet whether it has gone on. */
-  isDoubtful(open: Listening, lines: ResumedLines): boolean {
+  /** A busy log has been silent for so long that it should have been asked for by now. */
+  isDoubtful(open: Listening, lines: ResumedLines, delayMs: number): boolean {
     const { silentSince } = open;
     if (silentSince === null || this.#confirmed || lines.perSecond < BUSY.perSecond) return false;
-    return performance.now() - silentSince > Math.max(BRISK.patienceMs, UNUSUAL * lines.usualMs);
+    return performance.now() - silentSince > patienceOf(lines, delayMs) + DOUBTFUL_MS;
   }
 
   /** Called some times a second. `delayMs`: by how much the last lines came later than they can. */
@@ -63,7 +65,7 @@ export class Watchdog {
     const since = open.silentSince;
     if (since === null || this.#asking) return;
     const silence = performance.now() - since;
-    const patience = patienceOf(lines, leaving) + Math.min(MOST_DELAY_MS, 2 * delayMs);
+    const patience = leaving ? LEAVING_MS : patienceOf(lines, delayMs);
     if (silence < patience * 2 ** this.#alarms) return;
     const turn = this.questions.try();
     if (!turn) return;
@@ -92,8 +94,9 @@ function isBehind({ last }: ResumedLines, newest: number): boolean {
   return newest > last || (Number.isNaN(last) && newest > 0);
 }
 
-function patienceOf({ perSecond, usualMs }: ResumedLines, leaving: boolean): number {
-  if (leaving) return LEAVING_MS;
-  const rate = [BUSY, BRISK].find((one) => perSecond >= one.perSecond);
-  return Math.max(rate?.patienceMs ?? QUIET_MS, UNUSUAL * usualMs);
+function patienceOf({ perSecond, usualMs }: ResumedLines, delayMs: number): number {
+  let base = QUIET_MS;
+  if (perSecond >= BUSY.perSecond) base = BUSY.patienceMs;
+  else if (perSecond >= BRISK.perSecond) base = BRISK.patienceMs;
+  return Math.max(base, UNUSUAL * usualMs) + Math.min(MOST_DELAY_MS, 2 * delayMs);
 }
