@@ -42,7 +42,10 @@ const ONLY_FILE: Readonly<Record<string, Readonly<Record<string, readonly string
     filter: ['src/filter/linear-regex.ts'],
   },
   // Of framing, what a stream that is opened again needs.
-  source: { record: ['src/record/origin.ts', 'src/record/line.ts'], framing: ['src/framing/resume.ts'] },
+  source: {
+    record: ['src/record/origin.ts', 'src/record/line.ts', 'src/record/byte-writer.ts'],
+    framing: ['src/framing/resume.ts'],
+  },
   // What wraps a line may be JSON and carry a time of its own.
   framing: {
     record: ['src/record/line.ts', 'src/record/origin.ts', 'src/record/json.ts', 'src/record/time.ts'],

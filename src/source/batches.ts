@@ -1,15 +1,23 @@
 import type { Readable } from 'node:stream';
+import { ByteWriter } from '../record/byte-writer.js';
 
 /** What comes within this time of the first bytes is taken together: an API server sends nearly every line by itself. */
 const GATHER_MS = 40;
 /** With so many bytes that nobody took, the sender is made to wait. */
-const MOST_BYTES = 64 * 1024;
+const MOST_BYTES = 16 * 1024;
+const FIRST_BYTES = 2 * 1024;
+/** Memory of which a batch fills less than this share is given back. */
+const ROOMY = 8;
 
-/** The bytes of a stream in batches, with back-pressure to its sender. */
+/**
+ * The bytes of a stream in batches, with back-pressure to its sender. They are copied as they come: thousands of small
+ * chunks that wait would outlive a young collection, and then be memory until an old one.
+ */
 export class Batches {
   readonly #stream: Readable;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  /** What comes, and what was handed out last. */
+  #coming = new ByteWriter(FIRST_BYTES);
+  #taken = new ByteWriter(FIRST_BYTES);
   #state: 'open' | 'ended' | Error = 'open';
   #due = false;
   #timer: NodeJS.Timeout | undefined;
@@ -25,32 +33,33 @@ export class Batches {
 
   /** Bytes that came and were not taken. */
   get waiting(): number {
-    return this.#bytes;
+    return this.#coming.length;
   }
 
-  /** The next batch; `null` at the end. @throws the stream's error, once all that came before it was taken */
+  /** The next batch, valid until the one after it is asked for; `null` at the end. @throws the stream's error, once all that came before it was taken */
   async next(): Promise<Buffer | null> {
     while (!this.#due) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    if (this.#bytes === 0) {
+    if (this.#coming.length === 0) {
       if (this.#state instanceof Error) throw this.#state;
       return null;
     }
-    const batch = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#bytes);
-    this.#chunks = [];
-    this.#bytes = 0;
+    const batch = this.#coming;
+    const roomy = this.#taken.bytes.length > Math.max(FIRST_BYTES, batch.length * ROOMY);
+    this.#coming = roomy ? new ByteWriter(FIRST_BYTES) : this.#taken;
+    this.#coming.clear();
+    this.#taken = batch;
     this.#due = this.#state !== 'open';
     if (this.#stream.isPaused()) this.#stream.resume();
-    return batch;
+    return batch.written;
   }
 
   #take(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    if (this.#bytes >= MOST_BYTES) {
+    this.#coming.append(chunk, 0, chunk.length);
+    if (this.#coming.length >= MOST_BYTES) {
       this.#stream.pause();
       this.#ready();
     } else this.#timer ??= setTimeout(() => this.#ready(), GATHER_MS);
