@@ -216,6 +216,11 @@ export async function readSession(
   await read();
   clearInterval(turns);
   told.stop();
+  const { lag } = session;
+  environment.log.info(
+    { lines, records, lagMs: { p50: lag.percentile(50) - 1, p99: lag.percentile(99) - 1, max: lag.max - 1 } },
+    'followed to the end',
+  );
   return { lines, records, failed };
 }
 

@@ -24,8 +24,6 @@ const LEAVING_MS = 300;
 const MOST_MS = 60_000;
 /** Lines that come late are waited for longer, up to so much, ms. */
 const MOST_DELAY_MS = 5_000;
-/** What asking may take, where many are to be asked, ms. */
-const DOUBTFUL_MS = 4_000;
 /** What a line may still be on its way, once the kubelet has it. */
 const GRACE_MS = 700;
 const LEAVING_GRACE_MS = 200;
@@ -53,11 +51,11 @@ export class Watchdog {
     this.#confirmed = false;
   }
 
-  /** A busy log has been silent for so long that it should have been asked for by now. */
-  isDoubtful(open: Listening, lines: ResumedLines, delayMs: number): boolean {
+  /** A busy log has been silent for longer than is usual by `ms`, and what was asked did not show that it had ended. */
+  isDoubtful(open: Listening, lines: ResumedLines, ms: number): boolean {
     const { silentSince } = open;
     if (silentSince === null || this.#confirmed || lines.perSecond < BUSY.perSecond) return false;
-    return performance.now() - silentSince > patienceOf(lines, delayMs) + DOUBTFUL_MS;
+    return performance.now() - silentSince > patienceOf(lines, 0) + ms;
   }
 
   /** Called some times a second. `delayMs`: by how much the last lines came later than they can. */
