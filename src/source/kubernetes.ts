@@ -98,8 +98,8 @@ export class LiveSession {
   #queue: Source[] = [];
   #wake: (() => void) | null = null;
   #closed = false;
-  /** The pods that were there are known. */
-  #begun = false;
+  /** Pods of a later time appeared while the session went on; ms since the Unix epoch. */
+  #begunAt = Infinity;
   #trouble: string | null = null;
 
   private constructor(
@@ -215,7 +215,7 @@ export class LiveSession {
     }
     if (chosen.every((pod) => !proxyOf(pod, this.options.container)))
       throw noProxy(chosen, this.options.container);
-    this.#begun = true;
+    this.#begunAt = Date.now();
     if (this.options.follow) void this.#tick();
     else this.#close();
   }
@@ -335,7 +335,7 @@ export class LiveSession {
       client: this.client,
       slots: this.#slots,
       questions: this.#questions,
-      appeared: this.#begun,
+      appeared: pod.createdAt >= this.#begunAt,
       signal: this.#abort.signal,
       current: () => this.#pods.get(pod.uid)?.pod,
       change: (ms) => this.#change(pod.uid, ms),
