@@ -191,7 +191,7 @@ export class LiveSession {
     const { signal } = this.#abort;
     const { targets } = this.options;
     this.#selections = await this.#selectionsOf(targets);
-    for (const namespace of this.namespaces) await this.#watchPods(namespace, this.options.labels);
+    for (const namespace of this.namespaces) await this.#watchTargets(namespace, this.options.labels);
     const chosen = this.pods.filter((pod) => this.#selects(pod));
     if (chosen.length === 0) {
       throw (
@@ -218,6 +218,20 @@ export class LiveSession {
     this.#begunAt = Date.now();
     if (this.options.follow) void this.#tick();
     else this.#close();
+  }
+
+  /** Whoever may not see pods everywhere may still see those of one namespace. */
+  async #watchTargets(namespace: string | null, labels: string | undefined): Promise<void> {
+    try {
+      await this.#watchPods(namespace, labels);
+    } catch (error) {
+      const own = this.client.connection.namespace;
+      if (namespace !== null || !(error instanceof MeshtailError) || error.code !== 'forbidden') throw error;
+      await this.#watchPods(own, labels);
+      const { code, message, hint } = error;
+      const only = `${message}; only namespace ${own} is read`;
+      this.#refused.push(new MeshtailError(code, only, { cause: error, ...(hint && { hint }) }));
+    }
   }
 
   async #selectionsOf(targets: readonly Target[]): Promise<Selection[]> {

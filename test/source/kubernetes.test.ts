@@ -438,6 +438,19 @@ describe('what cannot be had', () => {
     });
   });
 
+  it('reads the one namespace that may be seen where all were asked for', async () => {
+    const [pod] = payments.pods();
+    const lines = write(pod!, 2);
+    api.authorize = ({ namespace }) => namespace === 'shop';
+    const run = drain(await open(['payments'], { allNamespaces: true }));
+    await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
+    expect(session!.status().refused).toMatchObject([
+      { code: 'forbidden', message: expect.stringMatching(/cluster scope.*only namespace shop is read/) },
+    ]);
+    session!.stop();
+    await run;
+  });
+
   it('goes on with the pods that may be read', async () => {
     const [one, two] = payments.pods();
     const lines = write(two!, 2);
