@@ -47,11 +47,15 @@ function nothingFound(world: World, target: string, namespace: string | undefine
       },
     );
   }
-  const here = workloads(world).filter((one) => namespace === undefined || one.namespace === namespace);
+  const known =
+    word !== null && kindNamed(word) === 'Service'
+      ? world.list('Service')
+      : word !== null && kindNamed(word) === 'Pod'
+        ? world.list('Pod')
+        : workloads(world);
+  const here = known.filter((one) => namespace === undefined || one.namespace === namespace);
   const near = nearestWord(name, [...new Set(here.map((one) => one.name))]);
-  const elsewhere = workloads(world)
-    .filter((one) => one.name === name)
-    .map((one) => one.namespace);
+  const elsewhere = known.filter((one) => one.name === name).map((one) => one.namespace);
   const hints = [
     near === undefined ? '' : `near: ${near}`,
     elsewhere.length === 0 ? '' : `there is one in namespace ${[...new Set(elsewhere)].join(', ')} (use -n)`,

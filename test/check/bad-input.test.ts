@@ -3,10 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Cluster, ResourceName } from '../../src/cluster/cluster.js';
+import { RESOURCES, type Cluster, type ResourceName } from '../../src/cluster/cluster.js';
 import { savedCluster, type SavedFile } from '../../src/check/from-files.js';
 import { runChecks } from '../../src/check/run.js';
-import { proxiesToAsk } from '../../src/check/target.js';
+import { proxiesToAsk, scopeOf } from '../../src/check/target.js';
 import { workloads } from '../../src/check/workloads.js';
 import { readWorld, World } from '../../src/check/world.js';
 import type { Finding } from '../../src/diagnosis/finding.js';
@@ -65,6 +65,75 @@ describe('rights that are missing', () => {
       expect(findings.some(({ status }) => status === 'ok')).toBe(true);
     },
   );
+
+  /** Some kinds as somebody reads them who may look into some namespaces only. */
+  function within(namespaces: readonly string[], kinds: readonly ResourceName[]): Cluster {
+    const cluster = savedCluster('files', healthy);
+    const inside = (object: unknown, kind: ResourceName): boolean => {
+      const { metadata } = object as { metadata: { name: string; namespace?: string } };
+      return namespaces.includes(kind === 'Namespace' ? metadata.name : (metadata.namespace ?? ''));
+    };
+    return {
+      ...cluster,
+      list: async (name) => {
+        const listing = await cluster.list(name);
+        if (!kinds.includes(name)) return listing;
+        return {
+          items: listing.items.filter((object) => inside(object, name)),
+          refused: { verb: 'list', resource: name.toLowerCase(), reason: 'forbidden', namespaces },
+        };
+      },
+    };
+  }
+  const NAMESPACED = (Object.keys(RESOURCES) as ResourceName[]).filter(
+    (name) => RESOURCES[name].namespaced || name === 'Namespace',
+  );
+  const falseAlarms = (findings: readonly Finding[]): readonly string[] =>
+    ids(findings).filter((text) => !text.startsWith('unknown'));
+
+  it.each(['front', 'shop', 'pay', 'stock', 'data', 'outside'])(
+    'who may look into %s only is told nothing that is wrong',
+    async (namespace) => {
+      const world = await readAll(within([namespace, 'istio-system'], NAMESPACED));
+      expect(falseAlarms(runChecks(world))).toEqual([]);
+      expect(falseAlarms(runChecks(await readAll(within([namespace], NAMESPACED))))).toEqual([]);
+    },
+  );
+
+  it.each(NAMESPACED)('nor is who may read %s of one namespace only', async (name) => {
+    expect(falseAlarms(runChecks(await readAll(within(['pay', 'istio-system'], [name]))))).toEqual([]);
+  });
+
+  it('what is looked up in one namespace alone can be told of that one', async () => {
+    const world = await readAll(within(['pay', 'istio-system'], ['Pod', 'Namespace', 'Service']));
+    const scope = scopeOf(
+      world,
+      workloads(world).filter(({ namespace }) => namespace === 'pay'),
+    );
+    const ok = runChecks(world, scope).filter(({ status }) => status === 'ok');
+    expect(ok.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['injection', 'traffic-capture', 'services']),
+    );
+  });
+
+  it.each<[string, (name: ResourceName) => boolean]>([
+    ['Istio’s kinds', (name) => RESOURCES[name].group.endsWith('istio.io')],
+    ['the Gateway API', (name) => RESOURCES[name].group.startsWith('gateway.')],
+    ['both', (name) => /istio\.io$|^gateway\./.test(RESOURCES[name].group)],
+  ])('where %s are not installed nothing is wrong with them', async (_, isMissing) => {
+    const cluster = savedCluster('files', healthy);
+    const world = await readAll({
+      ...cluster,
+      list: (name) =>
+        isMissing(name) ? Promise.resolve({ items: [], notInstalled: true }) : cluster.list(name),
+    });
+    const findings = told(runChecks(world)).filter(({ status }) => status !== 'unknown');
+    // Whoever calls a host that no ServiceEntry can name any more is told so.
+    expect(new Set(findings.map(({ id }) => id).filter((id) => id !== 'egress-host-not-registered'))).toEqual(
+      new Set(),
+    );
+    expect(told(runChecks(world)).some(({ read }) => read.endsWith('not installed'))).toBe(true);
+  });
 
   it('without port-forward what Envoy holds is unknown', async () => {
     const findings = runChecks(await readAll(forbidding([], true)));
@@ -314,7 +383,7 @@ describe('files as people save them', () => {
       { name: 'saved/clusters.json', text: of('/clusters') },
     ];
     const [state] = (await worldOf(files)).proxies.values();
-    expect(state?.clusters).toHaveLength(1);
+    expect(state?.clusters).toHaveLength(2);
   });
 
   it('reads Envoy’s text form of clusters', async () => {

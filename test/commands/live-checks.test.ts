@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { savedCluster } from '../../src/check/from-files.js';
 import { ClusterClient } from '../../src/cluster/client.js';
-import { RESOURCES, type ResourceName } from '../../src/cluster/cluster.js';
 import { LiveChecks } from '../../src/commands/live-checks.js';
 import { verifiedLive } from '../../src/commands/verify.js';
 import { diagnose } from '../../src/diagnosis/diagnose.js';
 import { packageRoot } from '../../src/paths.js';
 import { Engine } from '../../src/replay/engine.js';
 import { specOf } from '../../src/view/state.js';
-import { forwardingServer, type Answer, type ForwardingServer } from '../cluster/forwarding-server.js';
+import { forwardingServer, type ForwardingServer } from '../cluster/forwarding-server.js';
+import { answersOf } from '../cluster/saved-answers.js';
 import { logsOf, observed } from '../logs.js';
 import { blank } from '../view/player.js';
 
@@ -26,19 +26,7 @@ afterEach(() => server.close());
 
 /** What the objects say, but for kinds that may not be read. */
 async function clientOf(forbidden: readonly string[] = []): Promise<ClusterClient> {
-  const listings = new Map<string, readonly unknown[]>();
-  for (const name of Object.keys(RESOURCES) as ResourceName[]) {
-    const { group, versions, resource } = RESOURCES[name];
-    const path = `${group === '' ? '/api/' : `/apis/${group}/`}${versions[0]}/${resource}`;
-    listings.set(path, (await saved.list(name)).items);
-  }
-  const configMaps = listings.get('/api/v1/configmaps') ?? [];
-  server = await forwardingServer((path): Answer => {
-    if (forbidden.some((kind) => path.endsWith(kind))) return { status: 403, body: { message: 'no' } };
-    if (path.endsWith('/configmaps/istio')) return { status: 200, body: configMaps[0] };
-    const items = listings.get(path);
-    return items ? { status: 200, body: { items, metadata: {} } } : { status: 404, body: {} };
-  });
+  server = await forwardingServer(await answersOf(saved, forbidden));
   return new ClusterClient(server.connection);
 }
 

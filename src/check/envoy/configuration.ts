@@ -57,7 +57,9 @@ function errors({ pod, about }: AskedProxy, config: EnvoyConfig): readonly Findi
 function isOfNoPort(world: World, cluster: string): boolean {
   const { service, port } = parseUpstreamCluster(cluster);
   const object = world.list('Service').find((one) => serviceName(one) === service);
-  return object !== undefined && port !== null && !object.ports.some(({ number }) => number === port);
+  // Of a service that may merely not have been read nothing is said.
+  if (object === undefined) return world.refusal('Service') !== undefined;
+  return port !== null && !object.ports.some(({ number }) => number === port);
 }
 
 function routesToNothing(world: World, { pod, about }: AskedProxy, config: EnvoyConfig): readonly Finding[] {

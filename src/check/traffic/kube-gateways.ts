@@ -126,7 +126,8 @@ function ofGateway(world: World, gateway: KubeGateway): readonly Finding[] {
   const wanted = kubeRoutes(world).some(({ parents }) =>
     parents.some(({ name, namespace }) => name === gateway.name && namespace === gateway.namespace),
   );
-  if (wanted) return [];
+  const unread = (['HTTPRoute', 'GRPCRoute'] as const).some((name) => world.refusal(name));
+  if (wanted || unread) return [];
   return [
     found('traffic', {
       id: 'kube-gateway-without-route',
