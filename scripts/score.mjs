@@ -1,10 +1,11 @@
 // How well the explanations do on every incident of samples/incidents whose truth is known, beside the dictionary that
-// reads the most frequent flag. `--variants` does so with one side's logs missing, clocks apart and lines lost. `--write` stores the result as `now`; `first` is stored once and never edited.
+// reads the most frequent flag; those that several proxies logged also with one side's logs missing, clocks apart and
+// lines lost. `--write` stores the result as `now`; `first` is stored once and never edited.
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { scoreOf, totalsOf } from './score/compare.mjs';
-import { variantsOf, variantTotals } from './score/variants.mjs';
+import { answersOf, inWords, isOfSeveralProxies, variantsOf, variantTotals } from './score/variants.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'samples/incidents');
@@ -15,10 +16,6 @@ const names = readdirSync(folder)
   .filter((name) => existsSync(join(folder, name, 'truth.json')))
   .filter((name) => only.length === 0 || only.includes(name));
 const truthOf = (name) => JSON.parse(readFileSync(join(folder, name, 'truth.json'), 'utf8'));
-if (process.argv.includes('--variants')) {
-  await variants(names.filter((name) => truthOf(name).without || process.argv.includes('--all')));
-  process.exit(0);
-}
 const results = [];
 for (const name of names) {
   results.push(await scoreOf(join(folder, name), name, truthOf(name)));
@@ -51,10 +48,45 @@ print([head, ...rows]);
 const totals = { all: totalsOf(results), written: totalsOf(results.filter(({ recorded }) => !recorded)) };
 console.log('');
 for (const [name, counts] of Object.entries(totals)) console.log(name, JSON.stringify(counts));
+
+// The same with less to go by: a line for each variant that is told otherwise, then counts.
+const varied = new Map();
+for (const name of names.filter((one) => isOfSeveralProxies(join(folder, one)))) {
+  varied.set(name, await variantsOf(join(folder, name), name, truthOf(name)));
+}
+const whole = new Map(results.map(({ id, named }) => [id, named]));
+const told = [...varied].flatMap(([name, variants]) =>
+  Object.entries(answersOf(variants))
+    .filter(([, answer]) => answer.named !== whole.get(name))
+    .map(([variant, { named, confidence, right, asks = null }]) => [
+      name,
+      variant,
+      named,
+      confidence ?? '-',
+      mark(right),
+      mark(asks),
+    ]),
+);
+console.log('');
+print([['incident', 'variant', 'named first', 'confidence', 'right', 'asks'], ...told]);
+const variantCounts = variantTotals([...varied.values()]);
+console.log('');
+console.log('variants', JSON.stringify(variantCounts));
 if (process.argv.includes('--write') && only.length === 0) {
   const known = existsSync(stored) ? JSON.parse(readFileSync(stored, 'utf8')) : {};
-  const now = { totals, incidents: Object.fromEntries(results.map(({ id, ...rest }) => [id, rest])) };
-  writeFileSync(stored, `${JSON.stringify({ first: known.first ?? { totals }, now }, null, 1)}\n`);
+  const first = known.first ?? { totals };
+  const now = {
+    totals,
+    variants: {
+      totals: variantCounts,
+      incidents: Object.fromEntries([...varied].map(([name, variants]) => [name, inWords(variants)])),
+    },
+    incidents: Object.fromEntries(results.map(({ id, ...rest }) => [id, rest])),
+  };
+  writeFileSync(
+    stored,
+    `${JSON.stringify({ first: { ...first, variants: first.variants ?? variantCounts }, now }, null, 1)}\n`,
+  );
 }
 
 function print(lines) {
@@ -66,33 +98,6 @@ function print(lines) {
         .join('  ')
         .trimEnd(),
     );
-}
-
-/** One line an incident and variant: what is named first, how surely, whether that is right, and whether a missing log is asked for. */
-async function variants(chosen) {
-  const lines = [['incident', 'variant', 'named first', 'confidence', 'right', 'asks']];
-  const all = [];
-  for (const name of chosen) {
-    const found = await variantsOf(join(folder, name), name, truthOf(name));
-    all.push(found);
-    const row = (variant, { named, confidence, right, asks = null }) =>
-      lines.push([name, variant, named, confidence ?? '-', mark(right), mark(asks)]);
-    row('both sides', found.both);
-    row('3 s apart', found.skewed);
-    row('a tenth lost', found.thinned);
-    found.without.forEach((one, i) =>
-      row(
-        `without ${truthOf(name)
-          .without[i].remove.map((pod) => pod.slice(0, pod.indexOf('-')))
-          .filter((app, k, apps) => apps.indexOf(app) === k)
-          .join('+')}`,
-        one,
-      ),
-    );
-  }
-  print(lines);
-  console.log('');
-  console.log(JSON.stringify(variantTotals(all)));
 }
 
 function mark(value) {

@@ -5,17 +5,19 @@ export interface Answer {
   readonly named: string;
   readonly confidence: string | null;
   readonly right: boolean;
-  readonly place?: boolean | null;
   /** Whether the missing log is asked for by name; `null` where none has to be. */
   readonly asks?: boolean | null;
 }
 
 export interface Variants {
-  readonly both: Answer;
   readonly skewed: Answer;
   readonly thinned: Answer;
-  readonly without: readonly Answer[];
+  /** By the apps whose logs are missing. */
+  readonly without: Readonly<Record<string, Answer>>;
 }
 
+export function isOfSeveralProxies(folder: string): boolean;
 export function variantsOf(folder: string, id: string, truth: Truth): Promise<Variants>;
+export function answersOf(variants: Variants): Readonly<Record<string, Answer>>;
+export function inWords(variants: Variants): Readonly<Record<string, string>>;
 export function variantTotals(all: readonly Variants[]): Record<string, number | string>;

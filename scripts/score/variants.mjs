@@ -57,32 +57,53 @@ const shifted = (line) =>
 const serves = ({ lines }) =>
   lines.some((line) => /inbound\||direction="?inbound|\tinfo\tztunnel/.test(line));
 
-const skewed = (logs) => logs.map((log) => (serves(log) ? { ...log, lines: log.lines.map(shifted) } : log));
+const skewedBy = (logs) => logs.map((log) => (serves(log) ? { ...log, lines: log.lines.map(shifted) } : log));
 
-function thinned(logs) {
+function thinnedOut(logs) {
   const next = random(SEED);
   return logs.map(({ name, lines }) => ({ name, lines: lines.filter(() => next() >= 0.1) }));
 }
 
-/** @returns the incident as it is, and each variant of it, with whether the answer is right. */
+/** Whether one side of a hop can be missing. */
+export const isOfSeveralProxies = (folder) =>
+  readdirSync(folder).filter((name) => name.endsWith('.log.gz')).length > 1;
+
+/** @returns each variant of an incident, with whether the answer is right; `without` by the apps that are missing. */
 export async function variantsOf(folder, id, truth) {
   const logs = logsIn(folder);
-  const whole = (score) => ({
-    named: score.named,
-    confidence: score.confidence,
-    right: isRight(score),
-    place: score.place,
-  });
-  const results = { both: whole(await scoreOf(folder, id, truth)) };
-  results.skewed = await inFolder(skewed(logs), async (made) => whole(await scoreOf(made, id, truth)));
-  results.thinned = await inFolder(thinned(logs), async (made) => whole(await scoreOf(made, id, truth)));
-  results.without = [];
+  const scored = (made) =>
+    inFolder(made, async (of) => {
+      const score = await scoreOf(of, id, truth);
+      return { named: score.named, confidence: score.confidence, right: isRight(score) };
+    });
+  const skewed = await scored(skewedBy(logs));
+  const thinned = await scored(thinnedOut(logs));
+  const without = {};
   for (const one of truth.without ?? []) {
     const rest = logs.filter(({ name }) => !one.remove.includes(name.slice(0, -'.log'.length)));
-    results.without.push(await inFolder(rest, (made) => oneSide(made, one)));
+    without[appsOf(one.remove)] = await inFolder(rest, (made) => oneSide(made, one));
   }
-  return results;
+  return { skewed, thinned, without };
 }
+
+/** `orders-7d9f-x2k4q` is of `orders`. */
+const appsOf = (pods) => [...new Set(pods.map((pod) => pod.replace(/(?:-[^-]+){1,2}$/, '')))].join('+');
+
+/** All answers by what the variant is called. */
+export const answersOf = ({ skewed, thinned, without }) => ({
+  '3 s apart': skewed,
+  'a tenth lost': thinned,
+  ...Object.fromEntries(Object.entries(without).map(([apps, answer]) => [`without ${apps}`, answer])),
+});
+
+/** The same for people to read and to compare: `insufficient-vantage, high: right, asks for the log`. */
+export const inWords = (variants) =>
+  Object.fromEntries(
+    Object.entries(answersOf(variants)).map(([variant, { named, confidence, right, asks = null }]) => [
+      variant,
+      `${named}${confidence ? `, ${confidence}` : ''}: ${right ? 'right' : 'WRONG'}${asks === null ? '' : asks ? ', asks for the log' : ', asks for NOTHING'}`,
+    ]),
+  );
 
 const isRight = ({ cause, quiet }) => (quiet === null ? cause === true || cause === 'also' : quiet);
 
@@ -111,15 +132,15 @@ function asked({ next, journey }) {
 
 /** Counts over incidents: right of all, by variant. */
 export function variantTotals(all) {
-  const of = (results) => `${results.filter(({ right }) => right).length} of ${results.length}`;
-  const without = all.flatMap((one) => one.without);
+  const of = (answers) => `${answers.filter(({ right }) => right).length} of ${answers.length}`;
+  const without = all.flatMap((one) => Object.values(one.without));
   const asking = without.filter(({ asks }) => asks !== null);
   return {
     incidents: all.length,
-    both: of(all.map((one) => one.both)),
-    skewed: of(all.map((one) => one.skewed)),
-    thinned: of(all.map((one) => one.thinned)),
-    without: of(without),
-    names_the_missing_log: `${asking.filter(({ asks }) => asks).length} of ${asking.length}`,
+    '3 s apart': of(all.map((one) => one.skewed)),
+    'a tenth lost': of(all.map((one) => one.thinned)),
+    'one side missing': of(without),
+    'of these, in so many incidents': all.filter((one) => Object.keys(one.without).length > 0).length,
+    'asks for the missing log by name': `${asking.filter(({ asks }) => asks).length} of ${asking.length}`,
   };
 }
