@@ -1,7 +1,16 @@
 import { plural, thousands } from '../../diagnosis/words.js';
 import type { Fact } from '../../diagnosis/hypothesis.js';
 import { clip } from '../cells.js';
-import { beside, highlight, lineWidth, span, type Line, type Span, type StyleName } from '../frame.js';
+import {
+  beside,
+  highlight,
+  lineWidth,
+  span,
+  spread,
+  type Line,
+  type Span,
+  type StyleName,
+} from '../frame.js';
 import { isExplaining, selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
 import type { SortKey, State } from '../state.js';
@@ -32,8 +41,7 @@ export function homeLines(state: State, height: number): Line[] {
   const { columns } = state;
   const roomy = height >= 14;
   const bars = barRows(snapshot, height);
-  const onset = selectedRow(state)?.explanation?.onset ?? snapshot.onset;
-  const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(state, snapshot, onset, bars, roomy)];
+  const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(state, snapshot, bars, roomy)];
   if (roomy) lines.push(rule(columns));
   const left = height - lines.length;
   const rows = sortedRows(snapshot, state.sort);
@@ -72,52 +80,77 @@ function tableRows(rows: readonly TableRow[], height: number, roomy: boolean): n
 }
 
 function selectedLines(row: TableRow | null, columns: number, room: number): Line[] {
-  if (row?.explanation) return briefLines(row.explanation, columns, room);
+  if (row?.explanation) return briefLines(row.explanation, row, columns, room);
   return row ? looseLines(row, columns) : [];
 }
 
+/** What share fails and since when; by how many and which codes, where there is room. */
 function failingLine(state: State, snapshot: Snapshot): Line {
-  const { failures, requests, byCode, onset, errorsOnly } = snapshot;
-  const line = [span(' ')];
-  const after = snapshot.rows.find(({ since }) => since === onset)?.explanation?.after ?? null;
-  const codes: Line[] = [];
+  const { failures, requests, byCode, errorsOnly } = snapshot;
+  const { columns } = state;
+  const [began, about] = beganWords(snapshot);
+  const waits = isExplaining(state, snapshot) && snapshot.explained ? [span('   explaining…', 'accent')] : [];
   if (errorsOnly) {
-    line.push(
-      span(plural(failures, 'failure'), 'bad'),
+    const known = [span(` ${plural(failures, 'failure')}`, 'bad')];
+    return [
+      ...known,
       span('   the input holds failures only: no shares', 'warn'),
-    );
-  } else {
-    const share = requests === 0 ? 0 : failures / requests;
-    line.push(
-      span(`failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good'),
-      span(
-        `   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 100 || (state.columns >= 76 && after === null) ? ' requests' : ''}`,
-      ),
-    );
-    const hidden = snapshot.rows.reduce(
-      (sum, { explanation, failures: attempts }) => sum + (explanation?.failures === 0 ? attempts : 0),
-      0,
-    );
+      ...began,
+      ...about,
+      ...waits,
+    ];
+  }
+  const share = requests === 0 ? 0 : failures / requests;
+  const attempts = snapshot.rows.filter(({ explanation }) => explanation?.failures === 0);
+  const hidden = attempts.reduce((sum, row) => sum + row.failures, 0);
+  // Where it was decided another code may stand: these came out.
+  const label = snapshot.rows.some(({ code, seenCode }) => code !== seenCode) ? 'callers saw ' : '';
+  const codes = byCode
+    .slice(0, columns >= 100 ? 5 : 2)
+    .map(([code, count], i): Line => [
+      span(`${i === 0 ? `   ${label}` : '  '}${code} `, 'dim'),
+      span(`${shareCell(count / requests)}%`),
+    ]);
+  const parts: Line[] = [
+    [span(` failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good')],
     // Each request went well in the end, but not at once.
-    if (hidden > 0) line.push(span(`   ${thousands(hidden)} hidden failures`, 'warn'));
-    codes.push(
-      ...byCode
-        .slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)
-        .map(([code, count]): Line => [span(`   ${code} `, 'dim'), span(`${shareCell(count / requests)}%`)]),
-    );
-  }
-  const began: Span[] = [];
-  if (onset !== null) {
-    began.push(span('   since ', 'dim'), span(clockSeconds(onset), 'bad'));
-    if (after !== null) began.push(span(`, ${after}`, 'warn'));
-  }
-  // When it began is worth more than by which codes.
-  const room = (): number => state.columns - lineWidth([...line, ...codes.flat(), ...began]);
-  while (codes.length > 0 && room() < 0) codes.pop();
-  line.push(...codes.flat(), ...began);
-  if (isExplaining(state, snapshot) && snapshot.explained) line.push(span('   explaining…', 'accent'));
-  return line;
+    hidden > 0 ? [span(`   ${thousands(hidden)} hidden failures`, 'warn')] : [],
+    began,
+    about,
+    waits,
+    [span(`   ${thousands(failures)} of ${thousands(requests)}`)],
+    columns >= 100 ? [span(' requests')] : [],
+    ...codes,
+  ];
+  // What comes first here is worth most; shown it is in another order.
+  const left = { cells: columns };
+  const [rate, masked, since, sinceAbout, waiting, counts, noun, ...byCodes] = parts.map((part) => {
+    left.cells = left.cells < lineWidth(part) ? 0 : left.cells - lineWidth(part);
+    return left.cells > 0 ? part : [];
+  });
+  return [rate, counts, noun, masked, ...byCodes, since, sinceAbout, waiting].flatMap((part) => part ?? []);
 }
+
+/** When it began, and after what change or whether it goes on; of several incidents, when the first of them began. */
+function beganWords({ rows, onset }: Snapshot): [Span[], Span[]] {
+  if (onset === null) return [[], []];
+  const incidents = rows.flatMap(({ explanation }) => explanation ?? []);
+  const [only] = incidents;
+  const after = rows.find(({ since }) => since === onset)?.explanation?.after ?? null;
+  const several = incidents.length > 1;
+  const words = [
+    span(several ? `   ${incidents.length} incidents, first onset ` : '   onset ', 'dim'),
+    span(clockSeconds(onset), 'bad'),
+  ];
+  if (after !== null) return [words, [span(`, ${after}`, 'warn')]];
+  return [words, only && !several ? [ENDS[only.end](clockSeconds(only.last))] : []];
+}
+
+const ENDS: Readonly<Record<Explanation['end'], (last: string) => Span>> = {
+  ongoing: () => span(', goes on', 'bad'),
+  over: (last) => span(`, over since ${last}`, 'good'),
+  stopped: (last) => span(`, none since ${last}`, 'warn'),
+};
 
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
   const { columns, homeCursor } = state;
@@ -138,6 +171,19 @@ function tableLines(state: State, rows: readonly TableRow[], shown: number): Lin
   const hidden = [from > 0 ? `${from} above` : '', to < rows.length ? `${rows.length - to} more ↓` : ''];
   return [...lines, rule(columns, hidden.filter(Boolean).join(', '))];
 }
+
+/** From where it was decided to what the callers saw of it. */
+const codeWords = ({ code, seenCode }: TableRow): string =>
+  code === seenCode ? code : `${code}→${seenCode}`;
+
+function untilWords({ explanation }: TableRow): string {
+  if (!explanation) return '-';
+  const last = clockSeconds(explanation.last);
+  return { ongoing: 'goes on', over: last, stopped: `${last}?` }[explanation.end];
+}
+
+const UNTIL_STYLES = { ongoing: 'bad', over: 'good', stopped: 'warn' } as const;
+const untilStyle = ({ explanation }: TableRow): StyleName => UNTIL_STYLES[explanation?.end ?? 'stopped'];
 
 /** A title shorter than this says nothing. */
 const LEAST_TITLE = 24;
@@ -163,7 +209,7 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
         style: (row) => severityStyle(row.severity),
       },
       { title: 'FLAG', width: wide ? 10 : 6, snug: true, value: (row) => row.flag, style: () => 'strong' },
-      { title: 'CODE', width: 4, align: 'right', value: (row) => row.code },
+      { title: 'CODE', width: 7, snug: true, align: 'right', value: codeWords },
       {
         title: head('FAILED', 'failed'),
         width: wide ? 10 : 7,
@@ -193,8 +239,15 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
         middle: true,
         value: (row) => row.upstream,
       },
-      middle && { title: 'WHERE', width: wide ? 20 : 12, snug: true, value: (row) => row.where },
+      middle && {
+        title: 'WHERE',
+        width: wide ? 20 : 12,
+        snug: true,
+        middle: true,
+        value: (row) => row.where,
+      },
       { title: head('SINCE', 'since'), width: 8, value: (row) => clockSeconds(row.since) },
+      wide && { title: 'UNTIL', width: 9, value: untilWords, style: untilStyle },
       titled && {
         title: 'WHAT',
         width: null,
@@ -216,7 +269,7 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
  * The explanation in the room there is: title, evidence, against, confirm, fix, each with its first line; what is left
  * goes to more evidence first. The rest is one key away.
  */
-function briefLines(explanation: Explanation, columns: number, room: number): Line[] {
+function briefLines(explanation: Explanation, row: TableRow, columns: number, room: number): Line[] {
   const { evidence, against, checked, next, fix, example } = explanation;
   const title = titleLines(explanation, columns, room >= 9 ? 2 : 1);
   const confirm = next[0];
@@ -231,7 +284,7 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
   // In the order shown; `least` rows are kept of each, more come by `order` as long as there is room.
   const blocks: readonly { readonly lines: readonly Line[]; readonly least: number }[] = [
     { lines: title, least: title.length },
-    { lines: one('fails', failsWords(explanation), 'plain', 2), least: 0 },
+    { lines: one('fails', failsWords(explanation, row), 'plain', 2), least: 0 },
     { lines: one('since', sinceWords(explanation), 'plain', 2), least: 0 },
     { lines: one('where', explanation.place, 'plain', 3), least: 0 },
     { lines: one('what', explanation.summary, 'plain', 8), least: 0 },
@@ -247,7 +300,7 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
     },
     {
       lines: against.length === 0 ? one('against', 'nothing', 'dim', 1) : facts('against', against, 'warn'),
-      least: 1,
+      least: against.length > 0 || room >= 8 ? 1 : 0,
     },
     { lines: one('why', becauseWords(explanation), 'dim', 3), least: 0 },
     // A command that is cut is worth nothing.
@@ -261,7 +314,8 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
     { lines: one('example', example === null ? '' : exampleWords(example), 'dim', 2), least: 0 },
     { lines: one('widen', widenWords(explanation), 'accent', 2), least: 0 },
   ];
-  const order = [5, 2, 3, 5, 1, 13, 10, 5, 5, 9, 6, 13, 10, 5, 10];
+  // Where the callers saw another code than the row has, that is told early.
+  const order = [...(row.seenCode === row.code ? [] : [1]), 5, 2, 3, 5, 1, 13, 10, 5, 5, 9, 6, 13, 10, 5, 10];
   const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
   let used = sizes.reduce((sum, size) => sum + size, 0);
   const grow = (index: number): boolean => {
@@ -273,7 +327,17 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
   while (order.map(grow).some(Boolean));
   // What is left on a large screen: the whole story.
   for (const index of [7, 12, 4, 11]) if (used + blocks[index]!.lines.length <= room) while (grow(index));
-  return blocks.flatMap(({ lines }, i) => cutShort(lines, sizes[i]!)).slice(0, Math.max(0, room));
+  const shown = blocks.flatMap(({ lines }, i) => cutShort(lines, sizes[i]!)).slice(0, Math.max(0, room));
+  return withRest(shown, blocks.reduce((sum, { lines }) => sum + lines.length, 0) - shown.length, columns);
+}
+
+/** Says at the right of the first line with room for it how much more the whole explanation holds. */
+function withRest(lines: readonly Line[], hidden: number, columns: number): Line[] {
+  if (hidden <= 0) return [...lines];
+  const word = [span('[e]', 'key'), span(` ${plural(hidden, 'more line')} `, 'dim')];
+  const fits = lines.findIndex((line) => lineWidth(line) + lineWidth(word) < columns);
+  const at = fits < 0 ? 0 : fits;
+  return lines.map((line, i) => (i === at ? spread(line, word, columns) : line));
 }
 
 /** The first lines; a sign at the end of the last tells that there is more. */
