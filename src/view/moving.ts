@@ -29,7 +29,8 @@ export function moved(state: State, by: number): State {
       return {
         ...state,
         homeCursor,
-        homeKey: sortedRows(state.snapshot, state.sort)[homeCursor]?.key ?? null,
+        // `g` follows the first row, whichever it becomes.
+        homeKey: by === -Infinity ? null : (sortedRows(state.snapshot, state.sort)[homeCursor]?.key ?? null),
       };
     }
     case 'lines': {
@@ -120,11 +121,7 @@ export function sideways(state: State, by: 1 | -1): State {
 
 export function sorted(state: State): State {
   const sort = SORT_KEYS[(SORT_KEYS.indexOf(state.sort) + 1) % SORT_KEYS.length]!;
-  const next = { ...state, sort, homeCursor: 0 };
-  return withNotice(
-    { ...next, homeKey: state.snapshot ? (sortedRows(state.snapshot, sort)[0]?.key ?? null) : null },
-    `sorted by ${sort}`,
-  );
+  return withNotice({ ...state, sort, homeCursor: 0, homeKey: null }, `sorted by ${sort}`);
 }
 
 export function explained(state: State): State {

@@ -81,7 +81,7 @@ export interface State {
   readonly sort: SortKey;
   readonly panes: readonly Pane[];
   readonly homeCursor: number;
-  /** The row under the cursor, so that it stays when rows move. */
+  /** The row that was moved to, so that the cursor stays on it when rows move; `null`: the first one. */
   readonly homeKey: string | null;
   readonly prompt: Prompt | null;
   readonly notice: {

@@ -88,13 +88,13 @@ function taken(state: State, snapshot: Snapshot): State {
     return { ...state, reading };
   }
   const next = { ...state, snapshot, reading };
-  // Its rows are groups; the incident that was selected comes back with the explanation.
-  if (!snapshot.explained) return next;
+  // Nobody chose a row yet: the first one, whichever it becomes.
+  if (state.homeKey === null) return { ...next, homeCursor: 0 };
   const rows = sortedRows(snapshot, state.sort);
   const kept = rows.findIndex(({ key }) => key === state.homeKey);
-  // Rows come and go; the cursor stays on its row, else near its place.
+  // Rows come and go; the cursor stays on its row, else near its place until that comes back.
   const homeCursor = kept >= 0 ? kept : Math.max(0, Math.min(state.homeCursor, rows.length - 1));
-  return { ...next, homeCursor, homeKey: rows[homeCursor]?.key ?? null };
+  return { ...next, homeCursor };
 }
 
 /** The keys that waited for this answer, up to one that opens what is to be waited for in turn. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Live } from '../../src/view/live.js';
 import { paneOf, specOf } from '../../src/view/state.js';
+import { selectedRow } from '../../src/view/selection.js';
 import { update } from '../../src/view/update.js';
 import { blank, play, Player } from './player.js';
 
@@ -54,6 +55,23 @@ describe('update', () => {
     // At a moment before it, the request is not there.
     await player.keys('q J : "seek 08:35:10" enter');
     expect(player.text).toContain('No line of that request');
+  });
+
+  it('selects the row that was chosen, else the first one, from moment to moment', async () => {
+    const player = await play('booking-evening-mix');
+    const seek = (time: string): Promise<Player> => player.keys(`: "seek ${time}" enter`);
+    const selected = (): string | undefined => selectedRow(player.state)?.upstream;
+    await seek('18:41:00');
+    expect(selected()).toBe('a8.example.net');
+    await seek('18:46:00');
+    expect(selected()).toBe('rooms.booking:8000');
+    await player.keys('down');
+    expect(selected()).toBe('voucher-pdf.booking:8090');
+    await seek('18:41:00');
+    await seek('18:46:00');
+    expect(selected()).toBe('voucher-pdf.booking:8090');
+    await player.keys('g');
+    expect(selected()).toBe('rooms.booking:8000');
   });
 
   it('keeps keys for the pane that is still being counted', async () => {
