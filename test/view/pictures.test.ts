@@ -32,6 +32,8 @@ describe('pictures of recordings', () => {
     ['explanation', 'checkout-app-crash', 'e'],
     ['drill-pods', 'checkout-app-crash', 'enter'],
     ['drill-hosts', 'checkout-app-crash', 'enter right'],
+    ['drill-callers', 'vault-rbac-denied', 'enter right right'],
+    ['drill-paths', 'ordering-chain-deep-500', 'enter right right right'],
     ['drill-lines', 'checkout-app-crash', 'enter enter down'],
     ['drill-all-lines', 'checkout-app-crash', 'enter enter f'],
     ['drill-record', 'checkout-app-crash', 'enter enter enter'],
