@@ -161,7 +161,7 @@ function tableLines(state: State, rows: readonly TableRow[], shown: number): Lin
     const line = cells(table, row, columns - 3);
     lines.push(
       from + i === homeCursor
-        ? highlight([span('> '), ...line], columns, 'selected')
+        ? highlight([span('> '), ...line], columns)
         : [
             span('  '),
             ...(row.explanation ? line : line.map((piece) => ({ ...piece, style: 'dim' as const }))),

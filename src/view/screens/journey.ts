@@ -73,6 +73,6 @@ function hopLine({ who, reply, took, bar, failure, decided }: JourneyHop): Line 
 
 function listedItem(lines: readonly Line[], selected: boolean, columns: number): readonly Line[] {
   return lines.map((line, i) =>
-    selected ? highlight([span(i === 0 ? '>' : ' '), ...line], columns, 'selected') : [span(' '), ...line],
+    selected ? highlight([span(i === 0 ? '>' : ' '), ...line], columns) : [span(' '), ...line],
   );
 }

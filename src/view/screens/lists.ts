@@ -22,7 +22,7 @@ const NOUNS: Readonly<Record<ViewDimension, readonly [one: string, many?: string
 /** Marks the row under the cursor: a sign, and the whole row turned. */
 export function listed(lines: readonly Line[], selected: number, columns: number): Line[] {
   return lines.map((line, i) =>
-    i === selected ? highlight([span('> '), ...line], columns, 'selected') : [span('  '), ...line],
+    i === selected ? highlight([span('> '), ...line], columns) : [span('  '), ...line],
   );
 }
 
@@ -163,9 +163,7 @@ export function dismissedLines(
       span(`  ${title}`),
       span(`  ${cause}`, 'dim'),
     ];
-    lines.push(
-      i === pane.cursor ? highlight([span('> '), ...head], columns, 'selected') : [span('  '), ...head],
-    );
+    lines.push(i === pane.cursor ? highlight([span('> '), ...head], columns) : [span('  '), ...head]);
     for (const line of wrapCells(why, columns - 14)) lines.push([span(' '.repeat(12)), span(line, 'dim')]);
   });
   const at = lines.findIndex((line) => line[0]?.text.startsWith('> '));
