@@ -4,7 +4,7 @@ import { FIELD_MEANINGS } from '../field-meanings.js';
 import { lineWidth, span, type Line, type StyleName } from '../frame.js';
 import { isExplaining, rowByKey } from '../selection.js';
 import type { Explanation, PaneData, TableRow } from '../snapshot.js';
-import type { Pane, State } from '../state.js';
+import { MOST_TEXT, type Pane, type State } from '../state.js';
 import { factWords } from '../words.js';
 import { helpLines } from './help.js';
 
@@ -29,9 +29,6 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
 }
 
 const isAnswered = (state: State): boolean => state.snapshot !== null && !isExplaining(state, state.snapshot);
-
-/** Columns of running text: longer lines are hard to read. */
-export const MOST_TEXT = 116;
 
 const LABEL = 10;
 

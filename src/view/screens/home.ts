@@ -12,8 +12,8 @@ import {
   type StyleName,
 } from '../frame.js';
 import { isExplaining, selectedRow, sortedRows } from '../selection.js';
-import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
-import type { SortKey, State } from '../state.js';
+import type { Explanation, JourneyHop, Snapshot, TableRow, Traffic } from '../snapshot.js';
+import { MOST_TEXT, type SortKey, type State } from '../state.js';
 import { clockSeconds, factWords, milliseconds, rateCell, shareCell, shortName } from '../words.js';
 import { cells, restOf, snugColumns, windowOf, type Column } from './columns.js';
 import {
@@ -22,13 +22,13 @@ import {
   exampleWords,
   failsWords,
   labelled,
-  MOST_TEXT,
   severityStyle,
   sinceWords,
   titleLines,
   whoWords,
   widenWords,
 } from './content.js';
+import { hopLine } from './journey.js';
 import { timelineLines } from './timeline.js';
 import { rule, stateLines } from './states.js';
 
@@ -53,7 +53,7 @@ export function homeLines(state: State, height: number): Line[] {
   const room = height - lines.length;
   const aside = columns >= ASIDE_COLUMNS ? columns - MOST_TEXT - 4 : 0;
   const text = explained
-    ? selectedLines(selectedRow(state), Math.min(columns, MOST_TEXT), room)
+    ? selectedLines(state, Math.min(columns, MOST_TEXT), room)
     : [[span(` explaining what was known at ${clockSeconds(snapshot.now)}…`, 'accent')]];
   if (aside > 0) return [...lines, ...beside(text, trafficLines(snapshot, aside, room), MOST_TEXT + 2)];
   lines.push(...text);
@@ -79,8 +79,13 @@ function tableRows(rows: readonly TableRow[], height: number, roomy: boolean): n
   return Math.min(wanted, Math.max(2, Math.floor((height - 2) * (roomy ? 0.4 : 0.34))));
 }
 
-function selectedLines(row: TableRow | null, columns: number, room: number): Line[] {
-  if (row?.explanation) return briefLines(row.explanation, row, columns, room);
+function selectedLines(state: State, columns: number, room: number): Line[] {
+  const row = selectedRow(state);
+  const data = state.snapshot?.pane;
+  if (row?.explanation) {
+    const drawn = data?.kind === 'journey' && 'row' in data.of && data.of.row === row.key ? data.hops : [];
+    return briefLines(row.explanation, row, drawn, columns, room);
+  }
   return row ? looseLines(row, columns) : [];
 }
 
@@ -269,8 +274,14 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
  * The explanation in the room there is: title, evidence, against, confirm, fix, each with its first line; what is left
  * goes to more evidence first. The rest is one key away.
  */
-function briefLines(explanation: Explanation, row: TableRow, columns: number, room: number): Line[] {
-  const { evidence, against, checked, next, fix, example } = explanation;
+function briefLines(
+  explanation: Explanation,
+  row: TableRow,
+  drawn: readonly JourneyHop[],
+  columns: number,
+  room: number,
+): Line[] {
+  const { evidence, against, checked, next, fix } = explanation;
   const title = titleLines(explanation, columns, room >= 9 ? 2 : 1);
   const confirm = next[0];
   const facts = (label: string, list: readonly Fact[], style: StyleName): Line[] =>
@@ -311,11 +322,31 @@ function briefLines(explanation: Explanation, row: TableRow, columns: number, ro
       least: room >= 6 + command.length ? 1 : 0,
     },
     { lines: one('or else', others, 'dim', 2), least: 0 },
-    { lines: one('example', example === null ? '' : exampleWords(example), 'dim', 2), least: 0 },
     { lines: one('widen', widenWords(explanation), 'accent', 2), least: 0 },
+    {
+      lines: one('example', explanation.example === null ? '' : exampleWords(explanation.example), 'dim', 2),
+      least: 0,
+    },
   ];
   // Where the callers saw another code than the row has, that is told early.
-  const order = [...(row.seenCode === row.code ? [] : [1]), 5, 2, 3, 5, 1, 13, 10, 5, 5, 9, 6, 13, 10, 5, 10];
+  const order = [
+    ...(row.seenCode === row.code ? [] : [1]),
+    5,
+    2,
+    3,
+    5,
+    1,
+    WIDEN,
+    10,
+    5,
+    5,
+    9,
+    6,
+    WIDEN,
+    10,
+    5,
+    10,
+  ];
   const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
   let used = sizes.reduce((sum, size) => sum + size, 0);
   const grow = (index: number): boolean => {
@@ -326,10 +357,20 @@ function briefLines(explanation: Explanation, row: TableRow, columns: number, ro
   };
   while (order.map(grow).some(Boolean));
   // What is left on a large screen: the whole story.
-  for (const index of [7, 12, 4, 11]) if (used + blocks[index]!.lines.length <= room) while (grow(index));
+  for (const index of [7, 4, EXAMPLE, 11])
+    if (used + blocks[index]!.lines.length <= room) while (grow(index));
   const shown = blocks.flatMap(({ lines }, i) => cutShort(lines, sizes[i]!)).slice(0, Math.max(0, room));
-  return withRest(shown, blocks.reduce((sum, { lines }) => sum + lines.length, 0) - shown.length, columns);
+  const hidden = blocks.reduce((sum, { lines }) => sum + lines.length, 0) - shown.length;
+  const example =
+    sizes[EXAMPLE]! > 0 && shown.length + drawn.length <= room
+      ? drawn.map((hop): Line => [span('   '), ...hopLine(hop)])
+      : [];
+  return [...withRest(shown, hidden, columns), ...example];
 }
+
+/** The block of the example: what it looks like hop by hop follows it, where that has room. */
+const EXAMPLE = 13;
+const WIDEN = 12;
 
 /** Says at the right of the first line with room for it how much more the whole explanation holds. */
 function withRest(lines: readonly Line[], hidden: number, columns: number): Line[] {

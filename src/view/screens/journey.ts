@@ -60,7 +60,8 @@ function headings(hops: readonly JourneyHop[]): Line {
   ];
 }
 
-function hopLine({ who, reply, took, bar, failure, decided }: JourneyHop): Line {
+/** One line of it: who, what came of it, how long it took and when. */
+export function hopLine({ who, reply, took, bar, failure, decided }: JourneyHop): Line {
   return [
     span(who, decided ? 'strong' : 'plain'),
     span('  '),
