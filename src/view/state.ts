@@ -101,6 +101,8 @@ export interface State {
 
 /** Columns of running text: longer lines are hard to read. */
 export const MOST_TEXT = 116;
+/** Where it begins beside its labels. */
+export const TEXT_AT = 11;
 
 export const LEAST_COLUMNS = 60;
 export const LEAST_ROWS = 15;
@@ -200,7 +202,7 @@ function homeSpecOf(state: State): PaneSpec {
   if (frozenAt !== null) return snapshot.spec.pane;
   const row = selectedRow(state);
   if (!row?.explanation?.example) return { kind: 'none' };
-  return { kind: 'journey', of: { row: row.key }, columns: Math.min(columns, MOST_TEXT) - 3 };
+  return { kind: 'journey', of: { row: row.key }, columns: Math.min(columns, MOST_TEXT) - TEXT_AT };
 }
 
 const EXAMPLE_ROWS = 36;

@@ -4,7 +4,7 @@ import { FIELD_MEANINGS } from '../field-meanings.js';
 import { lineWidth, span, type Line, type StyleName } from '../frame.js';
 import { isExplaining, rowByKey } from '../selection.js';
 import type { Explanation, PaneData, TableRow } from '../snapshot.js';
-import { MOST_TEXT, type Pane, type State } from '../state.js';
+import { MOST_TEXT, TEXT_AT, type Pane, type State } from '../state.js';
 import { factWords } from '../words.js';
 import { helpLines } from './help.js';
 
@@ -30,8 +30,6 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
 
 const isAnswered = (state: State): boolean => state.snapshot !== null && !isExplaining(state, state.snapshot);
 
-const LABEL = 10;
-
 /** A label and wrapped text beside it. */
 export function labelled(
   label: string,
@@ -41,16 +39,16 @@ export function labelled(
   most = 1_000,
 ): Line[] {
   // Two cells stay free for the sign of a cut.
-  return wrapCells(text, columns - LABEL - 3, most).map((line, i) => [
-    span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
+  return wrapCells(text, columns - TEXT_AT - 2, most).map((line, i) => [
+    span(` ${i === 0 ? label : ''}`.padEnd(TEXT_AT), 'dim'),
     span(line, style),
   ]);
 }
 
 /** A command over as few rows as it needs; what is selected of them with a mouse is still one command. */
 export function commandLines(label: string, command: string, columns: number, most: number): Line[] {
-  return foldCommand(command, columns - LABEL - 2, most).map((line, i) => [
-    span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
+  return foldCommand(command, columns - TEXT_AT - 1, most).map((line, i) => [
+    span(` ${i === 0 ? label : ''}`.padEnd(TEXT_AT), 'dim'),
     span(line, 'accent'),
   ]);
 }

@@ -13,7 +13,7 @@ import {
 } from '../frame.js';
 import { isExplaining, selectedRow, sortedRows } from '../selection.js';
 import type { Explanation, JourneyHop, Snapshot, TableRow, Traffic } from '../snapshot.js';
-import { MOST_TEXT, type SortKey, type State } from '../state.js';
+import { MOST_TEXT, TEXT_AT, type SortKey, type State } from '../state.js';
 import { clockSeconds, factWords, milliseconds, rateCell, shareCell, shortName } from '../words.js';
 import { cells, restOf, snugColumns, windowOf, type Column } from './columns.js';
 import {
@@ -363,7 +363,7 @@ function briefLines(
   const hidden = blocks.reduce((sum, { lines }) => sum + lines.length, 0) - shown.length;
   const example =
     sizes[EXAMPLE]! > 0 && shown.length + drawn.length <= room
-      ? drawn.map((hop): Line => [span('   '), ...hopLine(hop)])
+      ? drawn.map((hop): Line => [span(' '.repeat(TEXT_AT)), ...hopLine(hop)])
       : [];
   return [...withRest(shown, hidden, columns), ...example];
 }
