@@ -102,7 +102,7 @@ export function failsWords({ failures, requests }: Explanation, row: TableRow): 
 export function sinceWords(explanation: Explanation): string {
   const { onset, beganBeforeInput, after } = explanation;
   const before = beganBeforeInput ? 'the beginning of the logs, perhaps before: ' : '';
-  return `${before}${clock(onset)}${after === null ? '' : `, ${after},`} ${endWords(explanation)}`;
+  return `${before}${clock(onset)} ${endWords(explanation)}${after === null ? '' : `; began ${after}`}`;
 }
 
 /** Whether it goes on, is over, or only nobody asks any more. */

@@ -281,7 +281,7 @@ function briefLines(
   columns: number,
   room: number,
 ): Line[] {
-  const { evidence, against, checked, next, fix } = explanation;
+  const { evidence, against, checked, next, fix, example } = explanation;
   const title = titleLines(explanation, columns, room >= 9 ? 2 : 1);
   const confirm = next[0];
   const facts = (label: string, list: readonly Fact[], style: StyleName): Line[] =>
@@ -292,15 +292,15 @@ function briefLines(
   const others = explanation.alternatives
     .map(({ cause, confidence }) => `${cause} (${confidence})`)
     .join(', ');
-  // In the order shown; `least` rows are kept of each, more come by `order` as long as there is room.
-  const blocks: readonly { readonly lines: readonly Line[]; readonly least: number }[] = [
-    { lines: title, least: title.length },
-    { lines: one('fails', failsWords(explanation, row), 'plain', 2), least: 0 },
-    { lines: one('since', sinceWords(explanation), 'plain', 2), least: 0 },
-    { lines: one('where', explanation.place, 'plain', 3), least: 0 },
-    { lines: one('what', explanation.summary, 'plain', 8), least: 0 },
+  // In the order shown; `least` rows are kept of each, more come in turns as long as there is room.
+  const blocks: Readonly<Record<BlockName, { readonly lines: readonly Line[]; readonly least?: number }>> = {
+    title: { lines: title, least: title.length },
+    fails: { lines: one('fails', failsWords(explanation, row), 'plain', 2) },
+    since: { lines: one('since', sinceWords(explanation), 'plain', 2) },
+    where: { lines: one('where', explanation.place, 'plain', 3) },
+    what: { lines: one('what', explanation.summary, 'plain', 8) },
     // What the cluster says goes before what the lines suggest.
-    {
+    evidence: {
       lines: [
         ...checked
           .slice(0, 1)
@@ -309,68 +309,73 @@ function briefLines(
       ],
       least: 1,
     },
-    {
+    against: {
       lines: against.length === 0 ? one('against', 'nothing', 'dim', 1) : facts('against', against, 'warn'),
       least: against.length > 0 || room >= 8 ? 1 : 0,
     },
-    { lines: one('why', becauseWords(explanation), 'dim', 3), least: 0 },
+    why: { lines: one('why', becauseWords(explanation), 'dim', 3) },
     // A command that is cut is worth nothing.
-    { lines: command, least: room >= 6 ? command.length : 1 },
-    { lines: confirm ? one('', `→ ${confirm.purpose}`, 'dim', 2) : [], least: 0 },
-    {
+    confirm: { lines: command, least: room >= 6 ? command.length : 1 },
+    purpose: { lines: confirm ? one('', `→ ${confirm.purpose}`, 'dim', 2) : [] },
+    fix: {
       lines: fix.flatMap((text, i) => labelled(i === 0 ? 'fix' : '', text, columns, 'plain', 3)),
       least: room >= 6 + command.length ? 1 : 0,
     },
-    { lines: one('or else', others, 'dim', 2), least: 0 },
-    { lines: one('widen', widenWords(explanation), 'accent', 2), least: 0 },
-    {
-      lines: one('example', explanation.example === null ? '' : exampleWords(explanation.example), 'dim', 2),
-      least: 0,
-    },
-  ];
-  // Where the callers saw another code than the row has, that is told early.
-  const order = [
-    ...(row.seenCode === row.code ? [] : [1]),
-    5,
-    2,
-    3,
-    5,
-    1,
-    WIDEN,
-    10,
-    5,
-    5,
-    9,
-    6,
-    WIDEN,
-    10,
-    5,
-    10,
-  ];
-  const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
-  let used = sizes.reduce((sum, size) => sum + size, 0);
-  const grow = (index: number): boolean => {
-    if (used >= room || sizes[index]! >= blocks[index]!.lines.length) return false;
-    sizes[index]!++;
+    else: { lines: one('or else', others, 'dim', 2) },
+    widen: { lines: one('widen', widenWords(explanation), 'accent', 2) },
+    example: { lines: example === null ? [] : one('example', exampleWords(example), 'dim', 2) },
+  };
+  const names = Object.keys(blocks) as BlockName[];
+  const sizes = new Map(
+    names.map((name) => [name, Math.min(blocks[name].least ?? 0, blocks[name].lines.length)]),
+  );
+  let used = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const grow = (name: BlockName): boolean => {
+    const size = sizes.get(name)!;
+    if (used >= room || size >= blocks[name].lines.length) return false;
+    sizes.set(name, size + 1);
     used++;
     return true;
   };
-  while (order.map(grow).some(Boolean));
+  // Where the callers saw another code than the row has, that is told early.
+  const turns: readonly BlockName[] = row.seenCode === row.code ? TURNS : ['fails', ...TURNS];
+  while (turns.map(grow).some(Boolean));
   // What is left on a large screen: the whole story.
-  for (const index of [7, 4, EXAMPLE, 11])
-    if (used + blocks[index]!.lines.length <= room) while (grow(index));
-  const shown = blocks.flatMap(({ lines }, i) => cutShort(lines, sizes[i]!)).slice(0, Math.max(0, room));
-  const hidden = blocks.reduce((sum, { lines }) => sum + lines.length, 0) - shown.length;
-  const example =
-    sizes[EXAMPLE]! > 0 && shown.length + drawn.length <= room
+  for (const name of ['why', 'what', 'example', 'else'] as const) {
+    if (used + blocks[name].lines.length <= room) while (grow(name));
+  }
+  const shown = names
+    .flatMap((name) => cutShort(blocks[name].lines, sizes.get(name)!))
+    .slice(0, Math.max(0, room));
+  const hidden = names.reduce((sum, name) => sum + blocks[name].lines.length, 0) - shown.length;
+  const hops =
+    sizes.get('example')! > 0 && shown.length + drawn.length <= room
       ? drawn.map((hop): Line => [span(' '.repeat(TEXT_AT)), ...hopLine(hop)])
       : [];
-  return [...withRest(shown, hidden, columns), ...example];
+  return [...withRest(shown, hidden, columns), ...hops];
 }
 
-/** The block of the example: what it looks like hop by hop follows it, where that has room. */
-const EXAMPLE = 13;
-const WIDEN = 12;
+type BlockName =
+  | 'title'
+  | 'fails'
+  | 'since'
+  | 'where'
+  | 'what'
+  | 'evidence'
+  | 'against'
+  | 'why'
+  | 'confirm'
+  | 'purpose'
+  | 'fix'
+  | 'else'
+  | 'widen'
+  | 'example';
+
+/** One more line each, in this order. */
+const TURNS =
+  'evidence since where evidence fails widen fix evidence evidence purpose against widen fix evidence fix'.split(
+    ' ',
+  ) as readonly BlockName[];
 
 /** Says at the right of the first line with room for it how much more the whole explanation holds. */
 function withRest(lines: readonly Line[], hidden: number, columns: number): Line[] {
