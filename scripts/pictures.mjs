@@ -24,6 +24,7 @@ const PICTURES = [
       ['\r', 'response_flags'],
     ],
   ],
+  ['journey', 100, 18, 'ordering-chain-deep-500', [['J', 'PROXY']]],
   ['replay', 100, 30, 'checkout-app-crash', [[':seek 08:13:56\r', 'still going']]],
   ['quiet', 100, 20, 'intranet-quiet-day', []],
 ];
@@ -50,8 +51,8 @@ async function picture(columns, rows, incident, keys) {
       (_, i) => terminal.buffer.active.getLine(i)?.translateToString(true) ?? '',
     ).join('\n');
   const shows = async (wanted) => {
-    const end = performance.now() + 20_000;
-    while (!text().includes(wanted)) {
+    const end = performance.now() + 60_000;
+    while (!text().includes(wanted) || text().includes(' reading ')) {
       if (performance.now() > end) throw new Error(`${incident}: '${wanted}' does not come\n${text()}`);
       await sleep(20);
     }

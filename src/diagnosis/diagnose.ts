@@ -45,7 +45,9 @@ export interface Incident {
   readonly timeShape: TimeShape;
   /** By caller: whose requests failed, of how many. Most failures first. */
   readonly callers: readonly Caller[];
-  /** No failure in the last part of the input, while traffic goes on. */
+  /** Good requests of the same callers to the same places after the last failure. */
+  readonly goodAfter: number;
+  /** No failure after the last one, among so many requests that chance is no reason. */
   readonly isOver: boolean;
   /** Ids of the failure groups that its lines belong to. */
   readonly groups: readonly string[];
@@ -392,7 +394,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
       scene.last,
     ),
     callers: callersOf(scene, seen, destinations),
-    isOver: isOver(scene, failing, destinations),
+    ...ending(scene, failing, destinations),
     failures: seen.length,
     requests: destinations.size,
     groups: [...groups].flatMap((text) => groupIds(scene).get(text) ?? []).toSorted(byNumber),
@@ -406,16 +408,33 @@ function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<R
     .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
 }
 
-/** Enough good requests of the same callers to the same destination after the last failure. */
-function isOver(scene: Scene, failing: readonly Row[], requests: ReadonlySet<Row>): boolean {
+/**
+ * Good requests of the same callers to the same destination after the last failure, and whether they are so many that the
+ * failures, as often as they were, would hardly have left them all out.
+ */
+function ending(
+  scene: Scene,
+  failing: readonly Row[],
+  requests: ReadonlySet<Row>,
+): Pick<Incident, 'goodAfter' | 'isOver'> {
+  const first = least(failing.map((row) => row.start));
   const last = most(failing.map((row) => row.end));
-  const callers = new Set(failing.map((row) => scene.joins.rootOf(row).proxy));
+  const roots = new Set(failing.map((row) => scene.joins.rootOf(row)));
+  const callers = new Set([...roots].map((row) => row.proxy));
   let good = 0;
-  for (const row of requests) if (row.start > last && !row.failure && callers.has(row.proxy)) good++;
-  return good >= GOOD_AFTER && last < scene.last;
+  let during = 0;
+  for (const row of requests) {
+    if (!callers.has(row.proxy)) continue;
+    if (row.start > last) good += row.failure ? 0 : row.weight;
+    else if (row.start >= first) during += row.weight;
+  }
+  const failed = [...roots].reduce((sum, row) => sum + row.weight, 0);
+  const spared = Math.max(0, 1 - failed / Math.max(during, 1)) ** good;
+  return { goodAfter: good, isOver: good >= GOOD_AFTER && spared < BY_CHANCE && last < scene.last };
 }
 
 const GOOD_AFTER = 5;
+const BY_CHANCE = 0.05;
 
 /** The failure groups by their key, as rows name it. */
 const groupIds = perScene(

@@ -67,7 +67,8 @@ function incidentRow(
     severity: incident.severity,
     who: incident.verdict,
     flag: byFrequency(deciders, (row) => row.flagSet || '-')[0]?.[0] ?? '-',
-    code: byFrequency(deciders, (row) => (row.code === null ? '-' : String(row.code)))[0]?.[0] ?? '-',
+    code: mostFrequentCode(deciders),
+    seenCode: mostFrequentCode(masked ? deciders : cases.flatMap((one) => (one.masked ? [] : [one.root]))),
     failures: shown,
     requests,
     ratePerSecond: shown / Math.max((last - first) / 1000, 1),
@@ -79,6 +80,9 @@ function incidentRow(
     explanation: explanationOf(incident, narrowed),
   };
 }
+
+const mostFrequentCode = (rows: readonly Row[]): string =>
+  byFrequency(rows, (row) => (row.code === null ? '-' : String(row.code)))[0]?.[0] ?? '-';
 
 function kept(narrowed: Narrowed, lists: ReadonlySet<readonly Row[]>): number {
   let sum = 0;
@@ -121,6 +125,7 @@ function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
   const { cause, title, summary, confidence, why, evidence, against, next, fix, at } = hypothesis;
   const [change] = incident.changes ?? [];
   const [wanted] = incident.wanted ?? [];
+  const quietMs = Math.min(moment.now, moment.observation.coverage.last) - last;
   const place = [
     at.services && at.services.length > 0 ? listed(at.services, 2) : '',
     at.pods && at.pods.length > 0 ? `${at.pods.length === 1 ? 'pod' : 'pods'} ${listed(at.pods, 2)}` : '',
@@ -139,7 +144,8 @@ function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
     onset,
     last,
     beganBeforeInput,
-    ongoing: Math.min(moment.now, moment.observation.coverage.last) - last < ONGOING_MS,
+    end: incident.isOver ? 'over' : quietMs < ONGOING_MS ? 'ongoing' : 'stopped',
+    goodAfter: incident.goodAfter,
     failures: incident.failures,
     requests: incident.requests,
     place: place.filter(Boolean).join('; '),
@@ -192,7 +198,8 @@ function groupRows(narrowed: Narrowed, errorsOnly: boolean): TableRow[] {
         severity: 'info',
         who: '',
         flag: rows[0]!.flagSet || '-',
-        code: rows[0]!.code === null ? '-' : String(rows[0]!.code),
+        code: mostFrequentCode(rows),
+        seenCode: mostFrequentCode(rows),
         failures,
         requests,
         ratePerSecond: failures / Math.max((last - first) / 1000, 1),

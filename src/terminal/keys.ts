@@ -2,6 +2,7 @@
 export interface RawKey {
   readonly name?: string | undefined;
   readonly full?: string | undefined;
+  readonly sequence?: string | undefined;
   readonly ctrl?: boolean | undefined;
   readonly shift?: boolean | undefined;
   readonly meta?: boolean | undefined;
@@ -24,6 +25,17 @@ const NAMES: Readonly<Record<string, string>> = {
   home: 'home',
   end: 'end',
 };
+
+/** Keys as messages name them. Escape and what is typed right after it arrive as one where a line is slow. */
+export function keysOf(character: string | undefined, key: RawKey): readonly string[] {
+  const after = /^\x1b([ -~\r])$/.exec(key.sequence ?? '')?.[1];
+  // These two begin what a key with a name of its own sends.
+  const name =
+    after === undefined || after === '[' || after === 'O'
+      ? keyOf(character, key)
+      : keyOf(after, after === '\r' ? { name: 'return' } : {});
+  return [...(after === undefined || name === null ? [] : ['escape']), ...(name === null ? [] : [name])];
+}
 
 /** A key as messages name it; `null` for one that means nothing here. */
 export function keyOf(character: string | undefined, key: RawKey): string | null {

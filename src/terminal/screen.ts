@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
 import blessed from 'blessed';
 import type { Frame } from '../view/frame.js';
-import { keyOf, type RawKey } from './keys.js';
+import { keysOf, type RawKey } from './keys.js';
 import { sgrOf, type Colours } from './palette.js';
 
 /*
@@ -71,8 +71,7 @@ export class Screen {
     });
     this.#program.hideCursor();
     this.#screen.on('keypress', (character: string | undefined, key: RawKey) => {
-      const name = keyOf(character, key);
-      if (name !== null) events.key(name);
+      for (const name of keysOf(character, key)) events.key(name);
     });
     this.#screen.on('resize', () => events.size(this.columns, this.rows));
     if (options.mouse) this.#takeMouse(events);

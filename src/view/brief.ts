@@ -3,6 +3,7 @@ import { cellText } from './cells.js';
 import { selectedRow } from './selection.js';
 import type { Explanation, Snapshot } from './snapshot.js';
 import type { State } from './state.js';
+import { endWords } from './screens/content.js';
 import { viewCommand } from './view-command.js';
 import { clockSeconds, factWords } from './words.js';
 
@@ -39,7 +40,7 @@ export function briefOf(state: State, snapshot: Snapshot): string {
 function incidentBrief(incident: Explanation, day: string): string[] {
   const { severity, verdict, title, cause, confidence, failures, requests } = incident;
   const since = `${clock(incident.onset)} UTC, ${day}`;
-  const until = incident.ongoing ? 'still going at the end' : `last one begun ${clock(incident.last)}`;
+  const until = endWords(incident);
   const lines = [
     `**${severity.toUpperCase()} · ${verdict} · ${quoted(title)}** (\`${cause}\`, confidence ${confidence})`,
     '',

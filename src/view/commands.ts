@@ -2,6 +2,7 @@ import { compileFilter, FilterError } from '../filter/filter.js';
 import { briefOf } from './brief.js';
 import { nearestWord } from '../nearest.js';
 import { filtered, only, opened, withNotice, type Updated } from './changes.js';
+import { withCursor } from './selection.js';
 import { SORT_KEYS, SPEEDS, type SortKey, type State } from './state.js';
 import { durationFrom, seekTo, timeFrom } from './timing.js';
 
@@ -108,7 +109,7 @@ export const COMMANDS: readonly Command[] = [
     help: 'order of the table',
     run: (state, argument) =>
       SORT_KEYS.includes(argument as SortKey)
-        ? only({ ...state, sort: argument as SortKey })
+        ? only(withCursor({ ...state, sort: argument as SortKey }))
         : failed(state, `sort by ${SORT_KEYS.join(', ')}`),
   },
   {

@@ -13,6 +13,9 @@ export type StyleName =
   | 'badge'
   | 'chip'
   | 'selected'
+  | 'selected-bad'
+  | 'selected-warn'
+  | 'selected-good'
   | 'error'
   | 'rule'
   | 'future';
@@ -63,11 +66,14 @@ export function beside(left: readonly Line[], right: readonly Line[], at: number
   });
 }
 
-/** The whole row in one style, to its very end. */
-export function highlight(line: Line, width: number, style: StyleName): Line {
+/** The row under the cursor, to its very end; what warns in it still does. */
+export function highlight(line: Line, width: number): Line {
   const clipped = clipLine(line, width);
-  const text = clipped.map((piece) => piece.text).join('');
-  return [{ text: text + ' '.repeat(Math.max(0, width - widthOf(text))), style }];
+  const space = ' '.repeat(Math.max(0, width - lineWidth(clipped)));
+  return [...clipped, span(space)].map(({ text, style }) => ({
+    text,
+    style: style === 'bad' || style === 'warn' || style === 'good' ? `selected-${style}` : 'selected',
+  }));
 }
 
 /** A frame of exactly that size: what is missing is blank, what is too much is cut. */

@@ -3,7 +3,7 @@ import { paneLength } from './pane-length.js';
 import { chipsLine } from './screens/header.js';
 import { barRows } from './screens/home.js';
 import { isWaiting, lostLines } from './screens/states.js';
-import { selectedRow, sortedRows } from './selection.js';
+import { selectedRow, sortedRows, withCursor } from './selection.js';
 import { VIEW_DIMENSIONS, type JourneyOf } from './snapshot.js';
 import { paneOf, SORT_KEYS, timelineCells, type Pane, type State } from './state.js';
 import { seekTo } from './timing.js';
@@ -29,7 +29,8 @@ export function moved(state: State, by: number): State {
       return {
         ...state,
         homeCursor,
-        homeKey: sortedRows(state.snapshot, state.sort)[homeCursor]?.key ?? null,
+        // `g` follows the first row, whichever it becomes.
+        homeKey: by === -Infinity ? null : (sortedRows(state.snapshot, state.sort)[homeCursor]?.key ?? null),
       };
     }
     case 'lines': {
@@ -120,11 +121,7 @@ export function sideways(state: State, by: 1 | -1): State {
 
 export function sorted(state: State): State {
   const sort = SORT_KEYS[(SORT_KEYS.indexOf(state.sort) + 1) % SORT_KEYS.length]!;
-  const next = { ...state, sort, homeCursor: 0 };
-  return withNotice(
-    { ...next, homeKey: state.snapshot ? (sortedRows(state.snapshot, sort)[0]?.key ?? null) : null },
-    `sorted by ${sort}`,
-  );
+  return withNotice(withCursor({ ...state, sort }), `sorted by ${sort}`);
 }
 
 export function explained(state: State): State {

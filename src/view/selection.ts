@@ -14,6 +14,17 @@ export function sortedRows(snapshot: Snapshot, sort: SortKey): readonly TableRow
   return snapshot.rows.toSorted(by[sort]);
 }
 
+/** Rows come, go and move; the cursor stays on the one that was chosen, else near its place until that comes back. */
+export function withCursor(state: State): State {
+  if (!state.snapshot || state.homeKey === null) return { ...state, homeCursor: 0 };
+  const rows = sortedRows(state.snapshot, state.sort);
+  const kept = rows.findIndex(({ key }) => key === state.homeKey);
+  return {
+    ...state,
+    homeCursor: kept >= 0 ? kept : Math.max(0, Math.min(state.homeCursor, rows.length - 1)),
+  };
+}
+
 export function selectedRow(state: State): TableRow | null {
   if (!state.snapshot) return null;
   return sortedRows(state.snapshot, state.sort)[state.homeCursor] ?? null;

@@ -88,8 +88,10 @@ export interface Explanation {
   readonly onset: number;
   readonly last: number;
   readonly beganBeforeInput: boolean;
-  /** Failures go on until the moment shown. */
-  readonly ongoing: boolean;
+  /** `stopped`: no failure of late, and too few requests that went well since to call it over. */
+  readonly end: 'ongoing' | 'over' | 'stopped';
+  /** Requests of the same callers to the same places that went well after the last failure. */
+  readonly goodAfter: number;
   readonly failures: number;
   readonly requests: number;
   /** Where the fault lies, in words. */
@@ -120,7 +122,10 @@ export interface TableRow {
   /** The verdict; `''` where nobody is to act. */
   readonly who: string;
   readonly flag: string;
+  /** Where it was decided. */
   readonly code: string;
+  /** What came of it at the outermost proxy that logged it. */
+  readonly seenCode: string;
   readonly failures: number;
   readonly requests: number;
   readonly ratePerSecond: number;

@@ -1,4 +1,5 @@
 import type { Live } from './live.js';
+import { selectedRow } from './selection.js';
 import type {
   JourneyOf,
   PaneSpec,
@@ -81,7 +82,7 @@ export interface State {
   readonly sort: SortKey;
   readonly panes: readonly Pane[];
   readonly homeCursor: number;
-  /** The row under the cursor, so that it stays when rows move. */
+  /** The row that was moved to, so that the cursor stays on it when rows move; `null`: the first one. */
   readonly homeKey: string | null;
   readonly prompt: Prompt | null;
   readonly notice: {
@@ -97,6 +98,11 @@ export interface State {
   readonly verified: string | null;
   readonly lastCommand: string;
 }
+
+/** Columns of running text: longer lines are hard to read. */
+export const MOST_TEXT = 116;
+/** Where it begins beside its labels. */
+export const TEXT_AT = 11;
 
 export const LEAST_COLUMNS = 60;
 export const LEAST_ROWS = 15;
@@ -165,12 +171,14 @@ export function specOf(state: State): Spec {
     window: state.window,
     filter: filterOf(state),
     cells: timelineCells(state.columns),
-    pane: paneSpecOf(pane, state.columns),
+    pane: paneSpecOf(state, pane),
   };
 }
 
-function paneSpecOf(pane: Pane, columns: number): PaneSpec {
+function paneSpecOf(state: State, pane: Pane): PaneSpec {
   switch (pane.kind) {
+    case 'home':
+      return homeSpecOf(state);
     case 'values':
       return { kind: 'values', scope: pane.scope, dimension: pane.dimension };
     case 'lines': {
@@ -180,11 +188,24 @@ function paneSpecOf(pane: Pane, columns: number): PaneSpec {
     case 'record':
       return { kind: 'record', ref: pane.ref };
     case 'journey':
-      return { kind: 'journey', of: pane.of, columns: journeyColumns(columns) };
+      return { kind: 'journey', of: pane.of, columns: journeyColumns(state.columns) };
     default:
       return { kind: 'none' };
   }
 }
+
+/** A tall screen draws an example of the selected incident below its explanation. */
+function homeSpecOf(state: State): PaneSpec {
+  const { snapshot, rows, columns, frozenAt } = state;
+  if (!snapshot || rows < EXAMPLE_ROWS) return { kind: 'none' };
+  // Another question would bring another picture.
+  if (frozenAt !== null) return snapshot.spec.pane;
+  const row = selectedRow(state);
+  if (!row?.explanation?.example) return { kind: 'none' };
+  return { kind: 'journey', of: { row: row.key }, columns: Math.min(columns, MOST_TEXT) - TEXT_AT };
+}
+
+const EXAMPLE_ROWS = 36;
 
 /** Beside the sign of the selected one; running any wider, a bar is far from its name. */
 const journeyColumns = (columns: number): number => Math.min(columns, 140) - 3;

@@ -15,7 +15,7 @@ import {
 } from './moving.js';
 import { begun, faster, paused, stepped, ticked, windowed } from './playing.js';
 import { promptOf, typed } from './prompt.js';
-import { rowByKey, selectedRow, sortedRows } from './selection.js';
+import { rowByKey, selectedRow, withCursor } from './selection.js';
 import type { Snapshot } from './snapshot.js';
 import { NOTHING_READ, paneOf, specOf, WINDOWS, type State } from './state.js';
 import { seekTo, zoomed } from './timing.js';
@@ -87,14 +87,7 @@ function taken(state: State, snapshot: Snapshot): State {
   ) {
     return { ...state, reading };
   }
-  const next = { ...state, snapshot, reading };
-  // Its rows are groups; the incident that was selected comes back with the explanation.
-  if (!snapshot.explained) return next;
-  const rows = sortedRows(snapshot, state.sort);
-  const kept = rows.findIndex(({ key }) => key === state.homeKey);
-  // Rows come and go; the cursor stays on its row, else near its place.
-  const homeCursor = kept >= 0 ? kept : Math.max(0, Math.min(state.homeCursor, rows.length - 1));
-  return { ...next, homeCursor, homeKey: rows[homeCursor]?.key ?? null };
+  return withCursor({ ...state, snapshot, reading });
 }
 
 /** The keys that waited for this answer, up to one that opens what is to be waited for in turn. */

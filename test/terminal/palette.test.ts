@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { keyOf } from '../../src/terminal/keys.js';
+import { keyOf, keysOf } from '../../src/terminal/keys.js';
 import { terminalKind } from '../../src/terminal/palette.js';
 
 describe('what a terminal can do', () => {
@@ -33,5 +33,10 @@ describe('what a terminal can do', () => {
     expect(keyOf(']', {})).toBe(']');
     expect(keyOf('é', {})).toBe('é');
     expect(keyOf('\x07', {})).toBeNull();
+    expect(keysOf('G', { name: 'g', shift: true })).toEqual(['G']);
+    expect(keysOf(undefined, { name: 'd', meta: true, sequence: '\x1bd' })).toEqual(['escape', 'd']);
+    expect(keysOf(undefined, { sequence: '\x1b\r' })).toEqual(['escape', 'enter']);
+    expect(keysOf(undefined, { name: 'escape', sequence: '\x1b' })).toEqual(['escape']);
+    expect(keysOf(undefined, { sequence: '\x1b[' })).toEqual([]);
   });
 });

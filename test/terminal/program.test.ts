@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import pty from '@lydell/node-pty';
 import xterm from '@xterm/headless';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -83,7 +84,8 @@ describe('the program in a terminal', () => {
     await run.keys('\r', 'by [pod]');
     await run.keys('\r', 'line 1 of');
     await run.keys('\r', '[2026-11-23T08:13:52.541Z] "GET /checkout');
-    await run.keys('qqq', '[q]quit');
+    await run.keys('J', '2 lines of 2 proxies');
+    await run.keys('qqqq', '[q]quit');
     await run.keys('/code>=500 pod:*zzvvr\r', 'only  code>=500 pod:*zzvvr');
     await run.keys('x:seek 08:13:58\r', 'PAUSED +');
     await run.keys(' ', 'playing');
@@ -213,6 +215,33 @@ describe('the program in a terminal', () => {
     await run.ends();
     expect(run.written).not.toContain('owned\x07');
     expect(run.written).not.toMatch(/[\u009b\u202e]/);
+    run.restored();
+  });
+
+  it('counts a moment of a long recording at once, explains it then, and gives it up for the next one', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'meshtail-')), 'long.log');
+    const log = gunzipSync(readFileSync(join(CRASH, 'edge-bff-x9xzqfwfrw-sc2tb.log.gz'))).toString();
+    const again = (line: string, i: number): string =>
+      line.replace(
+        /"([0-9a-f]{8})(-[0-9a-f-]{27})"/,
+        (_, id, rest) => `"${String(i).padStart(8, '0')}${rest}"`,
+      );
+    const lines = log.split('\n').filter((line) => line.startsWith('['));
+    const copies = Array.from({ length: Math.ceil(24_000 / lines.length) }, (_, i) =>
+      lines.map((line) => again(line, i)),
+    );
+    writeFileSync(file, `${copies.flat().join('\n')}\n`);
+    const run = session([file]);
+    await run.shows('(end)');
+    const before = run.written.length;
+    for (const time of ['08:13:57', '08:13:58', '08:13:59']) {
+      await run.keys(`:seek ${time}\r`, `explaining what was known at ${time}`);
+    }
+    expect(run.written.slice(before)).not.toContain('evidence');
+    await run.shows('evidence');
+    expect(run.text).toMatch(/08:13:59 .*PAUSED/);
+    run.pty.write('q');
+    await run.ends();
     run.restored();
   });
 

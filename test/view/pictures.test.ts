@@ -9,7 +9,7 @@ const SIZES = [
   [80, 24],
   [120, 40],
 ] as const;
-/** Two pictures of what only a large screen shows. */
+/** Pictures of what only a large screen shows. */
 const LARGE = [240, 70] as const;
 const picture = (name: string, columns: number, rows: number): string =>
   `./screens/${name}-${columns}x${rows}.txt`;
@@ -32,6 +32,8 @@ describe('pictures of recordings', () => {
     ['explanation', 'checkout-app-crash', 'e'],
     ['drill-pods', 'checkout-app-crash', 'enter'],
     ['drill-hosts', 'checkout-app-crash', 'enter right'],
+    ['drill-callers', 'vault-rbac-denied', 'enter right right'],
+    ['drill-paths', 'ordering-chain-deep-500', 'enter right right right'],
     ['drill-lines', 'checkout-app-crash', 'enter enter down'],
     ['drill-all-lines', 'checkout-app-crash', 'enter enter f'],
     ['drill-record', 'checkout-app-crash', 'enter enter enter'],
@@ -68,10 +70,13 @@ describe('pictures of recordings', () => {
     expect(player.text).toContain('explaining…');
   });
 
-  it.each(['booking-evening-mix', 'intranet-quiet-day'])('%s on a large screen', async (incident) => {
-    const player = await play(incident, ...LARGE);
-    await expect(checked(player)).toMatchFileSnapshot(picture(`large-${incident}`, ...LARGE));
-  });
+  it.each(['booking-evening-mix', 'intranet-quiet-day', 'ordering-chain-deep-500'])(
+    '%s on a large screen',
+    async (incident) => {
+      const player = await play(incident, ...LARGE);
+      await expect(checked(player)).toMatchFileSnapshot(picture(`large-${incident}`, ...LARGE));
+    },
+  );
 
   it('is ASCII alone where asked', async () => {
     const player = await play('checkout-app-crash');

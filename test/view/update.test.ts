@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Live } from '../../src/view/live.js';
 import { paneOf, specOf } from '../../src/view/state.js';
+import { selectedRow } from '../../src/view/selection.js';
 import { update } from '../../src/view/update.js';
 import { blank, play, Player } from './player.js';
 
@@ -54,6 +55,23 @@ describe('update', () => {
     // At a moment before it, the request is not there.
     await player.keys('q J : "seek 08:35:10" enter');
     expect(player.text).toContain('No line of that request');
+  });
+
+  it('selects the row that was chosen, else the first one, from moment to moment', async () => {
+    const player = await play('booking-evening-mix');
+    const seek = (time: string): Promise<Player> => player.keys(`: "seek ${time}" enter`);
+    const selected = (): string | undefined => selectedRow(player.state)?.upstream;
+    await seek('18:41:00');
+    expect(selected()).toBe('a8.example.net');
+    await seek('18:46:00');
+    expect(selected()).toBe('rooms.booking:8000');
+    await player.keys('down');
+    expect(selected()).toBe('voucher-pdf.booking:8090');
+    await seek('18:41:00');
+    await seek('18:46:00');
+    expect(selected()).toBe('voucher-pdf.booking:8090');
+    await player.keys('g');
+    expect(selected()).toBe('rooms.booking:8000');
   });
 
   it('keeps keys for the pane that is still being counted', async () => {
@@ -210,14 +228,16 @@ describe('update', () => {
     expect(player.state.window.last).toBe(60_000);
   });
 
-  it('keeps the cursor on its row when the order changes', async () => {
-    const player = await (await play(INCIDENT)).keys('down');
-    const key = player.state.homeKey;
-    await player.keys(': "sort since" enter');
-    await player.keys('/ "code:503" enter');
-    expect(player.state.homeKey).toBe(key);
-    await player.keys('s');
-    expect(player.state.sort).toBe('upstream');
+  it('keeps the cursor on the row that was chosen when the order changes', async () => {
+    const player = await (await play('booking-evening-mix')).keys('down');
+    const upstream = selectedRow(player.state)?.upstream;
+    const places = new Set([player.state.homeCursor]);
+    for (const keys of [': "sort since" enter', 's', ': "sort failed" enter']) {
+      await player.keys(keys);
+      expect(selectedRow(player.state)?.upstream).toBe(upstream);
+      places.add(player.state.homeCursor);
+    }
+    expect(places.size).toBeGreaterThan(1);
   });
 
   it('copies the confirming command, or shows it where the terminal takes no copy', async () => {

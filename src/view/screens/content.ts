@@ -1,10 +1,10 @@
 import { clock, ofWords, percent, span as duration, thousands } from '../../diagnosis/words.js';
 import { foldCells, foldCommand, wrapCells } from '../cells.js';
 import { FIELD_MEANINGS } from '../field-meanings.js';
-import { span, type Line, type StyleName } from '../frame.js';
+import { lineWidth, span, type Line, type StyleName } from '../frame.js';
 import { isExplaining, rowByKey } from '../selection.js';
-import type { Explanation, PaneData } from '../snapshot.js';
-import type { Pane, State } from '../state.js';
+import type { Explanation, PaneData, TableRow } from '../snapshot.js';
+import { MOST_TEXT, TEXT_AT, type Pane, type State } from '../state.js';
 import { factWords } from '../words.js';
 import { helpLines } from './help.js';
 
@@ -12,9 +12,9 @@ import { helpLines } from './help.js';
 export function contentOf(state: State, pane: Pane): readonly Line[] {
   switch (pane.kind) {
     case 'explanation': {
-      const explanation = rowByKey(state.snapshot, pane.row)?.explanation;
-      return explanation
-        ? explanationLines(explanation, Math.min(state.columns, MOST_TEXT))
+      const row = rowByKey(state.snapshot, pane.row);
+      return row?.explanation
+        ? explanationLines(row.explanation, row, Math.min(state.columns, MOST_TEXT))
         : [[span(` ${isAnswered(state) ? 'Nothing to explain at this moment.' : 'explaining…'}`, 'dim')]];
     }
     case 'record':
@@ -30,11 +30,6 @@ export function contentOf(state: State, pane: Pane): readonly Line[] {
 
 const isAnswered = (state: State): boolean => state.snapshot !== null && !isExplaining(state, state.snapshot);
 
-/** Columns of running text: longer lines are hard to read. */
-export const MOST_TEXT = 116;
-
-const LABEL = 10;
-
 /** A label and wrapped text beside it. */
 export function labelled(
   label: string,
@@ -44,16 +39,16 @@ export function labelled(
   most = 1_000,
 ): Line[] {
   // Two cells stay free for the sign of a cut.
-  return wrapCells(text, columns - LABEL - 3, most).map((line, i) => [
-    span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
+  return wrapCells(text, columns - TEXT_AT - 2, most).map((line, i) => [
+    span(` ${i === 0 ? label : ''}`.padEnd(TEXT_AT), 'dim'),
     span(line, style),
   ]);
 }
 
 /** A command over as few rows as it needs; what is selected of them with a mouse is still one command. */
 export function commandLines(label: string, command: string, columns: number, most: number): Line[] {
-  return foldCommand(command, columns - LABEL - 2, most).map((line, i) => [
-    span(` ${(i === 0 ? label : '').padEnd(LABEL)}`, 'dim'),
+  return foldCommand(command, columns - TEXT_AT - 1, most).map((line, i) => [
+    span(` ${i === 0 ? label : ''}`.padEnd(TEXT_AT), 'dim'),
     span(line, 'accent'),
   ]);
 }
@@ -67,19 +62,26 @@ export const whoWords = (verdict: string): string => (verdict === 'unknown' ? '?
 export function titleLines(explanation: Explanation, columns: number, most: number): Line[] {
   const { title, severity, verdict, cause, confidence } = explanation;
   const lines: Line[] = wrapCells(title, columns - 2, most).map((line) => [span(' '), span(line, 'strong')]);
-  lines.push([
+  const about = (long: boolean, actor: string): Line => [
     span(' '),
-    span(`${severity} severity`, severityStyle(severity)),
+    span(long ? `${severity} severity` : severity, severityStyle(severity)),
     span(' · ', 'dim'),
-    span(verdict === 'unknown' ? 'who is to act is not known' : `for ${actorWords(verdict)}`),
+    span(actor),
     span(' · confidence ', 'dim'),
     span(confidence, confidence === 'possible' ? 'warn' : 'strong'),
     span(` · ${cause}`, 'dim'),
-  ]);
+  ];
+  const words = [
+    about(true, actorWords(verdict)),
+    about(true, whoWords(verdict)),
+    about(false, whoWords(verdict)),
+  ];
+  lines.push(words.find((line) => lineWidth(line) < columns) ?? words.at(-1)!);
   return lines;
 }
 
 function actorWords(verdict: string): string {
+  if (verdict === 'unknown') return 'who is to act is not known';
   const words: Readonly<Record<string, string>> = {
     app: "the app's owner",
     mesh: 'the mesh configuration',
@@ -88,19 +90,29 @@ function actorWords(verdict: string): string {
     policy: "the policy's owner",
     platform: 'the platform',
   };
-  return words[verdict] ?? verdict;
+  return `for ${words[verdict] ?? verdict}`;
 }
 
-export function failsWords({ failures, requests }: Explanation): string {
-  return failures === 0
-    ? 'for users nothing so far'
-    : `${ofWords(failures, requests)} requests (${percent(failures, requests)})`;
+export function failsWords({ failures, requests }: Explanation, row: TableRow): string {
+  if (failures === 0) return 'for users nothing so far';
+  const seen = row.seenCode === row.code ? '' : `; callers saw ${row.seenCode}`;
+  return `${ofWords(failures, requests)} requests (${percent(failures, requests)})${seen}`;
 }
 
-export function sinceWords({ onset, last, beganBeforeInput, ongoing, after }: Explanation): string {
+export function sinceWords(explanation: Explanation): string {
+  const { onset, beganBeforeInput, after } = explanation;
   const before = beganBeforeInput ? 'the beginning of the logs, perhaps before: ' : '';
-  const end = ongoing ? 'still going' : `until ${clock(last)}, ${duration(last - onset)}`;
-  return `${before}${clock(onset)}, ${after === null ? '' : `${after}, `}${end}`;
+  return `${before}${clock(onset)} ${endWords(explanation)}${after === null ? '' : `; began ${after}`}`;
+}
+
+/** Whether it goes on, is over, or only nobody asks any more. */
+export function endWords({ onset, last, end, goodAfter }: Explanation): string {
+  if (end === 'ongoing') return 'and still going on';
+  const took = `for ${duration(last - onset)}`;
+  const good = `${thousands(goodAfter)} went well`;
+  if (end === 'over') return `${took}, over since ${clock(last)} (${good})`;
+  const why = goodAfter === 0 ? 'its callers stopped' : `${good}, too few to call it over`;
+  return `${took}, none since ${clock(last)}: ${why}`;
 }
 
 /** What `+` would add, and why. */
@@ -111,13 +123,13 @@ export const becauseWords = ({ confidence, why }: Explanation): string => `${con
 
 export const exampleWords = (example: string): string => `[J] ${example}`;
 
-function explanationLines(explanation: Explanation, columns: number): Line[] {
+function explanationLines(explanation: Explanation, row: TableRow, columns: number): Line[] {
   const { summary, evidence, against, checked, alternatives, next, fix, place, example } = explanation;
   const lines: Line[] = [...titleLines(explanation, columns, 4), []];
   const say = (label: string, text: string, style?: StyleName): void => {
     lines.push(...labelled(label, text, columns, style));
   };
-  say('fails', failsWords(explanation));
+  say('fails', failsWords(explanation, row));
   say('since', sinceWords(explanation));
   if (place) say('where', place);
   lines.push([]);

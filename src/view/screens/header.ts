@@ -7,6 +7,10 @@ import type { Snapshot } from '../snapshot.js';
 import { type Pane, type State } from '../state.js';
 import { clockSeconds, rateCell, shortName } from '../words.js';
 
+/** So many facts are worth more than the end of a long title. */
+const ALWAYS = 2;
+const LEAST_TITLE = 12;
+
 /** What is always on screen: the target, how much of it is seen and how late, and whatever stands still or is missing. */
 export function headerLine(state: State): Line {
   const { source, columns } = state;
@@ -14,11 +18,12 @@ export function headerLine(state: State): Line {
   if (source.cluster) {
     left.push(span(source.cluster.context, 'dim'), span('  '), span(`${source.cluster.namespace}/`));
   }
-  left.push(span(source.title, 'strong'));
   const facts = source.live?.phase === 'streaming' ? liveFacts(state, source.live) : replayFacts(state);
   const badges = badgesOf(state);
   const right = badges.flatMap((badge, i) => (i === 0 ? [badge] : [span(' '), badge]));
   const room = columns - lineWidth(right) - 2;
+  const always = facts.slice(0, ALWAYS).reduce((sum, fact) => sum + 3 + widthOf(fact), 0);
+  left.push(span(clipMiddle(source.title, Math.max(LEAST_TITLE, room - lineWidth(left) - always)), 'strong'));
   for (const fact of facts) {
     const piece = [span('   '), span(fact, 'dim')];
     if (lineWidth(left) + lineWidth(piece) > room) break;

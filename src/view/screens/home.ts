@@ -1,10 +1,19 @@
 import { plural, thousands } from '../../diagnosis/words.js';
 import type { Fact } from '../../diagnosis/hypothesis.js';
 import { clip } from '../cells.js';
-import { beside, highlight, lineWidth, span, type Line, type Span, type StyleName } from '../frame.js';
+import {
+  beside,
+  highlight,
+  lineWidth,
+  span,
+  spread,
+  type Line,
+  type Span,
+  type StyleName,
+} from '../frame.js';
 import { isExplaining, selectedRow, sortedRows } from '../selection.js';
-import type { Explanation, Snapshot, TableRow, Traffic } from '../snapshot.js';
-import type { SortKey, State } from '../state.js';
+import type { Explanation, JourneyHop, Snapshot, TableRow, Traffic } from '../snapshot.js';
+import { MOST_TEXT, TEXT_AT, type SortKey, type State } from '../state.js';
 import { clockSeconds, factWords, milliseconds, rateCell, shareCell, shortName } from '../words.js';
 import { cells, restOf, snugColumns, windowOf, type Column } from './columns.js';
 import {
@@ -13,13 +22,13 @@ import {
   exampleWords,
   failsWords,
   labelled,
-  MOST_TEXT,
   severityStyle,
   sinceWords,
   titleLines,
   whoWords,
   widenWords,
 } from './content.js';
+import { hopLine } from './journey.js';
 import { timelineLines } from './timeline.js';
 import { rule, stateLines } from './states.js';
 
@@ -32,8 +41,7 @@ export function homeLines(state: State, height: number): Line[] {
   const { columns } = state;
   const roomy = height >= 14;
   const bars = barRows(snapshot, height);
-  const onset = selectedRow(state)?.explanation?.onset ?? snapshot.onset;
-  const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(state, snapshot, onset, bars, roomy)];
+  const lines: Line[] = [failingLine(state, snapshot), ...timelineLines(state, snapshot, bars, roomy)];
   if (roomy) lines.push(rule(columns));
   const left = height - lines.length;
   const rows = sortedRows(snapshot, state.sort);
@@ -45,7 +53,7 @@ export function homeLines(state: State, height: number): Line[] {
   const room = height - lines.length;
   const aside = columns >= ASIDE_COLUMNS ? columns - MOST_TEXT - 4 : 0;
   const text = explained
-    ? selectedLines(selectedRow(state), Math.min(columns, MOST_TEXT), room)
+    ? selectedLines(state, Math.min(columns, MOST_TEXT), room)
     : [[span(` explaining what was known at ${clockSeconds(snapshot.now)}…`, 'accent')]];
   if (aside > 0) return [...lines, ...beside(text, trafficLines(snapshot, aside, room), MOST_TEXT + 2)];
   lines.push(...text);
@@ -71,53 +79,83 @@ function tableRows(rows: readonly TableRow[], height: number, roomy: boolean): n
   return Math.min(wanted, Math.max(2, Math.floor((height - 2) * (roomy ? 0.4 : 0.34))));
 }
 
-function selectedLines(row: TableRow | null, columns: number, room: number): Line[] {
-  if (row?.explanation) return briefLines(row.explanation, columns, room);
+function selectedLines(state: State, columns: number, room: number): Line[] {
+  const row = selectedRow(state);
+  const data = state.snapshot?.pane;
+  if (row?.explanation) {
+    const drawn = data?.kind === 'journey' && 'row' in data.of && data.of.row === row.key ? data.hops : [];
+    return briefLines(row.explanation, row, drawn, columns, room);
+  }
   return row ? looseLines(row, columns) : [];
 }
 
+/** What share fails and since when; by how many and which codes, where there is room. */
 function failingLine(state: State, snapshot: Snapshot): Line {
-  const { failures, requests, byCode, onset, errorsOnly } = snapshot;
-  const line = [span(' ')];
-  const after = snapshot.rows.find(({ since }) => since === onset)?.explanation?.after ?? null;
-  const codes: Line[] = [];
+  const { failures, requests, byCode, errorsOnly } = snapshot;
+  const { columns } = state;
+  const [began, about] = beganWords(snapshot);
+  const waits = isExplaining(state, snapshot) && snapshot.explained ? [span('   explaining…', 'accent')] : [];
   if (errorsOnly) {
-    line.push(
-      span(plural(failures, 'failure'), 'bad'),
+    const known = [span(` ${plural(failures, 'failure')}`, 'bad')];
+    return [
+      ...known,
       span('   the input holds failures only: no shares', 'warn'),
-    );
-  } else {
-    const share = requests === 0 ? 0 : failures / requests;
-    line.push(
-      span(`failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good'),
-      span(
-        `   ${thousands(failures)} of ${thousands(requests)}${state.columns >= 100 || (state.columns >= 76 && after === null) ? ' requests' : ''}`,
-      ),
-    );
-    const hidden = snapshot.rows.reduce(
-      (sum, { explanation, failures: attempts }) => sum + (explanation?.failures === 0 ? attempts : 0),
-      0,
-    );
+      ...began,
+      ...about,
+      ...waits,
+    ];
+  }
+  const share = requests === 0 ? 0 : failures / requests;
+  const attempts = snapshot.rows.filter(({ explanation }) => explanation?.failures === 0);
+  const hidden = attempts.reduce((sum, row) => sum + row.failures, 0);
+  // Where it was decided another code may stand: these came out.
+  const label = snapshot.rows.some(({ code, seenCode }) => code !== seenCode) ? 'callers saw ' : '';
+  const codes = byCode
+    .slice(0, columns >= 100 ? 5 : 2)
+    .map(([code, count], i): Line => [
+      span(`${i === 0 ? `   ${label}` : '  '}${code} `, 'dim'),
+      span(`${shareCell(count / requests)}%`),
+    ]);
+  const parts: Line[] = [
+    [span(` failing ${shareCell(share)}%`, failures > 0 ? 'bad' : 'good')],
     // Each request went well in the end, but not at once.
-    if (hidden > 0) line.push(span(`   ${thousands(hidden)} hidden failures`, 'warn'));
-    codes.push(
-      ...byCode
-        .slice(0, state.columns >= 100 ? 5 : state.columns >= 76 ? 2 : 1)
-        .map(([code, count]): Line => [span(`   ${code} `, 'dim'), span(`${shareCell(count / requests)}%`)]),
-    );
-  }
-  const began: Span[] = [];
-  if (onset !== null) {
-    began.push(span('   since ', 'dim'), span(clockSeconds(onset), 'bad'));
-    if (after !== null) began.push(span(`, ${after}`, 'warn'));
-  }
-  // When it began is worth more than by which codes.
-  const room = (): number => state.columns - lineWidth([...line, ...codes.flat(), ...began]);
-  while (codes.length > 0 && room() < 0) codes.pop();
-  line.push(...codes.flat(), ...began);
-  if (isExplaining(state, snapshot) && snapshot.explained) line.push(span('   explaining…', 'accent'));
-  return line;
+    hidden > 0 ? [span(`   ${thousands(hidden)} hidden failures`, 'warn')] : [],
+    began,
+    about,
+    waits,
+    [span(`   ${thousands(failures)} of ${thousands(requests)}`)],
+    columns >= 100 ? [span(' requests')] : [],
+    ...codes,
+  ];
+  // What comes first here is worth most; shown it is in another order.
+  const left = { cells: columns };
+  const [rate, masked, since, sinceAbout, waiting, counts, noun, ...byCodes] = parts.map((part) => {
+    left.cells = left.cells < lineWidth(part) ? 0 : left.cells - lineWidth(part);
+    return left.cells > 0 ? part : [];
+  });
+  return [rate, counts, noun, masked, ...byCodes, since, sinceAbout, waiting].flatMap((part) => part ?? []);
 }
+
+/** When it began, and after what change or whether it goes on; of several incidents, when the first of them began. */
+function beganWords({ rows, onset }: Snapshot): [Span[], Span[]] {
+  if (onset === null) return [[], []];
+  const incidents = rows.flatMap(({ explanation }) => explanation ?? []);
+  const [only] = incidents;
+  const after = rows.find(({ since }) => since === onset)?.explanation?.after ?? null;
+  const several = incidents.length > 1;
+  const words = [
+    span(several ? `   ${incidents.length} incidents, first onset ` : '   onset ', 'dim'),
+    span(clockSeconds(onset), 'bad'),
+  ];
+  if (after !== null) return [words, [span(`, ${after}`, 'warn')]];
+  return [words, only && !several ? [ENDS[only.end](clockSeconds(only.last))] : []];
+}
+
+const ENDS: Readonly<Record<Explanation['end'], (last: string) => Span>> = {
+  ongoing: () => span(', goes on', 'bad'),
+  over: (last) => span(`, over since ${last}`, 'good'),
+  stopped: (last) => span(`, none since ${last}`, 'warn'),
+};
 
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
   const { columns, homeCursor } = state;
@@ -128,7 +166,7 @@ function tableLines(state: State, rows: readonly TableRow[], shown: number): Lin
     const line = cells(table, row, columns - 3);
     lines.push(
       from + i === homeCursor
-        ? highlight([span('> '), ...line], columns, 'selected')
+        ? highlight([span('> '), ...line], columns)
         : [
             span('  '),
             ...(row.explanation ? line : line.map((piece) => ({ ...piece, style: 'dim' as const }))),
@@ -138,6 +176,19 @@ function tableLines(state: State, rows: readonly TableRow[], shown: number): Lin
   const hidden = [from > 0 ? `${from} above` : '', to < rows.length ? `${rows.length - to} more ↓` : ''];
   return [...lines, rule(columns, hidden.filter(Boolean).join(', '))];
 }
+
+/** From where it was decided to what the callers saw of it. */
+const codeWords = ({ code, seenCode }: TableRow): string =>
+  code === seenCode ? code : `${code}→${seenCode}`;
+
+function untilWords({ explanation }: TableRow): string {
+  if (!explanation) return '-';
+  const last = clockSeconds(explanation.last);
+  return { ongoing: 'goes on', over: last, stopped: `${last}?` }[explanation.end];
+}
+
+const UNTIL_STYLES = { ongoing: 'bad', over: 'good', stopped: 'warn' } as const;
+const untilStyle = ({ explanation }: TableRow): StyleName => UNTIL_STYLES[explanation?.end ?? 'stopped'];
 
 /** A title shorter than this says nothing. */
 const LEAST_TITLE = 24;
@@ -163,7 +214,7 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
         style: (row) => severityStyle(row.severity),
       },
       { title: 'FLAG', width: wide ? 10 : 6, snug: true, value: (row) => row.flag, style: () => 'strong' },
-      { title: 'CODE', width: 4, align: 'right', value: (row) => row.code },
+      { title: 'CODE', width: 7, snug: true, align: 'right', value: codeWords },
       {
         title: head('FAILED', 'failed'),
         width: wide ? 10 : 7,
@@ -193,8 +244,15 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
         middle: true,
         value: (row) => row.upstream,
       },
-      middle && { title: 'WHERE', width: wide ? 20 : 12, snug: true, value: (row) => row.where },
+      middle && {
+        title: 'WHERE',
+        width: wide ? 20 : 12,
+        snug: true,
+        middle: true,
+        value: (row) => row.where,
+      },
       { title: head('SINCE', 'since'), width: 8, value: (row) => clockSeconds(row.since) },
+      wide && { title: 'UNTIL', width: 9, value: untilWords, style: untilStyle },
       titled && {
         title: 'WHAT',
         width: null,
@@ -216,7 +274,13 @@ function tableColumns({ columns, sort }: State, rows: readonly TableRow[]): Colu
  * The explanation in the room there is: title, evidence, against, confirm, fix, each with its first line; what is left
  * goes to more evidence first. The rest is one key away.
  */
-function briefLines(explanation: Explanation, columns: number, room: number): Line[] {
+function briefLines(
+  explanation: Explanation,
+  row: TableRow,
+  drawn: readonly JourneyHop[],
+  columns: number,
+  room: number,
+): Line[] {
   const { evidence, against, checked, next, fix, example } = explanation;
   const title = titleLines(explanation, columns, room >= 9 ? 2 : 1);
   const confirm = next[0];
@@ -228,15 +292,15 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
   const others = explanation.alternatives
     .map(({ cause, confidence }) => `${cause} (${confidence})`)
     .join(', ');
-  // In the order shown; `least` rows are kept of each, more come by `order` as long as there is room.
-  const blocks: readonly { readonly lines: readonly Line[]; readonly least: number }[] = [
-    { lines: title, least: title.length },
-    { lines: one('fails', failsWords(explanation), 'plain', 2), least: 0 },
-    { lines: one('since', sinceWords(explanation), 'plain', 2), least: 0 },
-    { lines: one('where', explanation.place, 'plain', 3), least: 0 },
-    { lines: one('what', explanation.summary, 'plain', 8), least: 0 },
+  // In the order shown; `least` rows are kept of each, more come in turns as long as there is room.
+  const blocks: Readonly<Record<BlockName, { readonly lines: readonly Line[]; readonly least?: number }>> = {
+    title: { lines: title, least: title.length },
+    fails: { lines: one('fails', failsWords(explanation, row), 'plain', 2) },
+    since: { lines: one('since', sinceWords(explanation), 'plain', 2) },
+    where: { lines: one('where', explanation.place, 'plain', 3) },
+    what: { lines: one('what', explanation.summary, 'plain', 8) },
     // What the cluster says goes before what the lines suggest.
-    {
+    evidence: {
       lines: [
         ...checked
           .slice(0, 1)
@@ -245,35 +309,81 @@ function briefLines(explanation: Explanation, columns: number, room: number): Li
       ],
       least: 1,
     },
-    {
+    against: {
       lines: against.length === 0 ? one('against', 'nothing', 'dim', 1) : facts('against', against, 'warn'),
-      least: 1,
+      least: against.length > 0 || room >= 8 ? 1 : 0,
     },
-    { lines: one('why', becauseWords(explanation), 'dim', 3), least: 0 },
+    why: { lines: one('why', becauseWords(explanation), 'dim', 3) },
     // A command that is cut is worth nothing.
-    { lines: command, least: room >= 6 ? command.length : 1 },
-    { lines: confirm ? one('', `→ ${confirm.purpose}`, 'dim', 2) : [], least: 0 },
-    {
+    confirm: { lines: command, least: room >= 6 ? command.length : 1 },
+    purpose: { lines: confirm ? one('', `→ ${confirm.purpose}`, 'dim', 2) : [] },
+    fix: {
       lines: fix.flatMap((text, i) => labelled(i === 0 ? 'fix' : '', text, columns, 'plain', 3)),
       least: room >= 6 + command.length ? 1 : 0,
     },
-    { lines: one('or else', others, 'dim', 2), least: 0 },
-    { lines: one('example', example === null ? '' : exampleWords(example), 'dim', 2), least: 0 },
-    { lines: one('widen', widenWords(explanation), 'accent', 2), least: 0 },
-  ];
-  const order = [5, 2, 3, 5, 1, 13, 10, 5, 5, 9, 6, 13, 10, 5, 10];
-  const sizes = blocks.map(({ lines, least }) => Math.min(least, lines.length));
-  let used = sizes.reduce((sum, size) => sum + size, 0);
-  const grow = (index: number): boolean => {
-    if (used >= room || sizes[index]! >= blocks[index]!.lines.length) return false;
-    sizes[index]!++;
+    else: { lines: one('or else', others, 'dim', 2) },
+    widen: { lines: one('widen', widenWords(explanation), 'accent', 2) },
+    example: { lines: example === null ? [] : one('example', exampleWords(example), 'dim', 2) },
+  };
+  const names = Object.keys(blocks) as BlockName[];
+  const sizes = new Map(
+    names.map((name) => [name, Math.min(blocks[name].least ?? 0, blocks[name].lines.length)]),
+  );
+  let used = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const grow = (name: BlockName): boolean => {
+    const size = sizes.get(name)!;
+    if (used >= room || size >= blocks[name].lines.length) return false;
+    sizes.set(name, size + 1);
     used++;
     return true;
   };
-  while (order.map(grow).some(Boolean));
+  // Where the callers saw another code than the row has, that is told early.
+  const turns: readonly BlockName[] = row.seenCode === row.code ? TURNS : ['fails', ...TURNS];
+  while (turns.map(grow).some(Boolean));
   // What is left on a large screen: the whole story.
-  for (const index of [7, 12, 4, 11]) if (used + blocks[index]!.lines.length <= room) while (grow(index));
-  return blocks.flatMap(({ lines }, i) => cutShort(lines, sizes[i]!)).slice(0, Math.max(0, room));
+  for (const name of ['why', 'what', 'example', 'else'] as const) {
+    if (used + blocks[name].lines.length <= room) while (grow(name));
+  }
+  const shown = names
+    .flatMap((name) => cutShort(blocks[name].lines, sizes.get(name)!))
+    .slice(0, Math.max(0, room));
+  const hidden = names.reduce((sum, name) => sum + blocks[name].lines.length, 0) - shown.length;
+  const hops =
+    sizes.get('example')! > 0 && shown.length + drawn.length <= room
+      ? drawn.map((hop): Line => [span(' '.repeat(TEXT_AT)), ...hopLine(hop)])
+      : [];
+  return [...withRest(shown, hidden, columns), ...hops];
+}
+
+type BlockName =
+  | 'title'
+  | 'fails'
+  | 'since'
+  | 'where'
+  | 'what'
+  | 'evidence'
+  | 'against'
+  | 'why'
+  | 'confirm'
+  | 'purpose'
+  | 'fix'
+  | 'else'
+  | 'widen'
+  | 'example';
+
+/** One more line each, in this order. */
+const TURNS =
+  'evidence since where evidence fails widen fix evidence evidence purpose against widen fix evidence fix'.split(
+    ' ',
+  ) as readonly BlockName[];
+
+/** Says at the right of the first line with room for it how much more the whole explanation holds. */
+function withRest(lines: readonly Line[], hidden: number, columns: number): Line[] {
+  if (hidden <= 0) return [...lines];
+  const word = [span('[e]', 'key'), span(` ${plural(hidden, 'more line')} `, 'dim')];
+  const fits = lines.findIndex((line) => lineWidth(line) + lineWidth(word) < columns);
+  const at = fits < 0 ? 0 : fits;
+  return lines.map((line, i) => (i === at ? spread(line, word, columns) : line));
 }
 
 /** The first lines; a sign at the end of the last tells that there is more. */

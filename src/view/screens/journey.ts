@@ -60,7 +60,8 @@ function headings(hops: readonly JourneyHop[]): Line {
   ];
 }
 
-function hopLine({ who, reply, took, bar, failure, decided }: JourneyHop): Line {
+/** One line of it: who, what came of it, how long it took and when. */
+export function hopLine({ who, reply, took, bar, failure, decided }: JourneyHop): Line {
   return [
     span(who, decided ? 'strong' : 'plain'),
     span('  '),
@@ -73,6 +74,6 @@ function hopLine({ who, reply, took, bar, failure, decided }: JourneyHop): Line 
 
 function listedItem(lines: readonly Line[], selected: boolean, columns: number): readonly Line[] {
   return lines.map((line, i) =>
-    selected ? highlight([span(i === 0 ? '>' : ' '), ...line], columns, 'selected') : [span(' '), ...line],
+    selected ? highlight([span(i === 0 ? '>' : ' '), ...line], columns) : [span(' '), ...line],
   );
 }

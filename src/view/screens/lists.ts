@@ -1,18 +1,28 @@
-import { clock, thousands } from '../../diagnosis/words.js';
+import { clock, plural, thousands } from '../../diagnosis/words.js';
 import { cellText, wrapCells } from '../cells.js';
 import { highlight, span, type Line } from '../frame.js';
-import { VIEW_DIMENSIONS, type LineItem, type Snapshot } from '../snapshot.js';
+import { VIEW_DIMENSIONS, type LineItem, type Snapshot, type ViewDimension } from '../snapshot.js';
 import type { Pane, State } from '../state.js';
 import { failing, milliseconds, shareCell, shortName } from '../words.js';
 import { cells, windowOf, type Column } from './columns.js';
 import { countWords } from './content.js';
 
 const BAR = 12;
+const NOUNS: Readonly<Record<ViewDimension, readonly [one: string, many?: string]>> = {
+  pod: ['pod'],
+  host: ['upstream host'],
+  caller: ['caller'],
+  path: ['path'],
+  method: ['method'],
+  authority: ['authority', 'authorities'],
+  route: ['route'],
+  agent: ['user agent'],
+};
 
 /** Marks the row under the cursor: a sign, and the whole row turned. */
 export function listed(lines: readonly Line[], selected: number, columns: number): Line[] {
   return lines.map((line, i) =>
-    i === selected ? highlight([span('> '), ...line], columns, 'selected') : [span('  '), ...line],
+    i === selected ? highlight([span('> '), ...line], columns) : [span('  '), ...line],
   );
 }
 
@@ -71,7 +81,7 @@ export function valuesLines(state: State, pane: Extract<Pane, { kind: 'values' }
     ),
     [
       span(
-        `  ${data.values.length} ${pane.dimension === 'host' ? 'upstream hosts' : `${pane.dimension}s`}; ${countWords(data.failures, data.requests)} lines failed (${failing(data.failures, data.requests)})`,
+        `  ${plural(data.values.length, ...NOUNS[pane.dimension])}; ${countWords(data.failures, data.requests)} lines failed (${failing(data.failures, data.requests)})`,
         'dim',
       ),
     ],
@@ -153,9 +163,7 @@ export function dismissedLines(
       span(`  ${title}`),
       span(`  ${cause}`, 'dim'),
     ];
-    lines.push(
-      i === pane.cursor ? highlight([span('> '), ...head], columns, 'selected') : [span('  '), ...head],
-    );
+    lines.push(i === pane.cursor ? highlight([span('> '), ...head], columns) : [span('  '), ...head]);
     for (const line of wrapCells(why, columns - 14)) lines.push([span(' '.repeat(12)), span(line, 'dim')]);
   });
   const at = lines.findIndex((line) => line[0]?.text.startsWith('> '));

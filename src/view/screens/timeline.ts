@@ -1,7 +1,7 @@
 import { span, type Line, type Span, type StyleName } from '../frame.js';
 import { clip } from '../cells.js';
 import type { Marker } from '../live.js';
-import { momentShown } from '../selection.js';
+import { momentShown, selectedRow } from '../selection.js';
 import type { Snapshot } from '../snapshot.js';
 import type { State } from '../state.js';
 import { clockSeconds } from '../words.js';
@@ -10,13 +10,7 @@ const EIGHTHS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as cons
 const SCALES = [0.01, 0.05, 0.1, 0.25, 0.5, 1] as const;
 
 /** The failing share by time as bars `height` rows high, their scale at the right, and below it the times and an onset. */
-export function timelineLines(
-  state: State,
-  snapshot: Snapshot,
-  onset: number | null,
-  height: number,
-  axis: boolean,
-): Line[] {
+export function timelineLines(state: State, snapshot: Snapshot, height: number, axis: boolean): Line[] {
   const { timeline } = snapshot;
   const now = momentShown(state, snapshot);
   const cells = timeline.total.length;
@@ -44,7 +38,7 @@ export function timelineLines(
   }
   if (axis)
     lines.push(
-      axisLine(snapshot, onset, cells, atEnd ? null : { cell: nowCell, time: now }),
+      axisLine(snapshot, onsetsOf(state, snapshot), cells, atEnd ? null : { cell: nowCell, time: now }),
       ...markerLines(snapshot, cells),
     );
   return lines;
@@ -95,10 +89,25 @@ function joined(spans: readonly Span[]): Span[] {
   return result;
 }
 
+interface Onsets {
+  readonly selected: number | null;
+  readonly others: readonly number[];
+}
+
+function onsetsOf(state: State, { rows, onset }: Snapshot): Onsets {
+  const row = selectedRow(state);
+  return {
+    selected: row?.explanation ? row.explanation.onset : onset,
+    others: rows.flatMap(({ key, explanation }) =>
+      explanation && key !== row?.key && row?.explanation ? [explanation.onset] : [],
+    ),
+  };
+}
+
 /** First and last time at the ends; the onset and the moment shown under their cells, where there is room. */
 function axisLine(
   snapshot: Snapshot,
-  onset: number | null,
+  onsets: Onsets,
   cells: number,
   moment: { readonly cell: number; readonly time: number } | null,
 ): Line {
@@ -118,14 +127,19 @@ function axisLine(
     if (moment.cell + 1 + text.length <= cells) place(moment.cell, `↑${text}`, 'accent');
     else place(moment.cell - text.length, `${text}↑`, 'accent');
   }
-  if (onset !== null && onset >= from && onset <= to) {
-    const cell = Math.min(cells - 1, Math.floor(((onset - from) / (to - from)) * cells));
-    const text = `onset ${clockSeconds(onset)}`;
+  const cellOf = (onset: number): number =>
+    Math.min(cells - 1, Math.floor(((onset - from) / (to - from)) * cells));
+  const { selected, others } = onsets;
+  if (selected !== null && selected >= from && selected <= to) {
+    const cell = cellOf(selected);
+    // Beside others it is told which of them this one is.
+    const text = `${others.length > 0 ? 'selected: ' : ''}onset ${clockSeconds(selected)}`;
     if (cell + 1 + text.length <= cells) place(cell, `↑${text}`, 'bad');
     else place(cell - text.length, `${text}↑`, 'bad');
   }
   place(0, clockSeconds(from), 'dim');
   place(cells - 8, clockSeconds(to), 'dim');
+  for (const onset of others) if (onset >= from && onset <= to) place(cellOf(onset), '↑', 'bad');
   const line: Span[] = [span(' ')];
   let at = 0;
   for (const mark of marks.toSorted((a, b) => a.at - b.at)) {
