@@ -20,8 +20,10 @@ export async function main(argv: readonly string[]): Promise<number> {
       stdin: process.stdin,
       stdout: process.stdout,
       env: process.env,
-      warn: (message) => {
-        if (!options.quiet) process.stderr.write(`meshtail: ${safeText(message)}\n`);
+      warn: (message, lines = []) => {
+        if (options.quiet) return;
+        const texts = [`meshtail: ${safeText(message)}`, ...lines.map(safeText)];
+        process.stderr.write(`${texts.join('\n')}\n`);
       },
       log: await loggerFor(options),
       onStop: (stop) => stops.add(stop),

@@ -2,6 +2,7 @@ import { MeshtailError } from '../errors.js';
 import { ApiError, type ApiObject, type ClusterClient } from './client.js';
 import {
   ADMIN_PATHS,
+  collectionPath,
   RESOURCES,
   SYNCZ_PATH,
   type AdminPage,
@@ -179,18 +180,14 @@ class LiveCluster implements Cluster {
 
   /** In the first version that the cluster serves and that is understood. @throws ApiError, MeshtailError */
   async #served(
-    { group, resource, versions, kind }: Resource,
+    asked: Resource,
     namespace: string | null,
   ): Promise<readonly unknown[] | 'not-installed' | Refusal> {
-    const place = namespace === null ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
+    const { group, resource, versions, kind } = asked;
     for (const version of versions) {
-      const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
       try {
-        return await this.#objects(
-          `${root}${place}/${resource}`,
-          `${root.slice(root.indexOf('/', 1) + 1)}`,
-          kind,
-        );
+        const apiVersion = group === '' ? version : `${group}/${version}`;
+        return await this.#objects(collectionPath(asked, namespace, version), apiVersion, kind);
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 404) throw error;
       }

@@ -7,8 +7,8 @@ export interface Environment {
   readonly stdout: Writable;
   /** The process's environment variables: TERM, NO_COLOR and their like. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Warnings for people. */
-  readonly warn: (message: string) => void;
+  /** Warnings for people; `lines` follow as they are, so that a command in them can be copied. */
+  readonly warn: (message: string, lines?: readonly string[]) => void;
   readonly log: Logger;
   /** Called on SIGINT or SIGTERM instead of an end at once: what is under way ends itself, and the run with it. */
   readonly onStop: (stop: () => void) => void;

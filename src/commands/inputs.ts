@@ -21,13 +21,24 @@ export function isTerminal(stream: unknown): boolean {
   return (stream as { isTTY?: boolean }).isTTY === true;
 }
 
+/** An error that does not end the run, and what to do about it. */
+export function warnOf(
+  { message, hint }: MeshtailError,
+  { warn }: Pick<Environment, 'warn'>,
+  hinted = true,
+): void {
+  if (!hinted || hint === undefined) warn(message);
+  else if (hint.includes('\n')) warn(message, hint.split('\n'));
+  else warn(`${message}; ${hint}`);
+}
+
 /** Inputs that failed are told on stderr, unless they were `told` before; one makes the run fail, after all else was said. */
 export function reportFailed(
   failed: readonly MeshtailError[],
   environment: Environment,
   told: readonly MeshtailError[] = [],
 ): number {
-  for (const { message, hint } of failed) environment.warn(hint ? `${message}; ${hint}` : message);
+  for (const error of failed) warnOf(error, environment);
   return failed.length + told.length > 0 ? ExitStatus.world : ExitStatus.ok;
 }
 

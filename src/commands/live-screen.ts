@@ -3,9 +3,10 @@ import { ClusterClient } from '../cluster/client.js';
 import { connectionOf, type TransferableConnection } from '../cluster/kubeconfig.js';
 import { whyNoProxy } from '../cluster/pods.js';
 import { groupBy } from '../diagnosis/stats.js';
+import { plural } from '../diagnosis/words.js';
 import { LiveSession, type LiveOptions, type StreamStatus } from '../source/kubernetes.js';
 import type { Live, LiveStream } from '../view/live.js';
-import { accessLoggingOff, looksUnlogged, type Counts } from './live.js';
+import { unloggedText, type UnloggedWatch } from './access-logging.js';
 
 /** What the reading thread needs of a live target; the person was asked for credentials before. */
 export interface LiveJob {
@@ -23,19 +24,28 @@ export function openJob({ connection, options }: LiveJob): Promise<LiveSession> 
 /** Lines older than this when they come are history. */
 const HISTORY_MS = 5_000;
 const GAPS_SHOWN = 20;
+/** Refusals that are told: more are mostly the same one, of other pods. */
+const MOST_REFUSED = 3;
 
 /** How a session stands, in the screen's words. */
 export function liveOf(
   session: LiveSession,
   { options }: LiveJob,
-  counts: Counts,
+  silent: UnloggedWatch,
   began: number,
   /** What else cannot be known. */
   limits: readonly string[],
 ): Live {
-  if (looksUnlogged(counts, began)) {
-    const [why, ...how] = accessLoggingOff(session).split('\n');
-    return { phase: 'logging-off', found: [`${counts.lines} lines read: ${why}`], fix: how };
+  const { found, tally } = silent;
+  if (found.length > 0 && tally.records === 0) {
+    return {
+      phase: 'logging-off',
+      found: found.flatMap(({ unlogged, how }) => [
+        `${unloggedText(unlogged)}: ${plural(unlogged.lines, 'line')} of ${plural(unlogged.pods.length, 'pod')}, and no access line`,
+        ...how.notes,
+      ]),
+      fix: found.flatMap(({ how }) => [...how.on, how.off]),
+    };
   }
   const status = session.status();
   const gaps = groupBy(status.gaps, ({ origin }) => origin);
@@ -63,6 +73,10 @@ export function liveOf(
       ...(status.waiting > 0
         ? [`sampled: ${status.streams.length} logs take turns at ${options.maxLogRequests} streams`]
         : []),
+      ...[...new Set(status.refused.map(({ message }) => message))].slice(0, MOST_REFUSED),
+      ...found.map(
+        ({ unlogged }) => `no access line of ${unloggedText(unlogged)}: its access logging looks off`,
+      ),
       ...limits,
     ],
   };

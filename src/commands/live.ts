@@ -7,6 +7,8 @@ import { parseTogether, type Reading, type Together } from '../pipeline.js';
 import type { LogWindow } from '../source/follower.js';
 import type { LiveOptions, LiveSession } from '../source/kubernetes.js';
 import { isAlsoFolder, namesTargets } from '../source/resolve.js';
+import { warnOf } from './inputs.js';
+import { Tally, unloggedWords, unloggedText, UnloggedWatch, type Counts } from './access-logging.js';
 import type { Environment } from './environment.js';
 import type { LiveFacts } from './facts.js';
 import type { Widening } from './widening.js';
@@ -95,30 +97,15 @@ export async function connectTo(options: Options, environment: Environment): Pro
 }
 
 const REFRESH_MS = 1000;
-/** So long a proxy may write other things and no access line before something looks wrong. */
-const SILENCE_MS = 10_000;
-
-/** What was read so far. */
-export interface Counts {
-  readonly lines: number;
-  readonly records: number;
-}
-
-/** Whether the proxies have written other things for long enough, since `began`, to miss their access lines. */
-export const looksUnlogged = ({ lines, records }: Counts, began: number): boolean =>
-  records === 0 && lines > 0 && Date.now() - began > SILENCE_MS;
-
-/**
- * Tells a person on stderr how the streams stand: the beginning once, then whatever changes. Ends with `stop`.
- * `counts` says how many lines and records were read so far.
- */
-function narrate(session: LiveSession, environment: Environment, counts: () => Counts): { stop(): void } {
+/** Tells a person on stderr how the streams stand: the beginning once, then whatever changes. Ends with `stop`. */
+function narrate(session: LiveSession, environment: Environment, tally: Tally): { stop(): Promise<void> } {
   let toldGaps = 0;
   let toldRefused = 0;
+  const toldHints = new Set<string>();
   let trouble: string | null = null;
   let sampled = false;
-  let silent = false;
-  const began = Date.now();
+  const silent = new UnloggedWatch(session, tally);
+  const toldSilent = new Set<string>();
   const bare = new Set<string>();
   const tell = (): void => {
     const status = session.status();
@@ -134,8 +121,9 @@ function narrate(session: LiveSession, environment: Environment, counts: () => C
     }
     toldGaps = status.gaps.length;
     // The Role to ask for is told once, however many pods it is about.
-    for (const { message, hint } of status.refused.slice(toldRefused)) {
-      environment.warn(hint && toldRefused === 0 ? `${message}; ${hint}` : message);
+    for (const error of status.refused.slice(toldRefused)) {
+      warnOf(error, environment, error.hint === undefined || !toldHints.has(error.hint));
+      if (error.hint !== undefined) toldHints.add(error.hint);
       toldRefused++;
     }
     if (status.trouble !== trouble) {
@@ -150,15 +138,21 @@ function narrate(session: LiveSession, environment: Environment, counts: () => C
         `sampled: ${status.streams.length} logs take turns at ${session.options.maxLogRequests} streams (--max-log-requests)`,
       );
     }
-    if (!silent && looksUnlogged(counts(), began)) {
-      silent = true;
-      environment.warn(accessLoggingOff(session));
+    for (const { unlogged, how } of silent.found) {
+      if (toldSilent.has(unloggedText(unlogged))) continue;
+      toldSilent.add(unloggedText(unlogged));
+      environment.warn(...unloggedWords(unlogged, how));
     }
   };
-  const timer = setInterval(tell, REFRESH_MS);
+  const timer = setInterval(() => {
+    void silent.turn();
+    tell();
+  }, REFRESH_MS);
   return {
-    stop: () => {
+    stop: async () => {
       clearInterval(timer);
+      // Who stopped following may have seen too little to say so.
+      await silent.turn(!session.options.follow);
       tell();
     },
   };
@@ -194,16 +188,14 @@ export async function readSession(
   widening?: Widening,
 ): Promise<SessionRead> {
   const failed: MeshtailError[] = [];
-  let lines = 0;
-  let records = 0;
-  const told = narrate(session, environment, () => ({ lines, records }));
+  const tally = new Tally();
+  const told = narrate(session, environment, tally);
   const read = (): Promise<void> =>
     parseTogether(session.sources(), reading, {
       ...(onSource && { onSource }),
       ...(pause && { pause }),
       onParsed: (parsed) => {
-        lines++;
-        if (parsed.result === 'record') records++;
+        tally.add(parsed);
         widening?.parsed(parsed);
         onParsed(parsed);
       },
@@ -215,7 +207,8 @@ export async function readSession(
   await widening?.settled(REFRESH_MS);
   await read();
   clearInterval(turns);
-  told.stop();
+  await told.stop();
+  const { lines, records } = tally;
   const { lag } = session;
   environment.log.info(
     { lines, records, lagMs: { p50: lag.percentile(50) - 1, p99: lag.percentile(99) - 1, max: lag.max - 1 } },
@@ -225,25 +218,3 @@ export async function readSession(
 }
 
 const clock = (at: number): string => new Date(at).toISOString().slice(11, 23);
-
-/** No access line although the proxy logs: how to turn access logging on for this workload alone, and off again. */
-export function accessLoggingOff(session: LiveSession): string {
-  const [stream] = session.status().streams;
-  const namespace = stream?.namespace ?? 'default';
-  const pod = session.pods.find(({ name }) => name === stream?.pod);
-  const app = Object.entries(pod?.labels ?? {}).find(
-    ([key]) => key === 'app' || key === 'app.kubernetes.io/name',
-  );
-  const labels = app ? `\n    matchLabels:\n      ${app[0]}: ${app[1]}` : ' {}';
-  return [
-    'no access line came although the proxy logs other things: access logging looks off.',
-    'To turn it on for this workload alone (within seconds, no restart):',
-    `kubectl apply -f - <<'EOF'`,
-    'apiVersion: telemetry.istio.io/v1',
-    'kind: Telemetry',
-    `metadata:\n  name: meshtail-access-log\n  namespace: ${namespace}`,
-    `spec:\n  selector:${labels}\n  accessLogging:\n  - providers:\n    - name: envoy`,
-    'EOF',
-    `and off again: kubectl -n ${namespace} delete telemetry meshtail-access-log`,
-  ].join('\n');
-}

@@ -8,7 +8,7 @@ import { count, observe, type Reading } from '../pipeline.js';
 import type { Environment } from './environment.js';
 import type { LiveFacts } from './facts.js';
 import { inputsOf } from './inputs.js';
-import { accessLoggingOff, asksCluster, besideOf, openLive, readSession } from './live.js';
+import { asksCluster, besideOf, openLive, readSession } from './live.js';
 
 /** What inputs held, and what could not be read of them. */
 export interface Read {
@@ -77,7 +77,7 @@ async function readCluster(
   const observation = new Observation(undefined, requestId);
   const filter = within(options.filter, null, options.until);
   const { live, widening } = await besideOf(session, options.cluster.with, environment.warn);
-  const { lines, records, failed } = await readSession(
+  const { failed } = await readSession(
     session,
     reading,
     environment,
@@ -91,6 +91,5 @@ async function readCluster(
     widening,
   );
   const { gaps, refused } = session.status();
-  if (records === 0 && lines > 0) environment.warn(accessLoggingOff(session));
   return { observation, failed, told: refused, gaps, client: session.client, live };
 }

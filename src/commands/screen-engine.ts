@@ -54,7 +54,6 @@ const known = sizes.length > 0 && sizes.every((size) => size !== null);
 const total = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
 
 let lines = 0;
-let records = 0;
 let inputsDone = 0;
 let bytesDone = 0;
 let bytesOfInput = 0;
@@ -231,10 +230,11 @@ async function read(source: Source): Promise<void> {
 
 /** A live target, until the screen is left: the streams end with this thread. */
 async function follow(target: LiveJob): Promise<void> {
-  const [{ openJob, liveOf }, { besideOf }, { LiveChecks }] = await Promise.all([
+  const [{ openJob, liveOf }, { besideOf }, { LiveChecks }, { Tally, UnloggedWatch }] = await Promise.all([
     import('./live-screen.js'),
     import('./live.js'),
     import('./live-checks.js'),
+    import('./access-logging.js'),
   ]);
   const session = await openJob(target);
   const began = Date.now();
@@ -249,18 +249,21 @@ async function follow(target: LiveJob): Promise<void> {
   );
   checks = held;
   engine.verify = (diagnosis) => held.verify(diagnosis);
+  const tally = new Tally();
+  const silent = new UnloggedWatch(session, tally);
   const state = (): void => {
+    void silent.turn();
     held.turn();
     beside.widening.turn();
     const limits = [...facts.mesh.limits, ...held.limits];
-    say({ kind: 'live', live: liveOf(session, target, { lines, records }, began, limits) });
+    say({ kind: 'live', live: liveOf(session, target, silent, began, limits) });
   };
   state();
   setInterval(state, LIVE_MS);
   await parseTogether(session.sources(), readingOfJob, {
     onSource: (source) => observation.open(source.name, source.origin),
     onParsed: (parsed) => {
-      if (parsed.result === 'record') records++;
+      tally.add(parsed);
       facts.parsed(parsed);
       beside.widening.parsed(parsed);
       take(parsed);

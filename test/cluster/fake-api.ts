@@ -320,11 +320,24 @@ export class FakeApi {
     return user !== null && typeof impersonated === 'string' ? impersonated : user;
   }
 
+  /** Discovery: which versions of a group are served. */
+  #group(name: string): object {
+    const versions = new Set(
+      this.world.resources().flatMap(({ group, version }) => (group === name ? [version] : [])),
+    );
+    if (versions.size === 0)
+      throw refused(404, 'NotFound', 'the server could not find the requested resource');
+    const served = [...versions].map((version) => ({ groupVersion: `${name}/${version}`, version }));
+    return { kind: 'APIGroup', apiVersion: 'v1', name, versions: served, preferredVersion: served[0] };
+  }
+
   #answer(request: FakeRequest, text: string, response: ServerResponse, body: Body): void {
     if (request.user === null) throw refused(401, 'Unauthorized', 'Unauthorized');
     if (request.kind === 'review') return sendJson(response, body, this.#review(request, text), 201);
     if (request.path === '/version')
       return sendJson(response, body, { major: '1', minor: '36', gitVersion: 'v1.36.3' });
+    const group = /^\/apis\/([^/]+)$/.exec(request.path)?.[1];
+    if (group !== undefined) return sendJson(response, body, this.#group(group));
     const { resource } = request;
     if (!resource) throw this.#unknown(request);
     this.#checkAccess(request, resource);

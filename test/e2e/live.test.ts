@@ -29,6 +29,8 @@ beforeAll(async () => {
   api.world
     .log(payments!, 'istio-proxy')
     .append(...texts.map((text, i) => ({ time: `${now}.00000000${i}Z`, text })));
+  const silent = api.world.run(api.world.put(pod({ name: 'silent' })));
+  api.world.log(silent, 'istio-proxy').append({ time: `${now}.000000009Z`, text: texts[2]! });
   for (const other of [orders, edge])
     api.world.log(other!, 'istio-proxy').append({ time: `${now}.000000009Z`, text: good });
   env = { KUBECONFIG: file('kubeconfig', api.kubeconfig({ namespace: 'shop', token: 'me' })) };
@@ -111,6 +113,21 @@ describe('a target, not followed', () => {
     api.world.remove(secret);
     expect([status, JSON.parse(stdout).coverage.records]).toEqual([1, 2]);
     expect(stderr.match(/is forbidden/g)).toHaveLength(1);
+  });
+
+  it('access logging that looks off is told with the way to turn it on', async () => {
+    const { status, stderr } = await meshtail('parse', 'pod/silent');
+    expect(status).toBe(4);
+    expect(stderr).toContain('proxies of pod/silent in shop, and no access line');
+    expect(stderr).toContain("\nkubectl apply -f - <<'EOF'\napiVersion: telemetry.istio.io/v1\n");
+    expect(stderr).toContain('\nkubectl -n shop delete telemetry access-log-silent\n');
+  });
+
+  it('one of several targets that is missing is told once, and the others are read', async () => {
+    const { status, stdout, stderr } = await meshtail('report', 'pod/payments', 'pod/paymnts', '-o', 'json');
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout).coverage.lines).toBe(3);
+    expect(stderr.match(/no pod 'paymnts' in namespace shop/g)).toHaveLength(1);
   });
 
   it('report counts every line', async () => {
