@@ -111,6 +111,14 @@ export class Coverage {
     input.example ??= { ...example, origin: { ...example.origin } };
   }
 
+  /** What began before a time is no more among what is told: only that it was read. */
+  forget(before: number): void {
+    for (const [, input] of this.#inputs) {
+      if (input.first < before) input.first = input.last < before ? Infinity : before;
+      if (input.last < before) input.last = -Infinity;
+    }
+  }
+
   merge(other: Coverage): void {
     for (const [name, input] of other.#inputs) {
       const mine = this.#inputs.get(name);

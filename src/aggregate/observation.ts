@@ -60,6 +60,15 @@ export class Observation {
     this.#coverage.malformed(input, { origin, at, expected, found }, facts.overlong, facts.unterminated);
   }
 
+  /**
+   * Lets go of the lines that ended before a time, ms since the epoch, so that one may look on for days. That they were
+   * read stays counted, and so do the failure groups.
+   */
+  forget(before: number): void {
+    this.#coverage.forget(before);
+    this.#rows.forget(before);
+  }
+
   merge(other: Observation): void {
     this.#coverage.merge(other.#coverage);
     this.#traffic.merge(other.#traffic);

@@ -61,6 +61,7 @@ const NUMBER_COLUMNS = [
   'line',
   'bits',
   'hash',
+  'share',
 ] as const;
 type NumberColumn = (typeof NUMBER_COLUMNS)[number];
 
@@ -364,10 +365,13 @@ function hashOf(text: string, number = 0): number {
 /** An id that more kept lines carry is nobody's request: its lines are sampled one by one. */
 const MOST_OF_ONE_ID = 500;
 
+/** With so many times the room that is taken, more may be kept. */
+const ROOM = 4;
+
 /** Rows of one kind: all while they are few, then those whose hash lies under a threshold that halves. */
 class Sample {
   columns = new Columns();
-  /** 1 keeps every row, 1/2 every second, and so on. */
+  /** Of what comes now, 1 keeps every row, 1/2 every second, and so on; a row knows the share that it was kept of. */
   share = 1;
 
   /** Ids that turned out to be on too many lines. */
@@ -408,9 +412,24 @@ class Sample {
     this.#scatter();
     this.#drop();
     for (let row = 0; row < other.columns.length; row++) {
-      if (this.keeps(other.columns.number.hash[row]!)) this.columns.pushFrom(other.columns, row);
+      if (this.keeps(other.columns.number.hash[row]!)) this.#keep(this.columns, other.columns, row);
     }
     this.trim();
+  }
+
+  /**
+   * Lets go of what ended before a time, ms since the epoch. Where much room came free by it, a larger share of what comes
+   * is kept again.
+   */
+  forget(before: number): void {
+    const { number } = this.columns;
+    const kept = new Columns();
+    for (let row = 0; row < this.columns.length; row++) {
+      const end = number.time[row]! + (number.duration[row]! || 0);
+      if (!(end < before)) kept.pushFrom(this.columns, row);
+    }
+    this.columns = kept;
+    if (this.share < 1 && kept.length * ROOM < this.limit) this.share *= 2;
   }
 
   /** Lines of an id that far too many carry would stay or go all at once: from now on each for itself. */
@@ -439,17 +458,23 @@ class Sample {
   #drop(): void {
     const kept = new Columns();
     for (let row = 0; row < this.columns.length; row++) {
-      if (this.keeps(this.columns.number.hash[row]!)) kept.pushFrom(this.columns, row);
+      if (this.keeps(this.columns.number.hash[row]!)) this.#keep(kept, this.columns, row);
     }
     this.columns = kept;
   }
 
+  #keep(to: Columns, from: Columns, row: number): void {
+    to.pushFrom(from, row);
+    const shares = to.number.share;
+    shares[to.length - 1] = Math.min(shares[to.length - 1]!, this.share);
+  }
+
   rows(clocks: Clocks): Row[] {
-    const { columns, share } = this;
+    const { columns } = this;
     const rows: Row[] = [];
     for (let row = 0; row < columns.length; row++) {
       const ahead = clocks === AGREED ? 0 : clocks.aheadOf(textAt(columns, 'proxy', row));
-      rows.push(new Row(columns, row, 1 / share, ahead));
+      rows.push(new Row(columns, row, 1 / columns.number.share[row]!, ahead));
     }
     return rows;
   }
@@ -516,6 +541,7 @@ export class Rows implements Aggregate<RowsSnapshot> {
     number('code', record.responseCode());
     number('line', origin.line);
     number('hash', hash);
+    number('share', sample.share);
     number(
       'bits',
       ANSWERERS.indexOf(outcome.answeredBy) |
@@ -565,6 +591,11 @@ export class Rows implements Aggregate<RowsSnapshot> {
     this.#pinned.merge(other.#pinned);
   }
 
+  /** Lets go of what ended before a time, ms since the epoch. */
+  forget(before: number): void {
+    for (const sample of [this.#healthy, this.#failing, this.#pinned]) sample.forget(before);
+  }
+
   #rowsBy(clocks: Clocks): Row[] {
     return [this.#healthy, this.#failing, this.#pinned].flatMap((sample) => sample.rows(clocks));
   }
@@ -576,7 +607,8 @@ export class Rows implements Aggregate<RowsSnapshot> {
     const clocks = clocksOf(this.#rowsBy(AGREED));
     const all = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
     const rows = withoutRepeats(all);
-    const complete = this.#healthy.share === 1 && this.#failing.share === 1;
+    const isWhole = this.#healthy.share === 1 && this.#failing.share === 1;
+    const complete = isWhole && all.every(({ weight }) => weight === 1);
     return {
       rows,
       complete,

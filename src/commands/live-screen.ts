@@ -33,6 +33,8 @@ export function liveOf(
   { options }: LiveJob,
   silent: UnloggedWatch,
   began: number,
+  /** For how long lines are kept. */
+  keptMs: number,
   /** What else cannot be known. */
   limits: readonly string[],
 ): Live {
@@ -61,10 +63,10 @@ export function liveOf(
   return {
     phase: 'streaming',
     streams: status.streams.map((stream) => streamOf(stream, gaps.get(stream.name) ?? [])),
-    since: {
-      at,
-      reason: at - asked < 2000 ? 'as asked for' : 'some pod has no older line',
-    },
+    since:
+      at < Date.now() - keptMs
+        ? { at: Date.now() - keptMs, reason: 'older lines were let go' }
+        : { at, reason: at - asked < 2000 ? 'as asked for' : 'some pod has no older line' },
     limits: [
       ...(status.trouble === null ? [] : [`the list of pods may be old: ${status.trouble}`]),
       ...status.withoutProxy.map(

@@ -32,6 +32,12 @@ const LIVE_PICTURE_SHARE = 0.5;
 const FIRST_PICTURE_MS = 400;
 /** How the streams stand is told that often. */
 const LIVE_MS = 500;
+/**
+ * Lines of a live target are kept for this long, or for as long as history was asked for: twice the longest window that
+ * one looks through. It may run for days.
+ */
+const KEPT_MS = 7_200_000;
+const FORGET_EVERY_MS = 60_000;
 /** gzip makes logs about this much smaller; only the progress bar depends on it. */
 const GZIP_RATIO = 12;
 
@@ -251,12 +257,14 @@ async function follow(target: LiveJob): Promise<void> {
   engine.verify = (diagnosis) => held.verify(diagnosis);
   const tally = new Tally();
   const silent = new UnloggedWatch(session, tally);
+  const keptMs = Math.max(KEPT_MS, began - (target.options.since ?? began));
+  setInterval(() => observation.forget(Date.now() - keptMs), FORGET_EVERY_MS);
   const state = (): void => {
     void silent.turn();
     held.turn();
     beside.widening.turn();
     const limits = [...facts.mesh.limits, ...held.limits];
-    say({ kind: 'live', live: liveOf(session, target, silent, began, limits) });
+    say({ kind: 'live', live: liveOf(session, target, silent, began, keptMs, limits) });
   };
   state();
   setInterval(state, LIVE_MS);

@@ -13,6 +13,7 @@ import { journeyPane } from './journey-pane.js';
 import { glanceAt, momentOf, type Moment } from './moment.js';
 import { narrow, type Narrowed } from './narrowed.js';
 import { linesPane, recordPane, refOf, valuesPane } from './panes.js';
+import { Onsets } from './onsets.js';
 import { incidentKeys, tableOf } from './table.js';
 
 /** Reads one line of an input again; `null` where that cannot be done (a pipe). */
@@ -38,6 +39,7 @@ export class Engine {
   #whole: Moment | undefined;
   #reading: Reading = { done: false, share: 0, lines: 0, inputs: 0, inputsDone: 0, failed: [] };
   #facts: ClusterFacts = NO_FACTS;
+  readonly #onsets = new Onsets();
   #moments = new Map<number, Moment>();
   #narrowed: { readonly key: string; readonly moment: Moment; readonly value: Counted } | undefined;
   #raw: { readonly ref: string; readonly value: Awaited<ReturnType<ReadAgain>> } | undefined;
@@ -56,8 +58,10 @@ export class Engine {
   /** Everything read so far, anew, and what a cluster told beside it. */
   observe(observation: ObservationSnapshot, reading: Reading, facts: ClusterFacts = NO_FACTS): void {
     const whole = momentOf(observation, Infinity, facts);
-    this.#fromLogs = whole.diagnosis;
-    this.#whole = { ...whole, diagnosis: this.verify(whole.diagnosis) };
+    const incidents = this.#onsets.kept(whole.diagnosis.incidents, observation.coverage.first);
+    const fromLogs = { ...whole.diagnosis, incidents };
+    this.#fromLogs = fromLogs;
+    this.#whole = { ...whole, diagnosis: this.verify(fromLogs) };
     this.#facts = facts;
     this.#reading = reading;
     this.#moments.clear();
@@ -144,7 +148,7 @@ export class Engine {
       records: coverage.records,
       foreign: coverage.foreign,
       malformed: coverage.malformed,
-      sampled: whole.rows.length === 0 ? 1 : Math.min(1, whole.rows.length / Math.max(1, coverage.records)),
+      sampled: sampledOf(whole),
       proxies: coverage.inputs.filter(({ records }) => records > 0).length,
       ...counted.totals,
       timeline: timelineOf(whole, moment, spec),
@@ -246,6 +250,12 @@ function markersOf(moment: Moment, now: number | null): readonly Marker[] {
 
 function filterOf(spec: Spec): Filter | null {
   return spec.filter.trim() === '' ? null : compileFilter(spec.filter);
+}
+
+/** The part of the lines that is kept, of those that were not let go for their age. */
+function sampledOf({ rows }: Moment): number {
+  const lines = rows.reduce((sum, { weight }) => sum + weight, 0);
+  return lines === 0 ? 1 : rows.length / lines;
 }
 
 const ends = new WeakMap<readonly Row[], number>();

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { moments, observe, print, requestId, type Logged } from '../diagnosis/traffic.js';
 import { incidents, linesOf, logsOf, observed, reportJson, sampleLines, type LogFile } from '../logs.js';
 
 const lines = sampleLines();
@@ -147,3 +148,35 @@ function manyValues(count: number): LogFile {
   });
   return { name: 'many.log', bytes: Buffer.from(text.join('')) };
 }
+
+describe('an observation that goes on for long', () => {
+  const line = (at: number, code: number): Logged =>
+    print('cart-1', { at, code, id: requestId(), cluster: 'inbound|8080||', ms: 5 });
+
+  it('lets go of old lines, and is whole for the rest', () => {
+    const observation = observe(moments(0, 1000, 100).map((at) => line(at, 200)));
+    const { first, last } = observation.snapshot().coverage;
+    observation.forget(first + 50_000);
+    const { rows, coverage } = observation.snapshot();
+    expect(rows.rows).toHaveLength(50);
+    expect(rows.complete).toBe(true);
+    expect([coverage.first, coverage.last, coverage.records]).toEqual([first + 50_000, last, 100]);
+  });
+
+  it('keeps more of what comes once there is room, and counts each row for what it stands for', () => {
+    const limits = { healthy: 100, failing: 100 };
+    const busy = moments(0, 10, 1000).map((at) => line(at, 200));
+    const observation = observe(busy, limits);
+    expect(observation.snapshot().rows.rows.length).toBeLessThanOrEqual(100);
+    const { first } = observation.snapshot().coverage;
+    for (let i = 0; i < 6; i++) observation.forget(first + 9_900);
+    const quiet = moments(20_000, 1000, 20).map((at) => line(at, 200));
+    const together = observe(quiet, limits, observation).snapshot().rows;
+    const late = together.rows.filter(({ start }) => start >= first + 20_000);
+    expect(late.map(({ weight }) => weight)).toEqual(late.map(() => 1));
+    expect(late).toHaveLength(20);
+    const early = together.rows.filter(({ start }) => start < first + 20_000);
+    expect(early.every(({ weight }) => weight >= 8)).toBe(true);
+    expect(together.complete).toBe(early.length === 0);
+  });
+});

@@ -1,5 +1,6 @@
 import { LineParser } from '../../parsers/index.js';
 import { Observation } from '../../src/aggregate/observation.js';
+import type { RowLimits } from '../../src/aggregate/rows.js';
 import { diagnose, type Diagnosis } from '../../src/diagnosis/diagnose.js';
 import { lineOf } from '../../src/record/line.js';
 import { RecordCursor } from '../../src/record/record-view.js';
@@ -267,8 +268,11 @@ export function healthy(
 }
 
 /** Reads the lines as one file per pod. */
-export function observe(lines: Iterable<Logged>): Observation {
-  const observation = new Observation();
+export function observe(
+  lines: Iterable<Logged>,
+  limits?: RowLimits,
+  observation = new Observation(limits),
+): Observation {
   const byPod = new Map<string, Logged[]>();
   for (const line of lines) {
     const log = byPod.get(line.pod);
