@@ -11,7 +11,7 @@ export class LiveFacts {
   readonly mesh: MeshWatch;
   readonly #services = new Set<string>();
 
-  constructor(session: LiveSession) {
+  constructor(readonly session: LiveSession) {
     const { namespaces, client, options, signal } = session;
     const { since, follow } = options;
     this.mesh = new MeshWatch(client, { namespaces, since, follow }, signal);
@@ -20,7 +20,16 @@ export class LiveFacts {
   }
 
   get facts(): ClusterFacts {
-    return this.mesh;
+    const { mesh, session } = this;
+    return {
+      ownerOf: (ip, at) => mesh.ownerOf(ip, at),
+      ownersOf: (ip, from, to) => mesh.ownersOf(ip, from, to),
+      podNamed: (name) => mesh.podNamed(name),
+      selectorOf: (service) => mesh.selectorOf(service),
+      reads: ({ namespace, name }) => session.reads(`${namespace}/${name}`),
+      // As of now: what is told of one moment must not change meanwhile.
+      changes: mesh.changes,
+    };
   }
 
   /** Looks into the namespaces of the services that lines name, as they come. */

@@ -64,7 +64,7 @@ export class Widening {
   turn(): void {
     const waiting = this.#unnamed;
     this.#unnamed = waiting.filter((ip) => {
-      const owner = this.live.facts.ownerOf(ip, this.#callers.get(ip)!);
+      const owner = this.live.mesh.ownerOf(ip, this.#callers.get(ip)!);
       if (owner?.kind !== 'pod') return owner === null;
       if (owner.workload === null) return true;
       const { kind, name } = owner.workload;

@@ -57,6 +57,8 @@ export interface ClusterFacts {
   podNamed(name: string): AddressOwner | null;
   /** The labels that a service, as `name.namespace`, finds its pods by. */
   selectorOf(service: string): Labels | null;
+  /** Whether its log is read, though no line may have come yet. */
+  reads(pod: AddressOwner): boolean;
   /** In no order. */
   readonly changes: readonly Change[];
 }
@@ -66,6 +68,7 @@ export const NO_FACTS: ClusterFacts = {
   ownersOf: () => [],
   podNamed: () => null,
   selectorOf: () => null,
+  reads: () => false,
   changes: [],
 };
 

@@ -51,3 +51,26 @@ export function connectCommand(pod: string, address: string): string {
 export function proxyName(namespace: string | null, pod: string): string {
   return namespace ? `${shellWord(pod)}.${shellWord(namespace)}` : shellWord(pod);
 }
+
+/** Look-ups in commands, for what no line tells: the namespace of a pod, and whose an address is. */
+const NAMESPACE_OF = /-n "\$\(kubectl get pods -A --no-headers \| awk '\$2=="([^"]+)"\{print \$1\}'\)"/g;
+const POD_AT = /kubectl get pods -A -o wide --field-selector status\.podIP=([0-9a-f.:]+)/g;
+
+/** Who is meant, where a cluster told. */
+export interface Known {
+  podNamed(name: string): { readonly namespace: string } | null;
+  podAt(ip: string): { readonly namespace: string; readonly name: string } | null;
+}
+
+/** A command without the look-ups whose answers are known. */
+export function withoutLookUps(command: string, known: Known): string {
+  return command
+    .replace(NAMESPACE_OF, (whole, pod: string) => {
+      const found = known.podNamed(pod);
+      return found ? `-n ${shellWord(found.namespace)}` : whole;
+    })
+    .replace(POD_AT, (whole, ip: string) => {
+      const found = known.podAt(ip);
+      return found ? `kubectl -n ${shellWord(found.namespace)} describe pod ${shellWord(found.name)}` : whole;
+    });
+}

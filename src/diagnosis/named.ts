@@ -2,6 +2,7 @@ import type { Incident, NamedAddress } from './diagnose.js';
 import { NO_FACTS, type AddressOwner, type ClusterFacts } from './cluster-facts.js';
 import { afterWords, changesBefore, edgeOf } from './edge.js';
 import type { Fact, Hypothesis } from './hypothesis.js';
+import { withoutLookUps } from './kubectl.js';
 import type { Scene } from './scene.js';
 import { wantedLogs } from './widening.js';
 
@@ -92,6 +93,16 @@ export class Names {
     return owners.length === 0 ? null : [...new Set(owners.map(ownerName))].join(', then ');
   }
 
+  podNamed(name: string): AddressOwner | null {
+    return this.facts.podNamed(name);
+  }
+
+  /** The pod that had the address all the while; `null`: none, or more than one. */
+  podAt(ip: string): AddressOwner | null {
+    const [owner, ...more] = this.ownersOf(ip);
+    return owner?.kind === 'pod' && more.length === 0 ? owner : null;
+  }
+
   inText(text: string): string {
     return text.replace(ADDRESS, (whole, pod: string | undefined, ip: string, port: string | undefined) => {
       const name = this.textOf(ip);
@@ -109,8 +120,11 @@ export class Names {
       why: this.inText(one.why),
       evidence: facts(one.evidence),
       against: facts(one.against),
-      // Commands keep the address that they ask for.
-      next: one.next.map((step) => ({ ...step, purpose: this.inText(step.purpose) })),
+      // Other commands keep the address that they ask for.
+      next: one.next.map(({ purpose, command }) => ({
+        purpose: this.inText(purpose),
+        command: withoutLookUps(command, this),
+      })),
       fix: one.fix.map((text) => this.inText(text)),
     };
   }

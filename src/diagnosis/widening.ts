@@ -29,7 +29,8 @@ const MOST_WANTED = 5;
 export function wantedLogs(scene: Scene, cases: readonly Case[]): readonly Wanted[] {
   const counts = new Map<string, { wanted: Omit<Wanted, 'why'>; count: number }>();
   const count = (owner: AddressOwner | null, end: 'callee' | 'caller', decides: boolean): void => {
-    if (owner?.kind !== 'pod' || scene.linesOfProxy(owner.name).length > 0) return;
+    if (owner?.kind !== 'pod' || scene.facts.reads(owner)) return;
+    if (scene.linesOfProxy(owner.name).length > 0) return;
     const { kind, name } = owner.workload ?? { kind: 'Pod', name: owner.name };
     const key = `${decides} ${end} ${owner.namespace}/${kind}/${name}`;
     const known = counts.get(key);

@@ -388,7 +388,7 @@ function streamsOf(narrowed: Narrowed, { observation }: Moment): Stream[] {
       lines,
       records,
       malformed,
-      failures: failing.get(name) ?? 0,
+      failures: failing.get(name) ?? failing.get(pod ?? '') ?? 0,
       first,
       last,
     }),

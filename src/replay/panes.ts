@@ -77,18 +77,19 @@ export function valuesPane(
 ): Extract<PaneData, { kind: 'values' }> {
   const { failing, all } = membersOf(narrowed, scope);
   const counts = new Map<string, { failures: number; requests: number }>();
+  const lastMet = new Map<string, number>();
   const count = (row: Row, what: 'failures' | 'requests'): void => {
     const value = VALUE_OF[dimension](row) ?? '-';
+    if (!(lastMet.get(value)! >= row.start)) lastMet.set(value, row.start);
     const found = counts.get(value) ?? { failures: 0, requests: 0 };
     found[what] += row.weight;
     counts.set(value, found);
   };
-  const { facts, last } = narrowed.moment.scene;
+  const { facts } = narrowed.moment.scene;
+  // As of the last time that it was met here: an address may have been another's before, and may be again.
   const named = (value: string): { name?: string } => {
     if (dimension !== 'host' && dimension !== 'caller') return {};
-    // As of the last time that it was seen here: an address may have been another's before.
-    const at = Math.min(narrowed.to, last);
-    const owner = facts.ownerOf(hostOf(value), at);
+    const owner = facts.ownerOf(hostOf(value), lastMet.get(value) ?? NaN);
     return owner ? { name: owner.name } : {};
   };
   for (const row of failing) count(row, 'failures');

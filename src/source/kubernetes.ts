@@ -89,6 +89,7 @@ export class LiveSession {
   readonly #gaps: Gap[] = [];
   /** Of the targets, by the name of their source. */
   readonly #targets = new Set<string>();
+  readonly #reading = new Set<string>();
   readonly #watched = new Set<string | null>();
   #widened: Scope[] = [];
   #left = 0;
@@ -153,6 +154,11 @@ export class LiveSession {
   /** Whether a source is a pod of the targets, and not one that was added by widening. */
   isTarget(source: string): boolean {
     return this.#targets.has(source);
+  }
+
+  /** Whether a source is among those that are read. */
+  reads(source: string): boolean {
+    return this.#reading.has(source);
   }
 
   isFollowed({ uid }: Pod): boolean {
@@ -360,6 +366,7 @@ export class LiveSession {
       lag: (ms) => this.#lag.record(1 + Math.round(ms)),
     });
     this.#followed.set(pod.uid, follower);
+    this.#reading.add(sourceName(pod));
     this.#queue.push({
       name: sourceName(pod),
       origin: {

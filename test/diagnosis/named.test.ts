@@ -7,6 +7,8 @@ import {
 } from '../../src/diagnosis/cluster-facts.js';
 import { diagnose, type Incident } from '../../src/diagnosis/diagnose.js';
 import { afterWords } from '../../src/diagnosis/edge.js';
+import { podCommand, withoutLookUps } from '../../src/diagnosis/kubectl.js';
+import { askFor } from '../../src/diagnosis/missing-side.js';
 import { Names, ownerWords } from '../../src/diagnosis/named.js';
 import {
   client,
@@ -68,6 +70,7 @@ const facts = (changes: readonly Change[] = []): ClusterFacts => ({
   ownersOf: (ip) => (OWNERS.has(ip) ? [OWNERS.get(ip)!] : []),
   podNamed: (name) => [...OWNERS.values()].find((one) => one.name === name) ?? null,
   selectorOf: (service) => (service === 'cart.shop' ? { app: 'cart' } : null),
+  reads: () => false,
   changes,
 });
 
@@ -117,6 +120,10 @@ describe('an incident in the names of its cluster', () => {
         why: expect.stringContaining('200 of 200'),
       },
     ]);
+  });
+
+  it('names none whose log is read, though no line came yet', () => {
+    expect(incident({ ...facts(), reads: () => true }).wanted).toEqual([]);
   });
 
   it.each<[string, Change, boolean]>([
@@ -176,6 +183,18 @@ describe('the words of changes and owners', () => {
   ])('%s', (text, named) => {
     OWNERS.set('fd00::7', owner({ name: 'web-6', ip: 'fd00::7' }, 'web'));
     expect(new Names(facts(), 0, 1).inText(text)).toBe(named);
+  });
+
+  it.each([
+    [podCommand(null, 'describe', 'cart-bad'), 'kubectl -n shop describe cart-bad'],
+    [askFor('the pod at 10.4.1.2 (cart.shop)').command, 'kubectl -n shop describe pod cart-bad'],
+    [
+      askFor('the pod at 10.9.9.9 (cart.shop)').command,
+      'kubectl get pods -A -o wide --field-selector status.podIP=10.9.9.9',
+    ],
+    ['curl http://10.4.1.2:8080/', 'curl http://10.4.1.2:8080/'],
+  ])('the command %s', (command, named) => {
+    expect(withoutLookUps(command, new Names(facts(), 0, 1))).toBe(named);
   });
 
   it('an owner in full', () => {
