@@ -7,6 +7,7 @@ import { plural } from '../diagnosis/words.js';
 import { LiveSession, type LiveOptions, type StreamStatus } from '../source/kubernetes.js';
 import type { Live, LiveStream } from '../view/live.js';
 import { unloggedText, type UnloggedWatch } from './access-logging.js';
+import { coveredSince } from './live.js';
 
 /** What the reading thread needs of a live target; the person was asked for credentials before. */
 export interface LiveJob {
@@ -50,23 +51,13 @@ export function liveOf(
     };
   }
   const status = session.status();
+  const since = coveredSince(status, options.since, began);
   const gaps = groupBy(status.gaps, ({ origin }) => origin);
-  const asked = options.since ?? 0;
-  // Pods that are younger than what was asked for hold all of their log.
-  const firsts = status.streams
-    .filter(({ createdAt, first }) => createdAt < asked && !Number.isNaN(first))
-    .map(({ first }) => first);
-  const at =
-    firsts.length === 0
-      ? Math.max(asked, Math.min(began, ...status.streams.map((one) => one.createdAt)))
-      : Math.max(asked, ...firsts);
   return {
     phase: 'streaming',
     streams: status.streams.map((stream) => streamOf(stream, gaps.get(stream.name) ?? [])),
     since:
-      at < Date.now() - keptMs
-        ? { at: Date.now() - keptMs, reason: 'older lines were let go' }
-        : { at, reason: at - asked < 2000 ? 'as asked for' : 'some pod has no older line' },
+      since.at < Date.now() - keptMs ? { at: Date.now() - keptMs, reason: 'older lines were let go' } : since,
     limits: [
       ...(status.trouble === null ? [] : [`the list of pods may be old: ${status.trouble}`]),
       ...status.withoutProxy.map(

@@ -5,7 +5,7 @@ import type { MeshtailError } from '../errors.js';
 import { nearestWord } from '../nearest.js';
 import { parseTogether, type Reading, type Together } from '../pipeline.js';
 import type { LogWindow } from '../source/follower.js';
-import type { LiveOptions, LiveSession } from '../source/kubernetes.js';
+import type { LiveOptions, LiveSession, LiveStatus, StreamStatus } from '../source/kubernetes.js';
 import { isAlsoFolder, namesTargets } from '../source/resolve.js';
 import { warnOf } from './inputs.js';
 import { Tally, unloggedWords, unloggedText, UnloggedWatch, type Counts } from './access-logging.js';
@@ -97,6 +97,27 @@ export async function connectTo(options: Options, environment: Environment): Pro
 }
 
 const REFRESH_MS = 1000;
+/**
+ * From when on all streams were seen, and why no earlier.
+ * @param asked first line that was asked for, ms since the Unix epoch; `null`: the oldest there is
+ */
+export function coveredSince(
+  { streams }: LiveStatus,
+  asked: number | null,
+  began: number,
+): { readonly at: number; readonly reason: string } {
+  const from = asked ?? 0;
+  // Pods that are younger than what was asked for hold all of their log.
+  const firsts = streams
+    .filter(({ createdAt, first }) => createdAt < from && !Number.isNaN(first))
+    .map(({ first }) => first);
+  const at =
+    firsts.length === 0
+      ? Math.max(from, Math.min(began, ...streams.map((one) => one.createdAt)))
+      : Math.max(from, ...firsts);
+  return { at, reason: at - from < 2000 ? 'as asked for' : 'some pod has no older line' };
+}
+
 /** Tells a person on stderr how the streams stand: the beginning once, then whatever changes. Ends with `stop`. */
 function narrate(session: LiveSession, environment: Environment, tally: Tally): { stop(): Promise<void> } {
   let toldGaps = 0;
@@ -107,8 +128,16 @@ function narrate(session: LiveSession, environment: Environment, tally: Tally): 
   const silent = new UnloggedWatch(session, tally);
   const toldSilent = new Set<string>();
   const bare = new Set<string>();
+  const began = Date.now();
+  let toldBeginning = !session.options.follow;
   const tell = (): void => {
     const status = session.status();
+    if (!toldBeginning && tally.lines > 0 && status.streams.every(hasBegun)) {
+      toldBeginning = true;
+      const { at, reason } = coveredSince(status, session.options.since, began);
+      const logs = status.streams.length === 1 ? '1 log' : `${status.streams.length} logs`;
+      environment.warn(`reading ${logs} since ${clock(at).slice(0, 8)}: ${reason}`);
+    }
     for (const pod of status.withoutProxy) {
       if (bare.has(pod.uid)) continue;
       bare.add(pod.uid);
@@ -154,6 +183,7 @@ function narrate(session: LiveSession, environment: Environment, tally: Tally): 
       // Who stopped following may have seen too little to say so.
       await silent.turn(!session.options.follow);
       tell();
+      if (tally.lines === 0 && !session.options.follow) environment.warn(nothingRead(session));
     },
   };
 }
@@ -216,5 +246,20 @@ export async function readSession(
   );
   return { lines, records, failed };
 }
+
+/** Logs that hold no line at all. */
+function nothingRead(session: LiveSession): string {
+  const { since, previous } = session.options;
+  const count = session.status().streams.length;
+  const logs = count === 1 ? 'the log of 1 pod holds' : `the logs of ${count} pods hold`;
+  if (previous) return `${logs} nothing of an instance before: no container was restarted, or it is gone`;
+  return since === null
+    ? `${logs} no line`
+    : `${logs} no line since ${clock(since).slice(0, 8)}; --since looks further back`;
+}
+
+/** Whether a log's first line came, or none can be expected. */
+const hasBegun = ({ state, first, lagMs }: StreamStatus): boolean =>
+  !Number.isNaN(first) || state === 'ended' || state === 'refused' || (state === 'reading' && lagMs === null);
 
 const clock = (at: number): string => new Date(at).toISOString().slice(11, 23);

@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeApi } from '../cluster/fake-api.js';
 import { ingressGatewayPod, object, pod } from '../cluster/fake-shapes.js';
 import { problems } from '../report-schema.js';
-import { line, run, scratch, type Ran } from './run.js';
+import { line, run, scratch, start, type Ran } from './run.js';
 
 /* The built program against a cluster: what it prints of a target's logs. */
 
@@ -121,6 +122,25 @@ describe('a target, not followed', () => {
     expect(stderr).toContain('proxies of pod/silent in shop, and no access line');
     expect(stderr).toContain("\nkubectl apply -f - <<'EOF'\napiVersion: telemetry.istio.io/v1\n");
     expect(stderr).toContain('\nkubectl -n shop delete telemetry access-log-silent\n');
+  });
+
+  it('logs without a line are told', async () => {
+    const { status, stderr } = await meshtail('parse', 'pod/payments', '-c', 'payments');
+    expect({ status, stderr }).toEqual({
+      status: 4,
+      stderr: expect.stringMatching(
+        /^meshtail: the log of 1 pod holds no line since \d\d:\d\d:\d\d; --since looks further back\n$/,
+      ),
+    });
+  });
+
+  it('how far back the logs go is told first', async () => {
+    const child = start(['pod/payments', '-f', '-o', 'raw'], env);
+    const [told] = (await once(child.stderr!, 'data')) as [Buffer];
+    child.kill('SIGINT');
+    const [status] = (await once(child, 'exit')) as [number];
+    expect(told.toString()).toMatch(/^meshtail: reading 1 log since \d\d:\d\d:\d\d: /);
+    expect(status).toBe(130);
   });
 
   it('one of several targets that is missing is told once, and the others are read', async () => {

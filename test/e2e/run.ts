@@ -41,8 +41,11 @@ export function run(args: readonly string[], how: How = {}): Promise<Ran> {
 }
 
 /** Starts it and leaves it running. */
-export function start(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [launcher, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+  return spawn(process.execPath, [launcher, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
 }
 
 /** A folder of its own for a test file, gone afterwards. */
