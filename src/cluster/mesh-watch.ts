@@ -51,13 +51,16 @@ const MOST_NAMESPACES = 20;
 const MOST_WANTED = 2_000;
 const AT_ONCE = 4;
 /** So long an address that nobody has is not asked for again. */
-const UNKNOWN_MS = 60_000;
+const UNKNOWN_MS = 300_000;
+const MOST_UNKNOWN = 10_000;
 
 export interface MeshWatchOptions {
   /** Of the targets; `null`: all. Their pods are told by whoever follows them. */
   readonly namespaces: readonly (string | null)[];
   /** First line that is asked for, ms since the Unix epoch; `null`: the oldest there is. */
   readonly since: number | null;
+  /** Whether an address may be one of the cluster's, so that it is worth asking for. */
+  readonly isInside: (ip: string) => boolean;
   /** Goes on watching; else what there is now. */
   readonly follow: boolean;
 }
@@ -369,7 +372,8 @@ export class MeshWatch {
 
   #want(ip: string): void {
     if (!this.#mayAsk || this.#wanted.size >= MOST_WANTED || this.#wanted.has(ip)) return;
-    if (Date.now() - (this.#unknown.get(ip) ?? 0) < UNKNOWN_MS) return;
+    if (Date.now() - (this.#unknown.get(ip) ?? 0) < UNKNOWN_MS || !this.options.isInside(ip)) return;
+    if (this.#unknown.size > MOST_UNKNOWN) this.#unknown.clear();
     this.#wanted.add(ip);
     while (this.#asking < AT_ONCE && this.#asking < this.#wanted.size) {
       this.#asking++;

@@ -1,6 +1,7 @@
 import { MeshWatch } from '../cluster/mesh-watch.js';
 import type { ClusterFacts } from '../diagnosis/cluster-facts.js';
 import type { Parsed } from '../pipeline.js';
+import { isPrivate } from '../record/address.js';
 import type { LiveSession } from '../source/kubernetes.js';
 
 /** What is waited for before a report is made of what is known. */
@@ -14,7 +15,7 @@ export class LiveFacts {
   constructor(readonly session: LiveSession) {
     const { namespaces, client, options, signal } = session;
     const { since, follow } = options;
-    this.mesh = new MeshWatch(client, { namespaces, since, follow }, signal);
+    this.mesh = new MeshWatch(client, { namespaces, since, follow, isInside: isPrivate }, signal);
     session.listen(this.mesh);
     this.mesh.start();
   }

@@ -22,10 +22,9 @@ export function named(scene: Scene, incident: Incident): Incident {
   const { hypothesis } = incident;
   const rows = hypothesis.cases.flatMap((one) => one.rows);
   const names = new Names(facts, incident.onset, incident.last);
-  const callers = incident.callers.map((caller) => ({
-    ...caller,
-    value: names.textOf(caller.value) ?? caller.value,
-  }));
+  const callers = incident.callers.map((caller, i) =>
+    i < MOST_ADDRESSES ? { ...caller, value: names.textOf(caller.value) ?? caller.value } : caller,
+  );
   const owned = (hypothesis.at.endpoints ?? []).flatMap((ip) => names.ownersOf(ip));
   const pods = owned.filter(({ kind }) => kind === 'pod').map(({ name }) => name);
   const at = {

@@ -33,7 +33,11 @@ async function watching(namespace: string | null = 'shop', follow = true): Promi
   const kubeconfig = join(folder, 'config');
   writeFileSync(kubeconfig, api.kubeconfig({ namespace: 'shop', token: 'admin' }));
   const client = new ClusterClient(await connect({ kubeconfig, env: {} }));
-  const mesh = new MeshWatch(client, { namespaces: [namespace], since: null, follow }, abort.signal);
+  const mesh = new MeshWatch(
+    client,
+    { namespaces: [namespace], since: null, follow, isInside: (ip) => !ip.startsWith('203.') },
+    abort.signal,
+  );
   mesh.start();
   await mesh.settled(5000);
   return mesh;
@@ -53,6 +57,12 @@ describe('what a cluster tells beside the logs', () => {
       workload: { kind: 'Deployment', name: 'ledger' },
     });
     expect(mesh.ownerOf('10.96.0.7', Date.now())).toMatchObject({ kind: 'service', name: 'ledger' });
+    // Nor is one asked for that cannot be of the cluster.
+    mesh.ownerOf('203.0.113.7', Date.now());
+    await mesh.settled(5000);
+    expect(api.requests.filter(({ query }) => query.get('fieldSelector')?.endsWith('203.0.113.7'))).toEqual(
+      [],
+    );
     // An address that nobody has is not asked for again and again.
     for (let i = 0; i < 5; i++) {
       mesh.ownerOf('192.0.2.1', Date.now());
