@@ -54,7 +54,7 @@ export async function report(
     },
     'diagnosed',
   );
-  const result = reportOf(snapshot, diagnosis, version, gaps);
+  const result = reportOf(snapshot, diagnosis, version, gaps, live?.facts);
   environment.stdout.write(
     options.output === 'json' ? `${JSON.stringify(result, null, 2)}\n` : reportText(result),
   );

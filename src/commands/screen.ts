@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { Worker } from 'node:worker_threads';
 import type { Options, ScreenOptions } from '../cli/options.js';
+import type { Connection } from '../cluster/kubeconfig.js';
 import { ExitStatus, MeshtailError } from '../errors.js';
 import type { EngineJob, FromEngine, ToEngine } from '../replay/protocol.js';
 import { terminalKind } from '../terminal/palette.js';
@@ -121,6 +122,7 @@ async function liveJob(
 ): Promise<LiveJob & { readonly context: string; readonly namespace: string }> {
   const wanted = await liveOptionsOf(args, options, true);
   const connection = await connectTo(options, environment);
+  await greet(connection);
   return {
     title: args.join(' ') || (options.cluster.selector ?? 'all'),
     connection: connection.transferable(),
@@ -129,6 +131,18 @@ async function liveJob(
     context: connection.context ?? 'in-cluster',
     namespace: options.cluster.allNamespaces ? 'all namespaces' : connection.namespace,
   };
+}
+
+/**
+ * Asks the server once, while a person can still be asked and told: whether it is there, and takes our credentials. What
+ * one may see there is another question.
+ * @throws MeshtailError
+ */
+async function greet(connection: Connection): Promise<void> {
+  const { ApiError, ClusterClient } = await import('../cluster/client.js');
+  await new ClusterClient(connection).get('/api').catch((error: unknown) => {
+    if (!(error instanceof ApiError)) throw error;
+  });
 }
 
 function startEngine(job: EngineJob): Worker {

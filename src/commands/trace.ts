@@ -21,7 +21,7 @@ export async function trace(
     );
   }
   const reading = await readingOf(options, environment);
-  const { observation, failed, told } = await readInputs(inputs, options, reading, environment, id);
+  const { observation, failed, told, live } = await readInputs(inputs, options, reading, environment, id);
   const worldStatus = reportFailed(failed, environment, told);
   if (observation === null) return worldStatus;
 
@@ -30,7 +30,10 @@ export async function trace(
   const rows = snapshot.rows.rows.filter(
     (row) => row.requestId !== null && maskedRequestId(row.requestId) === wanted,
   );
-  const result = traceOf(snapshot, sceneOf(snapshot), id, rows, version);
+  const traced = (): ReturnType<typeof traceOf> =>
+    traceOf(snapshot, sceneOf(snapshot, live?.facts), id, rows, version);
+  await live?.settled(traced);
+  const result = traced();
   environment.stdout.write(
     options.output === 'json' ? `${JSON.stringify(result, null, 2)}\n` : traceText(result),
   );

@@ -14,7 +14,7 @@ import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, distinct, groupBy, least, most } from './stats.js';
 import { modest } from './missing-side.js';
-import { named, Names } from './named.js';
+import { named, namedJourney } from './named.js';
 import { perScene } from './per-scene.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
@@ -173,9 +173,7 @@ const scenes = new WeakMap<Incident, Scene>();
 export function exampleOf(incident: Incident): Told | null {
   const scene = scenes.get(incident);
   const told = scene ? exampleJourney(scene, incident.hypothesis.cases) : null;
-  if (!scene || !told || scene.facts === NO_FACTS) return told;
-  const names = new Names(scene.facts, incident.onset, incident.last);
-  return { ...told, findings: told.findings.map((one) => ({ ...one, text: names.inText(one.text) })) };
+  return scene && told ? namedJourney(told, scene.facts) : null;
 }
 
 interface Chosen {

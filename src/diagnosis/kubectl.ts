@@ -62,8 +62,11 @@ export interface Known {
   podAt(ip: string): { readonly namespace: string; readonly name: string } | null;
 }
 
-/** A command without the look-ups whose answers are known. */
-export function withoutLookUps(command: string, known: Known): string {
+/**
+ * A command without the look-ups whose answers are known.
+ * @param verb what is done with a pod that was looked up, flags too.
+ */
+export function withoutLookUps(command: string, known: Known, verb = 'describe pod'): string {
   return command
     .replace(NAMESPACE_OF, (whole, pod: string) => {
       const found = known.podNamed(pod);
@@ -71,6 +74,6 @@ export function withoutLookUps(command: string, known: Known): string {
     })
     .replace(POD_AT, (whole, ip: string) => {
       const found = known.podAt(ip);
-      return found ? `kubectl -n ${shellWord(found.namespace)} describe pod ${shellWord(found.name)}` : whole;
+      return found ? `kubectl -n ${shellWord(found.namespace)} ${verb} ${shellWord(found.name)}` : whole;
     });
 }

@@ -97,10 +97,13 @@ export function modest(scene: Scene, hypothesis: Hypothesis): Hypothesis {
   };
 }
 
+/** How a step begins that asks for a log. */
+export const ASKS_FOR_LOG = 'get the log that would decide';
+
 /** How to get a missing log, from its name. */
 export function askFor(name: string): NextStep {
   const ip = /\bat (\S+?),?(?: |$)/.exec(name)?.[1];
-  const purpose = `get the log that would decide, that of ${name}`;
+  const purpose = `${ASKS_FOR_LOG}, that of ${name}`;
   if (name.includes('ztunnel')) {
     return { purpose, command: 'kubectl -n istio-system logs -l app=ztunnel --prefix --since=1h' };
   }

@@ -2,8 +2,11 @@ import type { Incident, NamedAddress } from './diagnose.js';
 import { NO_FACTS, type AddressOwner, type ClusterFacts } from './cluster-facts.js';
 import { afterWords, changesBefore, edgeOf } from './edge.js';
 import type { Fact, Hypothesis } from './hypothesis.js';
+import type { Told } from './journey.js';
 import { withoutLookUps } from './kubectl.js';
+import { ASKS_FOR_LOG } from './missing-side.js';
 import type { Scene } from './scene.js';
+import { least, most } from './stats.js';
 import { wantedLogs } from './widening.js';
 
 /*
@@ -58,9 +61,19 @@ export function named(scene: Scene, incident: Incident): Incident {
   };
 }
 
+/** What a journey's lines say, with names for addresses. */
+export function namedJourney(told: Told, facts: ClusterFacts): Told {
+  if (facts === NO_FACTS) return told;
+  const rows = told.journey.spans.map(({ row }) => row);
+  const names = new Names(facts, least(rows.map((row) => row.start)), most(rows.map((row) => row.end)));
+  return { ...told, findings: told.findings.map((one) => ({ ...one, text: names.inText(one.text) })) };
+}
+
 /** An address with a port or without, as texts hold it. Times and other words with colons are none. */
 const ADDRESS =
-  /(the pod at )?(?<![\w.:[])\[?((?:\d{1,3}\.){3}\d{1,3}|(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?=[0-9a-f:]*::)[0-9a-f:]{3,39})\]?(:\d{1,5})?(?![\w/:]|\.\d)/gi;
+  /(the pod at )?(?<![\w.:[])\[?((?:\d{1,3}\.){3}\d{1,3}|(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?=[0-9a-f:]*::)[0-9a-f:]{3,39})\]?(:\d{1,5})?(?![\w/]|:\w|\.\d)/gi;
+
+const LOGS = 'logs -c istio-proxy --since=1h';
 
 /** Names of addresses as of a time. */
 export class Names {
@@ -122,7 +135,7 @@ export class Names {
       // Other commands keep the address that they ask for.
       next: one.next.map(({ purpose, command }) => ({
         purpose: this.inText(purpose),
-        command: withoutLookUps(command, this),
+        command: withoutLookUps(command, this, purpose.startsWith(ASKS_FOR_LOG) ? LOGS : undefined),
       })),
       fix: one.fix.map((text) => this.inText(text)),
     };

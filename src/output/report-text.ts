@@ -236,7 +236,7 @@ function groupLines({ groups, totals, coverage }: Report): string[] {
     if (!hosts || hosts.length < 2) continue;
     const text = hosts
       .slice(0, 4)
-      .map(({ value, failures, requests }) => `${value} ${ofWords(failures, requests)}`);
+      .map(({ value, name, failures, requests }) => `${name ?? value} ${ofWords(failures, requests)}`);
     lines.push(
       ...labelled('', `${group.response_flags.join(',') || group.response_code} by host: ${text.join(', ')}`),
     );

@@ -1,7 +1,7 @@
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
-import { DIMENSIONS, type GroupSnapshot } from '../aggregate/groups.js';
+import { DIMENSIONS, type Dimension, type DimensionValue, type GroupSnapshot } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import type { Change } from '../diagnosis/cluster-facts.js';
+import { NO_FACTS, type Change, type ClusterFacts } from '../diagnosis/cluster-facts.js';
 import {
   exampleOf,
   type CheckedFact,
@@ -13,6 +13,7 @@ import { afterWords } from '../diagnosis/edge.js';
 import type { Fact, Fault } from '../diagnosis/hypothesis.js';
 import type { VersionHint } from '../diagnosis/proxy-version.js';
 import type { Wanted } from '../diagnosis/widening.js';
+import { hostOf } from '../record/address.js';
 import { examplesOf, type Example } from './examples.js';
 import { journeyObject, type JourneyObject } from './journey.js';
 
@@ -40,6 +41,7 @@ export function reportOf(
   diagnosis: Diagnosis,
   version: string,
   gaps: readonly ReportGap[] = [],
+  facts: ClusterFacts = NO_FACTS,
 ) {
   const { coverage, traffic } = observation;
   const errorsOnly = onlyFailures(observation);
@@ -62,7 +64,7 @@ export function reportOf(
     },
     incidents: diagnosis.incidents.map((incident, index) => incidentOf(incident, index + 1, errorsOnly)),
     dismissed: diagnosis.dismissed.map(({ cause, title, count, why }) => ({ cause, title, count, why })),
-    groups: traffic.groups.map((group) => groupOf(group, errorsOnly)),
+    groups: traffic.groups.map((group) => groupOf(group, errorsOnly, facts)),
   };
 }
 
@@ -219,7 +221,7 @@ function faultOf(at: Fault) {
   return Object.fromEntries(Object.entries(lists).filter(([, list]) => list && list.length > 0));
 }
 
-function groupOf(group: GroupSnapshot, errorsOnly: boolean) {
+function groupOf(group: GroupSnapshot, errorsOnly: boolean, facts: ClusterFacts) {
   return {
     id: group.id,
     direction: group.direction,
@@ -235,9 +237,25 @@ function groupOf(group: GroupSnapshot, errorsOnly: boolean) {
     last: time(group.last),
     rate_per_s: Number(group.ratePerSecond.toFixed(2)),
     duration_ms: group.durationMs,
-    top: Object.fromEntries(DIMENSIONS.flatMap((name) => (group.top[name] ? [[name, group.top[name]]] : []))),
+    top: topOf(group, facts),
     others: group.others,
   };
+}
+
+const OF_ADDRESSES: ReadonlySet<Dimension> = new Set(['upstream_host', 'downstream_peer']);
+
+/** Addresses are named as of the group's last line. */
+function topOf({ top, last }: GroupSnapshot, facts: ClusterFacts) {
+  const named = (one: DimensionValue): DimensionValue & { readonly name?: string } => {
+    const owner = facts.ownerOf(hostOf(one.value), last);
+    return owner ? { ...one, name: owner.name } : one;
+  };
+  return Object.fromEntries(
+    DIMENSIONS.flatMap((dimension) => {
+      const values = top[dimension];
+      return values ? [[dimension, OF_ADDRESSES.has(dimension) ? values.map(named) : values]] : [];
+    }),
+  ) as Partial<Record<Dimension, readonly (DimensionValue & { readonly name?: string })[]>>;
 }
 
 export const share = (count: number, of: number): number => (of === 0 ? 0 : Number((count / of).toFixed(4)));

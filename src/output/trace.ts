@@ -1,5 +1,6 @@
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { tellJourney } from '../diagnosis/journey.js';
+import { namedJourney } from '../diagnosis/named.js';
 import type { Scene } from '../diagnosis/scene.js';
 import { spansOfLogs } from '../diagnosis/vantage.js';
 import { clock, ofWords, plural, thousands } from '../diagnosis/words.js';
@@ -25,7 +26,7 @@ export function traceOf(
     version,
     request_id: id,
     lines: rows.length,
-    journey: rows.length === 0 ? null : journeyObject(tellJourney(scene, rows)),
+    journey: rows.length === 0 ? null : journeyObject(namedJourney(tellJourney(scene, rows), scene.facts)),
     coverage: {
       lines: coverage.lines,
       records: coverage.records,

@@ -179,6 +179,7 @@ describe('the words of changes and owners', () => {
       '10.4.1.20 and 110.4.1.2 and 10.4.1.2.3 at 16:02:13.204',
       '10.4.1.20 and 110.4.1.2 and 10.4.1.2.3 at 16:02:13.204',
     ],
+    ['no connection to cart.shop at 10.4.1.2: refused', 'no connection to cart.shop at cart-bad: refused'],
     ['[fd00::7]:8080 and fd00::7', 'web-6:8080 and web-6'],
   ])('%s', (text, named) => {
     OWNERS.set('fd00::7', owner({ name: 'web-6', ip: 'fd00::7' }, 'web'));
@@ -191,6 +192,10 @@ describe('the words of changes and owners', () => {
     [
       askFor('the pod at 10.9.9.9 (cart.shop)').command,
       'kubectl get pods -A -o wide --field-selector status.podIP=10.9.9.9',
+    ],
+    [
+      'kubectl get pods -A -o wide --field-selector status.podIP=10.4.1.2 # service cart.shop',
+      'kubectl -n shop describe pod cart-bad # service cart.shop',
     ],
     ['curl http://10.4.1.2:8080/', 'curl http://10.4.1.2:8080/'],
   ])('the command %s', (command, named) => {
