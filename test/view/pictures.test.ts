@@ -221,7 +221,7 @@ describe('pictures of states before and beside the table', () => {
     [240, 70],
   ])('fills %ix%i exactly in every pane', async (columns, rows) => {
     const player = await play('notify-rollout', columns, rows);
-    for (const keys of ['', 'e', 'q enter', 'enter', 'enter', 'q q q p', 'q d', 'q ?']) {
+    for (const keys of ['', 'e', 'q enter', 'enter', 'enter', 'J', 'q q q q p', 'q d', 'q ?']) {
       checked(await player.keys(keys));
     }
   });
