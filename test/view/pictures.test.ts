@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { observe } from '../../src/pipeline.js';
+import { Engine } from '../../src/replay/engine.js';
+import { fileSource } from '../../src/source/file.js';
 import type { Live, LiveStream, Marker } from '../../src/view/live.js';
 import { specOf, type State } from '../../src/view/state.js';
 import { blank, play, Player } from './player.js';
@@ -195,6 +198,16 @@ describe('pictures of states before and beside the table', () => {
     await expect(checked(player)).toMatchFileSnapshot(picture('streams-lost', columns, rows));
     await player.keys('p');
     await expect(checked(player)).toMatchFileSnapshot(picture('live-streams', columns, rows));
+  });
+
+  it.each(SIZES)('no access line in the input at %ix%i', async (columns, rows) => {
+    const { observation } = await observe([fileSource('LICENSE')], 1 << 20);
+    const engine = new Engine();
+    engine.observe(observation.snapshot(), { ...reading, done: true, share: 1 });
+    const snapshot = await engine.answer(specOf(blank()));
+    const player = await new Player(blank(), null).size(columns, rows);
+    await player.send({ kind: 'snapshot', snapshot });
+    await expect(checked(player)).toMatchFileSnapshot(picture('no-access-line', columns, rows));
   });
 
   it.each(SIZES)('catching up at %ix%i', async (columns, rows) => {

@@ -169,7 +169,9 @@ function recordLines(record: Extract<PaneData, { kind: 'record' }>, columns: num
   const wide = columns >= 100;
   const name = columns >= 80 ? 34 : 22;
   const value = wide ? Math.floor((columns - name) * 0.5) : columns - name - 2;
-  for (const field of record.fields) {
+  // What this very line says goes before what any line has.
+  const telling = record.fields.filter(({ note }) => note !== '');
+  for (const field of [...telling, ...record.fields.filter(({ note }) => note === '')]) {
     const meaning = FIELD_MEANINGS[field.name as keyof typeof FIELD_MEANINGS] ?? '';
     const values = field.value === '' ? ['""'] : wrapCells(field.value, value - 1, MOST_VALUE_LINES);
     const style: StyleName =
