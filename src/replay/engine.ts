@@ -4,7 +4,7 @@ import { NO_FACTS, type ClusterFacts } from '../diagnosis/cluster-facts.js';
 import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
 import { edgeOf, touches } from '../diagnosis/edge.js';
 import type { Wanted } from '../diagnosis/widening.js';
-import { groupBy, least, median, most } from '../diagnosis/stats.js';
+import { least, median, most } from '../diagnosis/stats.js';
 import { compileFilter, type Filter } from '../filter/filter.js';
 import type { AccessRecord } from '../record/access-record.js';
 import type { Marker } from '../view/live.js';
@@ -343,6 +343,13 @@ function countedOf(narrowed: Narrowed, whole: Moment): Counted {
   };
 }
 
+interface Sum {
+  requests: number;
+  failures: number;
+  app4xx: number;
+  readonly durations: number[];
+}
+
 function trafficBy(
   narrowed: Narrowed,
   rows: readonly Row[],
@@ -352,23 +359,27 @@ function trafficBy(
   const { moment } = narrowed;
   const failed = (row: Row): boolean =>
     moment.fateOf(row) === 'failed' || (row.failure && moment.incidentOf.has(row));
-  const used = rows.filter((row) => !row.tunnel && narrowed.keeps(row));
-  return [...groupBy(used, nameOf)]
-    .map(([name, group]): Traffic => {
-      const weight = (of: (row: Row) => boolean): number =>
-        group.reduce((sum, row) => sum + (of(row) ? row.weight : 0), 0);
-      const durations = group.filter((row) => row.http && row.code !== 101).map((row) => row.duration);
-      const requests = weight(() => true);
-      return {
-        name,
-        requests,
-        failures: weight(failed),
-        app4xx: weight((row) => row.app4xx && !failed(row)),
-        ratePerSecond: requests / seconds,
-        medianMs: median(durations),
-        maxMs: durations.length === 0 ? null : most(durations),
-      };
-    })
+  const byName = new Map<string, Sum>();
+  for (const row of rows) {
+    if (row.tunnel || !narrowed.keeps(row)) continue;
+    const name = nameOf(row);
+    let sum = byName.get(name);
+    if (!sum) byName.set(name, (sum = { requests: 0, failures: 0, app4xx: 0, durations: [] }));
+    sum.requests += row.weight;
+    if (failed(row)) sum.failures += row.weight;
+    else if (row.app4xx) sum.app4xx += row.weight;
+    if (row.http && row.code !== 101) sum.durations.push(row.duration);
+  }
+  return [...byName]
+    .map(([name, { requests, failures, app4xx, durations }]): Traffic => ({
+      name,
+      requests,
+      failures,
+      app4xx,
+      ratePerSecond: requests / seconds,
+      medianMs: median(durations),
+      maxMs: durations.length === 0 ? null : most(durations),
+    }))
     .toSorted((a, b) => b.requests - a.requests || (a.name < b.name ? -1 : 1))
     .slice(0, MOST_LISTED);
 }

@@ -90,6 +90,7 @@ export function momentOf(
  */
 export function glanceAt(whole: Moment, now: number): Moment {
   const ended = (row: Row): boolean => !(row.end > now);
+  const populations = new Map<readonly Row[], readonly Row[]>();
   const { coverage } = whole.observation;
   return {
     ...whole,
@@ -99,7 +100,12 @@ export function glanceAt(whole: Moment, now: number): Moment {
     roots: whole.roots.filter(ended),
     diagnosis: { ...whole.diagnosis, incidents: [], dismissed: [] },
     incidentOf: new Map(),
-    population: (row) => whole.population(row).filter(ended),
+    population: (row) => {
+      const all = whole.population(row);
+      let known = populations.get(all);
+      if (!known) populations.set(all, (known = all.filter(ended)));
+      return known;
+    },
   };
 }
 

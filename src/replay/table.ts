@@ -193,13 +193,14 @@ function groupRows(narrowed: Narrowed, errorsOnly: boolean): TableRow[] {
       const requests = kept(narrowed, new Set([moment.population(rows[0]!)]));
       const first = least(rows.map((row) => row.start));
       const last = most(rows.map((row) => row.start));
+      const code = mostFrequentCode(rows);
       return {
         key,
         severity: 'info',
         who: '',
         flag: rows[0]!.flagSet || '-',
-        code: mostFrequentCode(rows),
-        seenCode: mostFrequentCode(rows),
+        code,
+        seenCode: code,
         failures,
         requests,
         ratePerSecond: failures / Math.max((last - first) / 1000, 1),

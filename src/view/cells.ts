@@ -163,12 +163,37 @@ export function foldCells(text: string, width: number, most: number): string[] {
   return [...rows.slice(0, Math.max(0, most - 1)), `… ${text.length} characters in all`];
 }
 
+/** Pieces between which a shell takes a backslash and a line break for a blank: not inside of quotes, but in `"$(…)"`. */
+function shellWords(command: string): string[] {
+  const words: string[] = [];
+  const open: string[] = [];
+  let word = '';
+  for (let i = 0; i < command.length; i++) {
+    const sign = command[i]!;
+    const quoted = open.at(-1) === '"';
+    if (sign === ' ' && !quoted) {
+      if (word !== '') words.push(word);
+      word = '';
+      continue;
+    }
+    const end = sign === "'" && !quoted ? command.indexOf("'", i + 1) : sign === '\\' ? i + 1 : i;
+    word += command.slice(i, end < 0 ? command.length : end + 1);
+    i = end < 0 ? command.length : end;
+    if (sign === '"') {
+      if (quoted) open.pop();
+      else open.push('"');
+    } else if (sign === '(' && (!quoted || command[i - 1] === '$')) open.push('(');
+    else if (sign === ')' && open.at(-1) === '(') open.pop();
+  }
+  return word === '' ? words : [...words, word];
+}
+
 /** A shell command in rows, continued by a backslash at blanks outside of quotes; anywhere where there is no such blank. */
 export function foldCommand(command: string, width: number, most: number): string[] {
   if (widthOf(cellText(command)) <= width) return [cellText(command)];
   const rows: string[] = [];
   let row = '';
-  for (const word of command.match(/(?:'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"]|['"])+/g) ?? []) {
+  for (const word of shellWords(command)) {
     if (row !== '' && widthOf(cellText(`${row} ${word}`)) > width - 2) {
       rows.push(`${row} \\`);
       row = '';

@@ -62,6 +62,7 @@ describe('cells', () => {
     ['kubectl get pods', 20, ['kubectl get pods']],
     ['kubectl -n shop get pods', 16, ['kubectl -n \\', 'shop get pods']],
     ['echo \'a b  c\' "d e" f', 12, ['echo \\', "'a b  c' \\", '"d e" f']],
+    ['a "$(b c | d \'$2=="e f"{g}\')" "h i"', 20, ['a "$(b c | d \\', '\'$2=="e f"{g}\')" \\', '"h i"']],
     ["grep 'no blank to break at' x", 12, ["grep 'no bla", 'nk to break ', "at' x"]],
   ])('folds %j at %i into one command still', (command, width, rows) => {
     expect(foldCommand(command, width, 8)).toEqual(rows);

@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { observe } from '../../src/pipeline.js';
+import { Engine } from '../../src/replay/engine.js';
+import { fileSource } from '../../src/source/file.js';
 import type { Live, LiveStream, Marker } from '../../src/view/live.js';
 import { specOf, type State } from '../../src/view/state.js';
 import { blank, play, Player } from './player.js';
@@ -197,6 +200,16 @@ describe('pictures of states before and beside the table', () => {
     await expect(checked(player)).toMatchFileSnapshot(picture('live-streams', columns, rows));
   });
 
+  it.each(SIZES)('no access line in the input at %ix%i', async (columns, rows) => {
+    const { observation } = await observe([fileSource('LICENSE')], 1 << 20);
+    const engine = new Engine();
+    engine.observe(observation.snapshot(), { ...reading, done: true, share: 1 });
+    const snapshot = await engine.answer(specOf(blank()));
+    const player = await new Player(blank(), null).size(columns, rows);
+    await player.send({ kind: 'snapshot', snapshot });
+    await expect(checked(player)).toMatchFileSnapshot(picture('no-access-line', columns, rows));
+  });
+
   it.each(SIZES)('catching up at %ix%i', async (columns, rows) => {
     const source = live(streaming(stream('a'), stream('b', { state: 'history' })));
     const player = await new Player(blank(80, 24, { reading, source }), null).size(columns, rows);
@@ -221,7 +234,7 @@ describe('pictures of states before and beside the table', () => {
     [240, 70],
   ])('fills %ix%i exactly in every pane', async (columns, rows) => {
     const player = await play('notify-rollout', columns, rows);
-    for (const keys of ['', 'e', 'q enter', 'enter', 'enter', 'q q q p', 'q d', 'q ?']) {
+    for (const keys of ['', 'e', 'q enter', 'enter', 'enter', 'J', 'q q q q p', 'q d', 'q ?']) {
       checked(await player.keys(keys));
     }
   });

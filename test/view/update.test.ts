@@ -302,7 +302,7 @@ describe('update', () => {
 
   it('survives any key in any pane, with and without something to show', async () => {
     const all = [
-      ...'abcdefghijklmnoprstuvwxyzABCGKYZ0123456789/?.,<>[]+-!',
+      ...'abcdefghijklmnoprstuvwxyzABCGJKYZ0123456789/?.,<>[]+-!',
       'up',
       'down',
       'left',

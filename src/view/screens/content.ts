@@ -5,7 +5,7 @@ import { lineWidth, span, type Line, type StyleName } from '../frame.js';
 import { isExplaining, rowByKey } from '../selection.js';
 import type { Explanation, PaneData, TableRow } from '../snapshot.js';
 import { MOST_TEXT, TEXT_AT, type Pane, type State } from '../state.js';
-import { factWords } from '../words.js';
+import { clockSeconds, factWords } from '../words.js';
 import { helpLines } from './help.js';
 
 /** The whole text of a pane that scrolls; other panes have rows instead. */
@@ -101,8 +101,8 @@ export function failsWords({ failures, requests }: Explanation, row: TableRow): 
 
 export function sinceWords(explanation: Explanation): string {
   const { onset, beganBeforeInput, after } = explanation;
-  const before = beganBeforeInput ? 'the beginning of the logs, perhaps before: ' : '';
-  return `${before}${clock(onset)} ${endWords(explanation)}${after === null ? '' : `; began ${after}`}`;
+  const before = beganBeforeInput ? ' or before the logs began,' : '';
+  return `${clock(onset)}${before} ${endWords(explanation)}${after === null ? '' : `; began ${after}`}`;
 }
 
 /** Whether it goes on, is over, or only nobody asks any more. */
@@ -110,9 +110,9 @@ export function endWords({ onset, last, end, goodAfter }: Explanation): string {
   if (end === 'ongoing') return 'and still going on';
   const took = `for ${duration(last - onset)}`;
   const good = `${thousands(goodAfter)} went well`;
-  if (end === 'over') return `${took}, over since ${clock(last)} (${good})`;
+  if (end === 'over') return `${took}, over since ${clockSeconds(last)} (${good})`;
   const why = goodAfter === 0 ? 'its callers stopped' : `${good}, too few to call it over`;
-  return `${took}, none since ${clock(last)}: ${why}`;
+  return `${took}, none since ${clockSeconds(last)}: ${why}`;
 }
 
 /** What `+` would add, and why. */
@@ -169,7 +169,9 @@ function recordLines(record: Extract<PaneData, { kind: 'record' }>, columns: num
   const wide = columns >= 100;
   const name = columns >= 80 ? 34 : 22;
   const value = wide ? Math.floor((columns - name) * 0.5) : columns - name - 2;
-  for (const field of record.fields) {
+  // What this very line says goes before what any line has.
+  const telling = record.fields.filter(({ note }) => note !== '');
+  for (const field of [...telling, ...record.fields.filter(({ note }) => note === '')]) {
     const meaning = FIELD_MEANINGS[field.name as keyof typeof FIELD_MEANINGS] ?? '';
     const values = field.value === '' ? ['""'] : wrapCells(field.value, value - 1, MOST_VALUE_LINES);
     const style: StyleName =
