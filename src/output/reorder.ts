@@ -32,6 +32,7 @@ export class ReorderWindow {
   #aged = new Lines();
   /** Those of the aged lines that have not gone out. */
   #waiting: number[] = [];
+  #at = 0;
   readonly #sorted = new ByteWriter(2 * PIECE_BYTES);
 
   /** Where the next line is written to, without its newline. */
@@ -44,11 +45,12 @@ export class ReorderWindow {
     return this.#fresh.out.length >= MOST_BYTES;
   }
 
-  /** What was written to `out` since the last call is one line, of this time. */
+  /** What was written to `out` since the last call is one line, of this time; NaN: of that of the line before. */
   push(at: number): void {
     const { out, at: times, ends } = this.#fresh;
+    if (!Number.isNaN(at)) this.#at = at;
     out.byte(LF);
-    times.push(at);
+    times.push(this.#at);
     ends.push(out.length);
   }
 

@@ -221,7 +221,8 @@ export class LiveSession {
     }
     if (chosen.every((pod) => !proxyOf(pod, this.options.container)))
       throw noProxy(chosen, this.options.container);
-    this.#begunAt = Date.now();
+    // Pods know their time by the second.
+    this.#begunAt = Math.floor(Date.now() / 1000) * 1000;
     if (this.options.follow) void this.#tick();
     else this.#close();
   }

@@ -242,6 +242,36 @@ describe('following a workload', () => {
     await run;
   });
 
+  it('tells where a new pod’s log may have been rotated before it was opened', async () => {
+    const run = drain(await open(['deployment/payments']));
+    const began = Date.now() - 10_000;
+    const { labels } = payments.replicaSet.metadata;
+    const [late, empty, prompt] = ['late', 'empty', 'prompt'].map((name) => {
+      const pod = api.world.put(
+        podShape({ name: `payments-${name}`, labels: labels!, owner: payments.replicaSet }),
+      );
+      const running = api.world.run(pod);
+      if (name === 'prompt') return running;
+      return api.world.change(running, ({ status }) => {
+        for (const { state } of status.containerStatuses!) {
+          state.running = { startedAt: new Date(began).toISOString() };
+        }
+      });
+    });
+    write(late!, 2);
+    write(prompt!, 2);
+    await expect.poll(() => [linesOf(late!).length, linesOf(prompt!).length]).toEqual([2, 2]);
+    await expect.poll(() => api.streams('log', nameOf(empty!)).length).toBe(1);
+    session!.stop();
+    await run;
+    const gaps = session!.status().gaps.map(({ origin, from, reason }) => ({ origin, from, reason }));
+    const from = Math.floor(began / 1000) * 1000;
+    expect(gaps.map((gap) => ({ ...gap, from: Math.floor(gap.from / 1000) * 1000 }))).toEqual([
+      { origin: 'shop/payments-late', from, reason: expect.stringMatching(/^the log that is left begins/) },
+      { origin: 'shop/payments-empty', from, reason: expect.stringMatching(/held nothing/) },
+    ]);
+  });
+
   it('reads each log in its turn where too many are followed, silent ones too', async () => {
     const run = drain(await open(['deployment/payments'], { maxLogRequests: 1, turnMs: 300 }));
     const lines = new Map(payments.pods().map((pod) => [pod, [] as string[]]));
