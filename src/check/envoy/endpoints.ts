@@ -1,5 +1,5 @@
 import type { Finding } from '../../diagnosis/finding.js';
-import { listed, ofWords } from '../../diagnosis/words.js';
+import { listed, ofWords, plural } from '../../diagnosis/words.js';
 import { parseUpstreamCluster } from '../../record/upstream-cluster.js';
 import { found, type Check } from '../check.js';
 import { endpointAddresses, endpointsOf } from '../services.js';
@@ -14,7 +14,7 @@ export const envoyEndpoints: Check = {
   subjects: ['Pod'],
   needs: ['EndpointSlice', 'Service'],
   nearby: ['EndpointSlice', 'Service'],
-  decides: ['outlier-all-ejected', 'single-bad-endpoint', 'stale-proxy-config'],
+  decides: ['no-endpoints', 'outlier-all-ejected', 'single-bad-endpoint', 'stale-proxy-config'],
   see: "istioctl proxy-config endpoint POD.NAMESPACE --cluster 'CLUSTER'",
   judge: (world) =>
     judgePages(
@@ -63,6 +63,20 @@ function ofCluster(world: World, proxy: AskedProxy, cluster: EnvoyCluster): read
           : 'these hosts failed several times in a row and get nothing for a while',
         confirms: [all ? 'outlier-all-ejected' : 'single-bad-endpoint'],
         fix: 'Mend what makes these hosts fail; the ejection is the consequence.',
+      }),
+    );
+  }
+  const unhealthy = cluster.hosts.filter(({ healthy, ejected: out }) => !healthy && !out);
+  if (unhealthy.length > 0 && unhealthy.length === cluster.hosts.length) {
+    findings.push(
+      found('envoy', {
+        ...base,
+        id: 'envoy-no-healthy-endpoint',
+        severity: 'critical',
+        read: `none of its ${plural(cluster.hosts.length, 'host')} is healthy: ${listed(unhealthy.map(({ address }) => address))}`,
+        why: 'no host is left to send to: 503, flag UH',
+        confirms: ['no-endpoints'],
+        fix: 'Look why these pods are not ready; a health check that an EnvoyFilter adds may fail by itself.',
       }),
     );
   }
