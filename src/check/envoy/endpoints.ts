@@ -66,8 +66,13 @@ function ofCluster(world: World, proxy: AskedProxy, cluster: EnvoyCluster): read
       }),
     );
   }
+  const object = world.list('Service').find(({ name, namespace }) => `${name}.${namespace}` === service);
+  const known = object && endpointsOf(world, object);
+  // To members of a headless service connections go as they were dialled: there is nothing to hold (ORIGINAL_DST).
+  if (!object || !known || object.headless) return findings;
   const unhealthy = cluster.hosts.filter(({ healthy, ejected: out }) => !healthy && !out);
-  if (unhealthy.length > 0 && unhealthy.length === cluster.hosts.length) {
+  // Where none is ready Envoy only says what Kubernetes says.
+  if (unhealthy.length > 0 && unhealthy.length === cluster.hosts.length && known.ready.length > 0) {
     findings.push(
       found('envoy', {
         ...base,
@@ -80,10 +85,6 @@ function ofCluster(world: World, proxy: AskedProxy, cluster: EnvoyCluster): read
       }),
     );
   }
-  const object = world.list('Service').find(({ name, namespace }) => `${name}.${namespace}` === service);
-  const known = object && endpointsOf(world, object);
-  // To members of a headless service connections go as they were dialled: there is nothing to hold (ORIGINAL_DST).
-  if (!object || !known || object.headless) return findings;
   const addresses = endpointAddresses(world);
   const gone = cluster.hosts.filter(({ ip }) => ip !== null && !addresses.get(ip)?.has(service));
   if (gone.length > 0) {
