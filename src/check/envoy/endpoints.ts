@@ -87,14 +87,18 @@ function ofCluster(world: World, proxy: AskedProxy, cluster: EnvoyCluster): read
   }
   const addresses = endpointAddresses(world);
   const gone = cluster.hosts.filter(({ ip }) => ip !== null && !addresses.get(ip)?.has(service));
+  const failing = gone.some(({ connectFailures }) => connectFailures > 0);
   if (gone.length > 0) {
     findings.push(
       found('envoy', {
         ...base,
         id: 'envoy-endpoint-stale',
-        severity: 'high',
-        read: `${listed(gone.map(({ address }) => address))} ${gone.length === 1 ? 'is' : 'are'} in no EndpointSlice of ${service}`,
-        why: 'the proxy sends to addresses that are gone: connects are refused or never answered',
+        // In a mesh of several clusters these are the other ones' endpoints; they answer.
+        severity: failing ? 'high' : 'medium',
+        read: `${listed(gone.map(({ address }) => address))} ${gone.length === 1 ? 'is' : 'are'} in no EndpointSlice of ${service}${failing ? ', and connects to it failed' : ''}`,
+        why: failing
+          ? 'the proxy sends to addresses that are gone: connects are refused or never answered'
+          : 'unless they are of another cluster of the mesh, the proxy sends to addresses that are gone',
         confirms: ['stale-proxy-config'],
         fix: "Look at the proxy's connection to istiod (proxy-status); restart its pod.",
       }),
