@@ -192,6 +192,7 @@ export interface EnvoyFilter extends Meta {
     /** CLUSTER, HTTP_FILTER, VIRTUAL_HOST… */
     readonly applyTo: string;
     readonly localRateLimit: boolean;
+    readonly accessLog: boolean;
   }[];
 }
 
@@ -551,11 +552,15 @@ export function envoyFilterOf(field: Field, meta: Meta): EnvoyFilter {
     patches: spec
       .at('configPatches')
       .items()
-      .map((patch) => ({
-        field: patch.path,
-        applyTo: patch.at('applyTo').text() ?? '',
-        localRateLimit: /local_?rate_?limit/i.test(JSON.stringify(patch.at('patch', 'value').value ?? null)),
-      })),
+      .map((patch) => {
+        const value = JSON.stringify(patch.at('patch', 'value').value ?? null);
+        return {
+          field: patch.path,
+          applyTo: patch.at('applyTo').text() ?? '',
+          localRateLimit: /local_?rate_?limit/i.test(value),
+          accessLog: /access_?log/i.test(value),
+        };
+      }),
   };
 }
 

@@ -164,4 +164,6 @@ export interface Cluster {
   envoyAdmin(pod: PodName, page: AdminPage): Promise<Page>;
   /** `/debug/syncz` of every istiod replica: each knows only the proxies that are connected to it. */
   syncz(): Promise<readonly DebugPage[]>;
+  /** The same cluster a little later, to be read anew; absent where nothing moves. */
+  later?(): Promise<Cluster>;
 }

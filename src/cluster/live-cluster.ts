@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MeshtailError } from '../errors.js';
 import { ApiError, type ApiObject, type ClusterClient } from './client.js';
 import {
@@ -52,10 +53,16 @@ export function liveCluster(client: ClusterClient, options: LiveClusterOptions):
   return new LiveCluster(client, options);
 }
 
+/** A push reaches a proxy within that time, unless something is wrong. */
+const PUSH_MS = 2_000;
+const RETRY_MS = 300;
+const MOST_WAIT_MS = 5_000;
+
 class LiveCluster implements Cluster {
   readonly name: string;
   readonly readAt = Date.now();
   readonly #client: ClusterClient;
+  readonly #options: LiveClusterOptions;
   readonly #namespaces: readonly string[];
   readonly #signal: AbortSignal | undefined;
   readonly #mostObjects: number;
@@ -65,13 +72,20 @@ class LiveCluster implements Cluster {
   /** Namespaces in which ports may not be forwarded: asked once. */
   readonly #closed = new Set<string>();
 
-  constructor(client: ClusterClient, { namespaces, signal, mostObjects = MOST_OBJECTS }: LiveClusterOptions) {
+  constructor(client: ClusterClient, options: LiveClusterOptions) {
+    const { namespaces, signal, mostObjects = MOST_OBJECTS } = options;
     const { context, server } = client.connection;
     this.name = context === null ? `the cluster of this pod` : `context ${context} (${server.host})`;
     this.#client = client;
+    this.#options = options;
     this.#namespaces = [...new Set([...namespaces, ROOT_NAMESPACE])];
     this.#signal = signal;
     this.#mostObjects = mostObjects;
+  }
+
+  async later(): Promise<Cluster> {
+    await sleep(PUSH_MS, undefined, this.#signal ? { signal: this.#signal } : {});
+    return new LiveCluster(this.#client, this.#options);
   }
 
   list(name: ResourceName): Promise<Listing> {
@@ -219,8 +233,9 @@ class LiveCluster implements Cluster {
         }
         return items;
       } catch (error) {
-        // The list was compacted away between two of its pages.
-        if (!(error instanceof ApiError) || error.status !== 410 || attempt > 0) throw error;
+        if (attempt > 0 || this.#signal?.aborted || !isWorthAnother(error)) throw error;
+        const wait = (error instanceof ApiError && error.retryAfterMs) || RETRY_MS;
+        await sleep(Math.min(wait, MOST_WAIT_MS));
       }
     }
   }
@@ -268,6 +283,12 @@ class LiveCluster implements Cluster {
     return { items, ...(refused && { refused }) };
   }
 }
+
+/** A list that was compacted away between two of its pages, a server that is busy, a connection that broke. */
+const isWorthAnother = (error: unknown): boolean =>
+  error instanceof ApiError
+    ? [410, 429, 500, 502, 503, 504].includes(error.status)
+    : error instanceof MeshtailError && error.code === 'cluster-unreachable';
 
 const refusalOf = (
   { group, resource }: Pick<Resource, 'group' | 'resource'>,

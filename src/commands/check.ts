@@ -1,5 +1,6 @@
 import { savedCluster, type BrokenDocument, type SavedCluster } from '../check/from-files.js';
 import { runChecks } from '../check/run.js';
+import { readSettled } from '../check/settled.js';
 import { allProxies, proxiesToAsk, scopeOf, targetWorkloads } from '../check/target.js';
 import { answerFinding, askRoutes } from '../check/traffic/ask.js';
 import { workloads, type Workload } from '../check/workloads.js';
@@ -31,7 +32,7 @@ export async function check(
   if (paths.length === 0) {
     const { cluster, namespace } = await liveClusterOf(options, environment, targets);
     const choose = chosenBy(targets, namespace ?? undefined);
-    const world = await readWorld(cluster, (objects) =>
+    const world = await readSettled(cluster, (objects) =>
       request
         ? { pods: [], sync: false }
         : { pods: proxiesToAsk(choose(objects)?.some ?? workloads(objects)), sync: true },

@@ -5,7 +5,8 @@ import { serviceName, servicesOf } from '../check/services.js';
 import { proxiesToAsk } from '../check/target.js';
 import { answerFinding, askRoutes } from '../check/traffic/ask.js';
 import { isProxyOnly, workloads } from '../check/workloads.js';
-import { perWorld, readWorld, type World } from '../check/world.js';
+import { readSettled } from '../check/settled.js';
+import { perWorld, type World } from '../check/world.js';
 import { ApiError, type ClusterClient } from '../cluster/client.js';
 import { liveCluster } from '../cluster/live-cluster.js';
 import { applyChecks, causesInQuestion, decidingProxies, failedRequests } from '../diagnosis/checked.js';
@@ -59,7 +60,7 @@ export function worldFor(
     namespaces: [client.connection.namespace],
     ...(signal && { signal }),
   });
-  return readWorld(cluster, (objects) => ({
+  return readSettled(cluster, (objects) => ({
     pods: checks.some(({ phase }) => phase === 'envoy')
       ? proxiesToAsk(
           workloads(objects).filter(({ pods }) =>

@@ -211,10 +211,16 @@ function unexplainedOf(hypothesis: Hypothesis, facts: readonly CheckedFact[]): H
     verdict: 'unknown',
     confidence: 'possible',
     why: `check ${refuting?.finding.id ?? ''} struck ${hypothesis.cause} out, and no other cause fits the lines`,
-    next: [],
+    next: nextAfter(refuting?.finding),
     fix: [],
   };
 }
+
+/** What ruled the cause out may be looked at; commands for any object, with a placeholder in them, are none to run. */
+const nextAfter = (finding: Finding | undefined): Hypothesis['next'] =>
+  !finding || finding.see === '' || /\b(?:POD|NAMESPACE|NAME|CLUSTER)\b/.test(finding.see)
+    ? []
+    : [{ purpose: 'see what rules it out', command: finding.see }];
 
 function severityOf(cause: CauseId): NonNullable<Hypothesis['severity']> {
   const severity = catalogue().get(cause)?.severity ?? 'medium';

@@ -1392,4 +1392,18 @@ export const ATTACHED: readonly Misconfiguration[] = [
     object: 'Pod people/templates',
     confirms: 'stale-proxy-config',
   },
+  {
+    what: 'hosts of which none is healthy',
+    change: (mesh) => {
+      const page = [...mesh.pages.keys()].find(
+        (key) => key.startsWith(STOREFRONT) && key.endsWith('/clusters'),
+      )!;
+      const [cluster] = (mesh.pages.get(page) as { cluster_statuses: { host_statuses: Json[] }[] })
+        .cluster_statuses;
+      for (const host of cluster!.host_statuses) host['health_status'] = { eds_health_status: 'UNHEALTHY' };
+    },
+    id: 'envoy-no-healthy-endpoint',
+    object: 'Pod front/storefront',
+    confirms: 'no-endpoints',
+  },
 ];

@@ -177,6 +177,16 @@ describe('a kind', () => {
     expect(refused?.reason).toBe('served as v3 only, of which none is understood');
   });
 
+  it('is asked for once more where the server is busy, or a list is compacted away between its pages', async () => {
+    for (const status of [503, 410]) {
+      let times = 0;
+      const cluster = await clusterOf(() => (times++ === 0 ? { status, body: {} } : listOf(named('a'))));
+      expect(await cluster.list('Service')).toMatchObject({ items: [{ metadata: { name: 'a' } }] });
+      expect(times).toBe(2);
+      server.close();
+    }
+  });
+
   it('that breaks costs no other', async () => {
     const cluster = await clusterOf((path) =>
       path.endsWith('/virtualservices') ? { status: 500, body: { message: 'etcd is away' } } : listOf(),

@@ -1,5 +1,5 @@
 import type { Finding } from '../../diagnosis/finding.js';
-import { listed, ofWords } from '../../diagnosis/words.js';
+import { listed, ofWords, plural } from '../../diagnosis/words.js';
 import { parseUpstreamCluster } from '../../record/upstream-cluster.js';
 import { found, type Check } from '../check.js';
 import { endpointAddresses, endpointsOf } from '../services.js';
@@ -14,7 +14,7 @@ export const envoyEndpoints: Check = {
   subjects: ['Pod'],
   needs: ['EndpointSlice', 'Service'],
   nearby: ['EndpointSlice', 'Service'],
-  decides: ['outlier-all-ejected', 'single-bad-endpoint', 'stale-proxy-config'],
+  decides: ['no-endpoints', 'outlier-all-ejected', 'single-bad-endpoint', 'stale-proxy-config'],
   see: "istioctl proxy-config endpoint POD.NAMESPACE --cluster 'CLUSTER'",
   judge: (world) =>
     judgePages(
@@ -70,16 +70,35 @@ function ofCluster(world: World, proxy: AskedProxy, cluster: EnvoyCluster): read
   const known = object && endpointsOf(world, object);
   // To members of a headless service connections go as they were dialled: there is nothing to hold (ORIGINAL_DST).
   if (!object || !known || object.headless) return findings;
+  const unhealthy = cluster.hosts.filter(({ healthy, ejected: out }) => !healthy && !out);
+  // Where none is ready Envoy only says what Kubernetes says.
+  if (unhealthy.length > 0 && unhealthy.length === cluster.hosts.length && known.ready.length > 0) {
+    findings.push(
+      found('envoy', {
+        ...base,
+        id: 'envoy-no-healthy-endpoint',
+        severity: 'critical',
+        read: `none of its ${plural(cluster.hosts.length, 'host')} is healthy: ${listed(unhealthy.map(({ address }) => address))}`,
+        why: 'no host is left to send to: 503, flag UH',
+        confirms: ['no-endpoints'],
+        fix: 'Look why these pods are not ready; a health check that an EnvoyFilter adds may fail by itself.',
+      }),
+    );
+  }
   const addresses = endpointAddresses(world);
   const gone = cluster.hosts.filter(({ ip }) => ip !== null && !addresses.get(ip)?.has(service));
+  const failing = gone.some(({ connectFailures }) => connectFailures > 0);
   if (gone.length > 0) {
     findings.push(
       found('envoy', {
         ...base,
         id: 'envoy-endpoint-stale',
-        severity: 'high',
-        read: `${listed(gone.map(({ address }) => address))} ${gone.length === 1 ? 'is' : 'are'} in no EndpointSlice of ${service}`,
-        why: 'the proxy sends to addresses that are gone: connects are refused or never answered',
+        // In a mesh of several clusters these are the other ones' endpoints; they answer.
+        severity: failing ? 'high' : 'medium',
+        read: `${listed(gone.map(({ address }) => address))} ${gone.length === 1 ? 'is' : 'are'} in no EndpointSlice of ${service}${failing ? ', and connects to it failed' : ''}`,
+        why: failing
+          ? 'the proxy sends to addresses that are gone: connects are refused or never answered'
+          : 'unless they are of another cluster of the mesh, the proxy sends to addresses that are gone',
         confirms: ['stale-proxy-config'],
         fix: "Look at the proxy's connection to istiod (proxy-status); restart its pod.",
       }),

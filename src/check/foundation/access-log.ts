@@ -1,12 +1,14 @@
 import type { Finding } from '../../diagnosis/finding.js';
 import { listed } from '../../diagnosis/words.js';
 import { found, named, type Check, type Examined } from '../check.js';
+import { filteredPods } from '../envoy-filters.js';
 import type { Telemetry } from '../istio-objects.js';
+import type { Pod } from '../kube-objects.js';
 import { meshConfigFor, rootNamespaces, type MeshConfig } from '../mesh-config.js';
 import { selects, type Meta } from '../meta.js';
 import { kubectlName, ofWorkload } from '../subjects.js';
 import { hasProxy, workloads, type Workload } from '../workloads.js';
-import type { World } from '../world.js';
+import { podKey, type World } from '../world.js';
 
 type Trouble = 'off' | 'filtered' | 'elsewhere' | 'one-sided';
 
@@ -35,7 +37,9 @@ export const accessLog: Check = {
       if (!pod) continue;
       const config = meshConfigFor(world, pod);
       if (!config) continue;
-      const log = accessLogOf(world, workload, config);
+      const stated = accessLogOf(world, workload, config);
+      const seen = stated.trouble === 'off' ? seenOtherwise(world, workload) : null;
+      const log = seen === null ? stated : { ...stated, trouble: null, said: seen };
       examined.push({
         about: ofWorkload(world, workload),
         said: log.said,
@@ -51,6 +55,22 @@ export const accessLog: Check = {
     return { findings, examined };
   },
 };
+
+/** Objects that are not read as a whole may turn it on too. */
+function seenOtherwise(world: World, { pods }: Workload): string | null {
+  const logs = (pod: Pod): boolean =>
+    world.proxies.get(podKey(pod))?.config?.listeners.some((one) => one.accessLog) ?? false;
+  const held = pods.find(logs);
+  if (held) return `on, as Envoy of ${held.name} holds it`;
+  const filter = world
+    .list('EnvoyFilter')
+    .find(
+      (one) =>
+        one.patches.some((patch) => patch.accessLog) &&
+        filteredPods(world, one).some((pod) => pods.includes(pod)),
+    );
+  return filter ? `${named(filter.ref)} speaks of access logs, what it does is not read` : null;
+}
 
 /** The nearest Telemetry that speaks of access logs: workload, namespace, root namespace; the oldest of each. */
 function telemetryFor(world: World, workload: Workload): Telemetry | undefined {
