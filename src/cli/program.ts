@@ -124,7 +124,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
   const trace = program
     .command('trace')
     .description('one request through every proxy that logged it: hops, attempts, timings, who decided')
-    .argument('<request-id>', 'x-request-id, as the lines carry it')
+    .argument('<request-id>', 'x-request-id, as the lines carry it; of a connection without one ADDRESS:PORT')
     .argument('[files...]', 'files, directories, globs, or - for stdin');
   addFlags(trace, [...cluster, ...common], ['text', 'json']).action(
     (id: string, files: readonly string[], values: Record<string, unknown>) =>

@@ -1,5 +1,6 @@
 import type { Options } from '../cli/options.js';
 import { ExitStatus, MeshtailError, usageError } from '../errors.js';
+import { shellWord } from '../diagnosis/words.js';
 import type { Reading } from '../pipeline.js';
 import { resolveFiles, type Resolved } from '../source/resolve.js';
 import { stdinSource } from '../source/stdin.js';
@@ -53,4 +54,32 @@ export async function readingOf(options: Options, environment: Environment): Pro
   for (const note of format.notes) environment.warn(`--format, ${note}`);
   environment.log.info({ fields: format.fields.map(({ text }) => text) }, 'format given');
   return { ...reading, format };
+}
+
+/** More words than these nobody pastes. */
+const MOST_WORDS = 4;
+
+/** What was read, as it stands on a command line that reads it again; `null` for a pipe, and where that would be too long. */
+export function inputWords(args: readonly string[], { format, cluster }: Options): string | null {
+  if (args.length === 0 || args.includes('-')) return null;
+  const folder = args.length > 1 ? folderOf(args) : null;
+  if (args.length > MOST_WORDS && folder === null) return null;
+  const { namespace, allNamespaces, selector, context } = cluster;
+  const flags = [
+    ...(format === undefined ? [] : ['--format', format]),
+    ...(namespace === undefined ? [] : ['-n', namespace]),
+    ...(allNamespaces ? ['-A'] : []),
+    ...(selector === undefined ? [] : ['-l', selector]),
+    ...(context === undefined ? [] : ['--context', context]),
+  ];
+  return [...(folder ? [folder] : args), ...flags].map(shellWord).join(' ');
+}
+
+/** The folder in which all of some logs lie, with its slash: a shell has put them in the place of a pattern. */
+function folderOf(files: readonly string[]): string | null {
+  const folders = new Set(files.map((file) => file.slice(0, file.lastIndexOf('/') + 1)));
+  const [folder] = folders;
+  return folders.size === 1 && folder && files.every((file) => /\.log(?:\.gz|\.zst)?$/.test(file))
+    ? folder
+    : null;
 }

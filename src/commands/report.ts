@@ -8,7 +8,7 @@ import { reportText } from '../output/report-text.js';
 import { reportOf } from '../output/report.js';
 import { version } from '../paths.js';
 import type { Environment } from './environment.js';
-import { readingOf, reportFailed } from './inputs.js';
+import { inputWords, readingOf, reportFailed } from './inputs.js';
 import { readInputs } from './read-inputs.js';
 
 /** `meshtail report`: reads everything, then says what it found. Returns the exit status. */
@@ -56,7 +56,9 @@ export async function report(
   );
   const result = reportOf(snapshot, diagnosis, version, gaps, live?.facts);
   environment.stdout.write(
-    options.output === 'json' ? `${JSON.stringify(result, null, 2)}\n` : reportText(result),
+    options.output === 'json'
+      ? `${JSON.stringify(result, null, 2)}\n`
+      : reportText(result, inputWords(args, options)),
   );
   if (snapshot.coverage.binary && snapshot.coverage.records === 0) {
     environment.warn('the input looks binary; name a text log, or a gzip of one');

@@ -1,8 +1,10 @@
+import type { Row } from '../aggregate/rows.js';
 import type { Options } from '../cli/options.js';
 import { sceneOf } from '../diagnosis/scene.js';
 import { ExitStatus, usageError } from '../errors.js';
 import { traceOf, traceText } from '../output/trace.js';
 import { version } from '../paths.js';
+import { isAddress } from '../record/address.js';
 import { maskedRequestId } from '../record/request-id.js';
 import type { Environment } from './environment.js';
 import { readingOf, reportFailed } from './inputs.js';
@@ -26,10 +28,7 @@ export async function trace(
   if (observation === null) return worldStatus;
 
   const snapshot = observation.snapshot();
-  const wanted = maskedRequestId(id);
-  const rows = snapshot.rows.rows.filter(
-    (row) => row.requestId !== null && maskedRequestId(row.requestId) === wanted,
-  );
+  const rows = snapshot.rows.rows.filter(isAddress(id) ? ofConnection(id) : ofRequest(id));
   const traced = (): ReturnType<typeof traceOf> =>
     traceOf(snapshot, sceneOf(snapshot, live?.facts), id, rows, version);
   await live?.settled(traced);
@@ -41,3 +40,14 @@ export async function trace(
   if (snapshot.coverage.records === 0) return ExitStatus.noAccessLine;
   return rows.length === 0 ? ExitStatus.world : ExitStatus.ok;
 }
+
+const ofRequest = (id: string): ((row: Row) => boolean) => {
+  const wanted = maskedRequestId(id);
+  return ({ requestId }) => requestId !== null && maskedRequestId(requestId) === wanted;
+};
+
+/** Both ends of a caller's connection: its address and port stand in the lines of both. */
+const ofConnection =
+  (address: string): ((row: Row) => boolean) =>
+  ({ upstreamLocal, downstreamRemote }) =>
+    upstreamLocal === address || downstreamRemote === address;

@@ -2,12 +2,12 @@ import { isRejectedConnection } from '../aggregate/ends.js';
 import type { Case } from '../aggregate/joins.js';
 import { journeyOf, type Journey, type Span } from '../aggregate/journeys.js';
 import type { Row } from '../aggregate/rows.js';
-import { hungUp, mayRunTwice, reachedApp } from './attempts.js';
+import { hungUp, mayRunTwice, reachedApp, triedAgain } from './attempts.js';
 import { missingCaller } from './missing-side.js';
 import type { Scene } from './scene.js';
 import { fingerprintOf } from './traits.js';
 import { otherEnd, otherEndWords } from './vantage.js';
-import { span as duration } from './words.js';
+import { ofWords, span as duration } from './words.js';
 
 /*
  * A journey told: who decided, what never arrived, which attempts a retry hid, what ran twice, where the time went, and
@@ -78,6 +78,7 @@ function casesByRoot(scene: Scene): ReadonlyMap<Row, Case> {
 
 /** What a pod, service or address is called in a sentence. */
 const calleeOf = (scene: Scene, row: Row): string => {
+  if (row.direction === 'inbound' && row.cluster?.kind === 'inbound') return `the app of ${row.proxy}`;
   const pod = row.upstreamIp === null ? null : scene.podOf(row.upstreamIp);
   return pod ?? (row.upstreamIp ? `${scene.placeOf(row)} at ${row.upstreamIp}` : scene.placeOf(row));
 };
@@ -98,6 +99,17 @@ function decisionOf(
       finding: say('decided', size ? `${further}; its size says ${size}` : further),
     };
   }
+  const again = triedAgain(scene, row);
+  if (again) {
+    return {
+      by: 'proxy',
+      finding: {
+        kind: 'decided',
+        proxy: again.proxy,
+        text: `${again.proxy} itself: its limit for one try, after ${duration(row.duration)}`,
+      },
+    };
+  }
   if (hungUp(row)) {
     const who =
       row.direction === 'inbound' || scene.roleOf(row.proxy) !== 'sidecar'
@@ -105,8 +117,16 @@ function decisionOf(
         : `the app of ${row.proxy}`;
     return { by: 'caller', finding: say('closed-first', `${who} hung up after ${duration(row.duration)}`) };
   }
-  return { by: 'proxy', finding: say('decided', `${row.proxy} itself: ${reasonOf(scene, row)}`) };
+  const reason = reasonOf(scene, row);
+  if (BROKEN.some((flag) => row.has(flag))) {
+    const atApp = row.direction === 'inbound' && row.cluster?.kind === 'inbound';
+    return { by: atApp ? 'app' : 'unknown', finding: say('decided', `${reason}, as ${row.proxy} saw it`) };
+  }
+  return { by: 'proxy', finding: say('decided', `${row.proxy} itself: ${reason}`) };
 }
+
+/** Flags of a proxy that tells what its upstream did to it. */
+const BROKEN = ['UC', 'UR', 'UPE'] as const;
 
 /** A proxy's own decision in words: what its flags and details stand for. */
 function reasonOf(scene: Scene, row: Row): string {
@@ -151,6 +171,14 @@ function spanFindings(scene: Scene, span: Span, decider: Row | null): Finding[] 
         `the app may have run this ${row.method} ${done.length} times: so many attempts reached it`,
       );
     }
+  }
+  const cut = attempts.filter((one) => triedAgain(scene, one.row) === row);
+  if (cut.length > 0 && !row.has('UT')) {
+    const after = [...new Set(cut.map((one) => duration(one.row.duration)))].join(', ');
+    say(
+      'gave-up',
+      `${row.proxy} hung up on ${ofWords(cut.length, attempts.length)} attempts after ${after} and tried again, not a client`,
+    );
   }
   const given = children.filter((child) => hungUp(child.row));
   if (given.length > 0 && row.has('UT')) {

@@ -53,7 +53,8 @@ export function journeyLines(journey: JourneyObject, indent = 0, most = Infinity
 /** What was asked for and what came of it; when, and through how many proxies. */
 export function journeyHead(journey: JourneyObject): readonly [string, string] {
   const { spans, start, duration_ms: total } = journey;
-  const [outer] = spans;
+  // What carried it through a tunnel knows no request.
+  const outer = spans.find(({ http }) => http) ?? spans[0];
   const what = [outer?.method, outer?.path].filter(Boolean).join(' ') || 'a connection';
   const code = outer?.http
     ? `${outer.response_code ?? '-'} ${outer.response_flags.join(',')}`.trim()
@@ -64,6 +65,37 @@ export function journeyHead(journey: JourneyObject): readonly [string, string] {
     `${start?.slice(0, 10) ?? '-'} ${clock(Date.parse(start ?? ''))} UTC, ${plural(spans.length, 'line')} of ${plural(proxies, 'proxy', 'proxies')}`,
   ];
 }
+
+/** More lines than these are for `-o json`. */
+const MOST_SEEN = 12;
+
+/** What each proxy logged beside the reply: where it sent the request, and its word for how that ended. */
+export function sawLines({ spans }: JourneyObject): string[] {
+  return spans
+    .slice(0, MOST_SEEN)
+    .map((span): [SpanObject, string] => [span, seen(span)])
+    .filter(([, words]) => words !== '')
+    .flatMap(([span, words], i) => labelled(i === 0 ? 'saw' : '', `${nameOf(span)}: ${words}`));
+}
+
+/** Empty for a line that only passed on what its own app said. */
+function seen(span: SpanObject): string {
+  const { upstream_cluster: cluster, upstream_host: host, requested_server_name: name } = span;
+  const relayed = span.response_code_details === 'via_upstream';
+  if (relayed && span.direction === 'inbound' && !cluster?.startsWith('inbound-vip')) return '';
+  return [
+    [cluster, host ? `to ${host}` : 'to no host'].filter(Boolean).join(' '),
+    cluster === null && name !== null && `asked for ${name}`,
+    span.upstream_transport_failure_reason?.replaceAll('_', ' ') ??
+      (relayed ? null : span.response_code_details),
+    span.error,
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** The pod's name without its namespace. */
+const nameOf = ({ proxy }: SpanObject): string => proxy.slice(proxy.lastIndexOf('/') + 1);
 
 /** What its lines say, under a word each. */
 export function findingLines(journey: JourneyObject): string[] {
@@ -93,10 +125,11 @@ const SIDES: Readonly<Record<SpanObject['direction'], string>> = {
   unknown: '   ',
 };
 
-function who({ depth, direction, attempt, proxy, decided, upstream_cluster: cluster }: SpanObject): string {
+function who(span: SpanObject): string {
+  const { depth, direction, attempt, decided, upstream_cluster: cluster } = span;
   const branch = depth === 0 ? '' : `${'  '.repeat(depth - 1)}└ `;
   const tried = attempt ? `${attempt.n}/${attempt.of} ` : '';
-  return `${branch}${cluster?.startsWith('inbound-vip') ? 'way' : SIDES[direction]} ${tried}${decided ? '*' : ''}${proxy.slice(proxy.lastIndexOf('/') + 1)}`;
+  return `${branch}${cluster?.startsWith('inbound-vip') ? 'way' : SIDES[direction]} ${tried}${decided ? '*' : ''}${nameOf(span)}`;
 }
 
 /** The end of a pod's name tells it from its siblings, the beginning what it is: the middle goes. */

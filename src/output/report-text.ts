@@ -1,5 +1,7 @@
-import { clock, ofWords, percent, plural, span, thousands } from '../diagnosis/words.js';
+import { clock, ofWords, percent, plural, shellWord, span, thousands } from '../diagnosis/words.js';
+import { isAddress } from '../record/address.js';
 import { safeText } from '../record/safe-text.js';
+import type { JourneyObject } from './journey.js';
 import { journeyLines } from './journey-text.js';
 import { labelled, labelledRaw, table, wrap, WIDTH } from './layout.js';
 import type { Report } from './report.js';
@@ -9,15 +11,19 @@ type ReportIncident = Report['incidents'][number];
 /** More than these nobody reads at once. */
 const SHOWN_INCIDENTS = 20;
 
-/** The report for people, at 80 columns; only commands may be wider, so that they can be copied. */
-export function reportText(report: Report): string {
+/**
+ * The report for people, at 80 columns; only commands may be wider, so that they can be copied. `inputs` is what was read,
+ * in the words of the command line, where that is known.
+ */
+export function reportText(report: Report, inputs: string | null = null): string {
   const { coverage, incidents } = report;
   const lines: string[] = [];
   if (coverage.records === 0) lines.push(...nothingRead(report));
   else {
     lines.push(headline(report), '');
     if (incidents.length === 0) lines.push(...quiet(report));
-    for (const incident of incidents.slice(0, SHOWN_INCIDENTS)) lines.push(...incidentLines(incident), '');
+    for (const incident of incidents.slice(0, SHOWN_INCIDENTS))
+      lines.push(...incidentLines(incident, inputs), '');
     if (incidents.length > SHOWN_INCIDENTS) {
       lines.push(`and ${incidents.length - SHOWN_INCIDENTS} more incidents; -o json lists them all`, '');
     }
@@ -52,7 +58,7 @@ function quiet({ totals }: Report): string[] {
   ];
 }
 
-function incidentLines(incident: ReportIncident): string[] {
+function incidentLines(incident: ReportIncident, inputs: string | null): string[] {
   const severity = incident.severity.toUpperCase();
   const [titleFirst = '', ...titleRest] = wrap(
     incident.title,
@@ -92,7 +98,7 @@ function incidentLines(incident: ReportIncident): string[] {
   if (incident.alternatives.length > 0) {
     say('or else', incident.alternatives.map(({ cause, why }) => `${cause}: ${why}`).join('; '));
   }
-  lines.push(...exampleLines(incident));
+  lines.push(...exampleLines(incident, inputs));
   return lines;
 }
 
@@ -108,16 +114,26 @@ const ABOUT_OTHER_SIDE: ReadonlySet<string> = new Set([
 ]);
 
 /** The incident in one of its requests, hop by hop; one line alone says nothing new, unless the other side is silent. */
-function exampleLines({ journey }: ReportIncident): string[] {
+function exampleLines({ journey }: ReportIncident, inputs: string | null): string[] {
   if (!journey) return [];
-  const { request_id: id } = journey;
   const findings = journey.findings.filter(({ kind }) => ABOUT_OTHER_SIDE.has(kind)).slice(0, 2);
   if (journey.spans.length < 2 && findings.length === 0) return [];
   return [
-    ...labelled('example', id === null ? 'one of them, hop by hop' : `trace ${id}`),
+    ...followedBy(journey, inputs),
     ...journeyLines(journey, 4, SHOWN_SPANS),
     ...findings.flatMap(({ text }) => labelled('', text)),
   ];
+}
+
+/** How to see all that its lines say: by its id, or by its connection where it has none. */
+function followedBy(journey: JourneyObject, inputs: string | null): string[] {
+  const { request_id: id, spans } = journey;
+  const connection = spans.find(({ upstream_local_address: own }) => own !== null && isAddress(own));
+  const by = id ?? (inputs === null ? null : (connection?.upstream_local_address ?? null));
+  if (by === null) return labelled('example', 'one of them, hop by hop');
+  return inputs === null
+    ? labelled('example', `trace ${by}`)
+    : [labelledRaw('example', `meshtail trace ${shellWord(by)} ${inputs}`)];
 }
 
 function failsText(incident: ReportIncident): string {

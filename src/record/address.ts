@@ -14,6 +14,10 @@ export function portOf(address: string): number | null {
   return port === undefined ? null : Number(port);
 }
 
+/** Whether a text is an IP with a port, as `10.0.0.7:41234` or `[fd00::7]:41234`. */
+export const isAddress = (text: string): boolean =>
+  /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\]):\d{1,5}$/i.test(text);
+
 /** Envoy before 1.9 printed `tcp://10.0.0.1:80`. */
 function withoutScheme(address: string): string {
   return address.startsWith('tcp://') ? address.slice(6) : address;

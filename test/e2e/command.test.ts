@@ -158,9 +158,25 @@ describe('trace', () => {
 
         decided   the app of kitchen-cjcfdh64nv-8z5sc answered 500 itself
         time      33 ms of 38 ms in the app of kitchen-cjcfdh64nv-8z5sc
+        saw       istio-ingressgateway-zds4lnxrq-bwlvg:
+                  outbound|8141||menu-web.food.svc.cluster.local to 10.244.220.11:8141
+                  menu-web-7wtzptmzvl-p9nxf:
+                  outbound|8142||order-api.food.svc.cluster.local to
+                  10.244.220.21:8142
+                  order-api-vvvkqwcn5-p52zz:
+                  outbound|8143||kitchen.food.svc.cluster.local to 10.244.220.31:8143
         read      2,400 records of 6 logs
       "
     `);
+  });
+
+  it('prints the three journeys of the page about them', async () => {
+    const page = readFileSync(join(packageRoot, 'docs/journeys.md'), 'utf8');
+    const shown = [...page.matchAll(/^\$ meshtail (trace .*)\n([^`]*)/gm)];
+    expect(shown).toHaveLength(3);
+    for (const [, command, printed] of shown) {
+      expect((await run(command!.split(' '))).stdout).toBe(printed);
+    }
   });
 
   it('gives scripts the same as one object, and takes an id with another trace character', async () => {
@@ -179,6 +195,25 @@ describe('trace', () => {
     expect(trace.journey.spans.filter(({ decided }) => decided).map(({ proxy }) => proxy)).toEqual([
       'kitchen-cjcfdh64nv-8z5sc',
     ]);
+  });
+
+  it('finds a connection without an id by either end’s address and port', async () => {
+    const { status, stdout } = await run([
+      'trace',
+      '10.71.4.190:44019',
+      join(incidentsFolder, 'importer-speaks-plain-amqp'),
+    ]);
+    expect(status).toBe(0);
+    expect(stdout).toContain('connection from 10.71.4.190:44019');
+    expect(stdout).toContain('closed the connection unread');
+  });
+
+  it('shows ids that are near one that no line has, and what the report gives to paste works', async () => {
+    const { stdout } = await run(['trace', id.slice(0, 8), CHAIN]);
+    expect(stdout).toContain(`near      ${id}`);
+    const report = await run(['report', CHAIN]);
+    const [, ...words] = /example +(meshtail trace .*)/.exec(report.stdout)![1]!.split(' ');
+    expect((await run(words)).status).toBe(0);
   });
 
   it('ends with 1 where no line has the id, with 4 where there is no line, with 2 where no id is given', async () => {
