@@ -24,9 +24,9 @@ const FADING = 0.9;
 const MOST_USUAL_MS = 12_000;
 const MOST_LEAPS = 8;
 /** So many seconds after a leap a file may be read again. */
-const WATCH_SECONDS = 60;
+const WATCH_SECONDS = 15;
 /** At least so many lines are known again. */
-const KNOWN_LINES = 50_000;
+const KNOWN_LINES = 20_000;
 
 /** Two neighbouring lines between which others may be missing. */
 export interface Leap {
@@ -69,6 +69,8 @@ export class ResumedLines {
   #leaps: Leap[] = [];
   #perSecond = 0;
   #usualMs = 0;
+  /** The next line is the first of another log, whenever it was written. */
+  #anew = false;
   /** For a while after a leap, the lines since: by their hashes, those that were put in last and those before. */
   #known: [Set<number>, Set<number>] | null = null;
   #knowUntil = -1;
@@ -163,6 +165,7 @@ export class ResumedLines {
     this.#repeats = null;
     this.#expectRepeat = false;
     this.#again = false;
+    this.#anew = true;
   }
 
   /** Leaps within a stream that was open all the while: a pause of the writer, or a file that the reader behind the API missed. */
@@ -285,7 +288,7 @@ export class ResumedLines {
 
   #copy(): ResumedLines {
     const copy = new ResumedLines(this.#maxLine);
-    copy.#seen = new Map(this.#seen);
+    copy.#seen = new Map([...this.#seen].map(([second, nanos]) => [second, [...nanos]]));
     copy.#newest = this.#newest;
     copy.#last = this.#last;
     copy.#perSecond = this.#perSecond;
@@ -296,7 +299,8 @@ export class ResumedLines {
   #remember(second: number, nanos: number): void {
     const at = second * 1000 + nanos / 1e6;
     const pause = at - this.#last;
-    if (pause > this.#usualMs) this.#pause(second, at);
+    if (this.#anew) this.#anew = false;
+    else if (pause > this.#usualMs) this.#pause(second, at);
     if (second !== this.#second) this.#turnTo(second);
     this.#nanos.push(nanos);
     if (!(at <= this.#last)) {

@@ -82,6 +82,9 @@ describe('a log stream that is opened again', () => {
     expect(resumed.takeLeaps()).toEqual([]);
     resumed.push(Buffer.from(burst(9)));
     expect(resumed.takeLeaps()).toEqual([{ from: BASE + 4870, to: BASE + 9000, perSecond: 30 }]);
+    resumed.forget();
+    resumed.push(Buffer.from(burst(20)));
+    expect(resumed.takeLeaps()).toEqual([]);
   });
 
   it('drops a file that the kubelet reads a second time', () => {
