@@ -16,13 +16,17 @@ const STAMP = 36;
  * Lines this far apart, ms, and by so much further than those before, may have others between them that were not read.
  * Envoy writes its access log once a second or less often (`file_flush_interval_msec`), so stamps come in bunches.
  */
-const LEAP_MS = 2000;
+const LEAP_MS = 800;
 const UNUSUAL = 3;
 /** What was usual is forgotten by this share at each second. */
 const FADING = 0.9;
 /** Envoy's own interval is 10 s. */
 const MOST_USUAL_MS = 12_000;
 const MOST_LEAPS = 8;
+/** So many seconds after a leap a file may be read again. */
+const WATCH_SECONDS = 15;
+/** At least so many lines are known again. */
+const KNOWN_LINES = 20_000;
 
 /** Two neighbouring lines between which others may be missing. */
 export interface Leap {
@@ -65,8 +69,13 @@ export class ResumedLines {
   #leaps: Leap[] = [];
   #perSecond = 0;
   #usualMs = 0;
-  /** Seconds and nanoseconds of lines that were leapt to: with these a file begins. */
-  #begins: (readonly [number, number])[] = [];
+  /** The next line is the first of another log, whenever it was written. */
+  #anew = false;
+  /** For a while after a leap, the lines since: by their hashes, those that were put in last and those before. */
+  #known: [Set<number>, Set<number>] | null = null;
+  #knowUntil = -1;
+  /** The stamp of the line before, whether it was new or not. */
+  #previous = NaN;
   /** A file that was read before is being read again from its beginning. */
   #again = false;
   /** The stamp that was read last, up to its second: many lines share it. */
@@ -129,13 +138,13 @@ export class ResumedLines {
 
   #expectRepeats(): void {
     this.#repeatsUntil = this.#newest + 1;
-    this.#repeats = new Map(
-      [...this.#seen].map(([second, nanos]) => {
-        const counts = new Map<number, number>();
-        for (const nano of nanos) counts.set(nano, (counts.get(nano) ?? 0) + 1);
-        return [second, counts];
-      }),
-    );
+    this.#repeats = new Map();
+    for (const [second, nanos] of this.#seen) {
+      if (second < this.#newest - 1) continue;
+      const counts = new Map<number, number>();
+      for (const nano of nanos) counts.set(nano, (counts.get(nano) ?? 0) + 1);
+      this.#repeats.set(second, counts);
+    }
   }
 
   /** Whether what was read is known to follow on what was read before. */
@@ -156,6 +165,7 @@ export class ResumedLines {
     this.#repeats = null;
     this.#expectRepeat = false;
     this.#again = false;
+    this.#anew = true;
   }
 
   /** Leaps within a stream that was open all the while: a pause of the writer, or a file that the reader behind the API missed. */
@@ -187,26 +197,41 @@ export class ResumedLines {
       const second = this.#secondAt(lines, start);
       if (second < 0) continue;
       const nanos = nanosAt(lines, start);
-      if (second < this.#newest && this.#beginsAgain(second, nanos)) {
+      if (this.#beginsAgain(lines, start, second * 1000 + nanos / 1e6)) {
         const fresh = this.#fresh(lines.subarray(start));
         if (start === 0) return fresh;
         const before = lines.subarray(0, start);
         return fresh ? Buffer.concat([before, fresh]) : before;
       }
       this.#remember(second, nanos);
+      if (this.#known) this.#know(hashOf(lines, start));
     }
     return lines;
   }
 
   /**
-   * The kubelet's reader opens the live file for every file that it is told was made; of two that were made while it was
-   * behind, it reads the second one twice (kubernetes cri-client pkg/logs/logs.go, waitLogs).
+   * The kubelet's reader opens the live file for each file that it is told was made: where it was behind and leapt over
+   * some, it reads the live one again for each of them (kubernetes cri-client pkg/logs/logs.go, waitLogs). So a line that
+   * was seen before and is no later than the one before it begins a file again.
    */
-  #beginsAgain(second: number, nanos: number): boolean {
-    if (!this.#begins.some(([s, n]) => s === second && n === nanos)) return false;
+  #beginsAgain(lines: Buffer, start: number, at: number): boolean {
+    const isLater = at > this.#previous;
+    this.#previous = at;
+    // Where a log was opened again, lines come again without that.
+    if (isLater || !this.#known || (this.#repeats && !this.#again)) return false;
+    const hash = hashOf(lines, start);
+    if (!this.#known.some((lines) => lines.has(hash))) return false;
     this.#again = true;
     this.#expectRepeats();
     return true;
+  }
+
+  #know(hash: number): void {
+    const [last, before] = this.#known!;
+    last.add(hash);
+    if (last.size < KNOWN_LINES) return;
+    before.clear();
+    this.#known = [before, last];
   }
 
   /** Lines without those that were seen before the stream broke. */
@@ -221,7 +246,12 @@ export class ResumedLines {
     while (start < lines.length) {
       const next = lines.indexOf(LF, start) + 1;
       const second = this.#secondAt(lines, start);
-      if (second >= 0 && this.#isRepeat(second, nanosAt(lines, start))) cut(start, next);
+      if (second >= 0) {
+        const nanos = nanosAt(lines, start);
+        this.#beginsAgain(lines, start, second * 1000 + nanos / 1e6);
+        if (this.#isRepeat(second, nanos)) cut(start, next);
+        else if (this.#known) this.#know(hashOf(lines, start));
+      }
       start = next;
     }
     cut(lines.length, lines.length);
@@ -231,7 +261,6 @@ export class ResumedLines {
 
   /** Whether a line was seen before; one that was not is remembered. */
   #isRepeat(second: number, nanos: number): boolean {
-    if (second < this.#newest && !this.#again) this.#beginsAgain(second, nanos);
     // Older than all whose stamps are kept.
     if (this.#again && second < this.#newest - 1) return true;
     const counts = this.#repeats?.get(second);
@@ -243,11 +272,10 @@ export class ResumedLines {
     }
     if (this.#expectRepeat) {
       this.#expectRepeat = false;
-      const to = second * 1000 + nanos / 1e6;
-      this.#hole = { from: this.#last, to, perSecond: this.perSecond, before: this.#copy() };
-      this.#begin(second, nanos);
+      const at = second * 1000 + nanos / 1e6;
+      this.#hole = { from: this.#last, to: at, perSecond: this.perSecond, before: this.#copy() };
       // Told as a hole, and not as a leap too.
-      this.#last = Math.max(this.#last, to);
+      this.#last = Math.max(this.#last, at);
     }
     // Behind all that can come again.
     if (second > this.#repeatsUntil) {
@@ -260,7 +288,7 @@ export class ResumedLines {
 
   #copy(): ResumedLines {
     const copy = new ResumedLines(this.#maxLine);
-    copy.#seen = new Map(this.#seen);
+    copy.#seen = new Map([...this.#seen].map(([second, nanos]) => [second, [...nanos]]));
     copy.#newest = this.#newest;
     copy.#last = this.#last;
     copy.#perSecond = this.#perSecond;
@@ -268,24 +296,35 @@ export class ResumedLines {
     return copy;
   }
 
-  #begin(second: number, nanos: number): void {
-    this.#begins.push([second, nanos]);
-    if (this.#begins.length > MOST_LEAPS) this.#begins.shift();
-  }
-
   #remember(second: number, nanos: number): void {
-    if (second !== this.#second) this.#turnTo(second, nanos);
-    this.#nanos.push(nanos);
     const at = second * 1000 + nanos / 1e6;
+    const pause = at - this.#last;
+    if (this.#anew) this.#anew = false;
+    else if (pause > this.#usualMs) this.#pause(second, at);
+    if (second !== this.#second) this.#turnTo(second);
+    this.#nanos.push(nanos);
     if (!(at <= this.#last)) {
       if (Number.isNaN(this.#last)) this.#first = at;
       this.#last = at;
     }
   }
 
-  #turnTo(second: number, nanos: number): void {
+  /** A line behind a pause that is longer than usual. */
+  #pause(second: number, at: number): void {
+    const pause = at - this.#last;
+    if (pause < Math.max(LEAP_MS, this.#usualMs * UNUSUAL)) {
+      this.#usualMs = Math.min(MOST_USUAL_MS, pause);
+      return;
+    }
+    this.#known ??= [new Set(), new Set()];
+    this.#knowUntil = second + WATCH_SECONDS;
+    if (this.#leaps.length < MOST_LEAPS) {
+      this.#leaps.push({ from: this.#last, to: at, perSecond: this.perSecond });
+    }
+  }
+
+  #turnTo(second: number): void {
     const finished = this.#nanos.length;
-    const { perSecond } = this;
     let list = this.#seen.get(second);
     if (!list) this.#seen.set(second, (list = []));
     this.#second = second;
@@ -297,14 +336,8 @@ export class ResumedLines {
     }
     this.#newest = second;
     for (const old of this.#seen.keys()) if (old < second - 1) this.#seen.delete(old);
-    const to = second * 1000 + nanos / 1e6;
-    const pause = to - this.#last;
-    if (!(pause >= Math.max(LEAP_MS, this.#usualMs * UNUSUAL))) {
-      this.#usualMs = Math.min(MOST_USUAL_MS, Math.max(this.#usualMs * FADING, pause || 0));
-      return;
-    }
-    this.#begin(second, nanos);
-    if (this.#leaps.length < MOST_LEAPS) this.#leaps.push({ from: this.#last, to, perSecond });
+    if (second > this.#knowUntil) this.#known = null;
+    this.#usualMs *= FADING;
   }
 
   /** Seconds since the epoch of the stamp that a line begins with; -1 where it has none. */
@@ -329,6 +362,15 @@ export class ResumedLines {
     }
     return second;
   }
+}
+
+/** FNV-1a of a line with its stamp. */
+function hashOf(bytes: Buffer, start: number): number {
+  let hash = 0x811c9dc5;
+  for (let at = start; at < bytes.length && bytes[at] !== LF; at++) {
+    hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+  }
+  return hash;
 }
 
 /** The decimals behind the seconds of the stamp at `start`, as nanoseconds. */

@@ -107,7 +107,7 @@ export class Account {
       // What was there when the log was opened is one file.
       if (this.#live || leap.from >= this.#askedAt - this.#leastLagMs - MARGIN_MS) {
         this.#continuity.doubt(leap);
-      }
+      } else this.#lines.paused(leap);
     }
     if (first) this.#late();
   }

@@ -30,7 +30,7 @@ export class Continuity {
   ) {}
 
   doubt(leap: Leap): void {
-    if (linesOver(leap) < EXPECTED) return;
+    if (linesOver(leap) < EXPECTED) return this.paused(leap);
     this.#leaps.push(leap);
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = null;

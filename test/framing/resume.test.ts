@@ -82,22 +82,33 @@ describe('a log stream that is opened again', () => {
     expect(resumed.takeLeaps()).toEqual([]);
     resumed.push(Buffer.from(burst(9)));
     expect(resumed.takeLeaps()).toEqual([{ from: BASE + 4870, to: BASE + 9000, perSecond: 30 }]);
+    resumed.forget();
+    resumed.push(Buffer.from(burst(20)));
+    expect(resumed.takeLeaps()).toEqual([]);
   });
 
   it('drops a file that the kubelet reads a second time', () => {
     const resumed = new ResumedLines();
     const read = (...seconds: number[]): string =>
       resumed
-        .push(Buffer.from(seconds.map((second) => textOf({ second, nanos: second }, second)).join('')))
+        .push(
+          Buffer.from(
+            seconds.map((s) => textOf({ second: Math.floor(s), nanos: (s % 1) * 1e9 }, s)).join(''),
+          ),
+        )
         ?.toString()
-        .replaceAll(/\S+ line (\d+)\n/g, '$1 ') ?? '';
-    expect(read(1, 2)).toBe('1 2 ');
-    // Files between were missed; the one that begins here is opened again for each that was made meanwhile.
+        .replaceAll(/\S+ line (\S+)\n/g, '$1 ') ?? '';
+    expect(read(1, 1.5, 2)).toBe('1 1.5 2 ');
+    // Files between were missed: for each that was made meanwhile the live one is opened again.
     expect(read(7, 8, 9, 10, 11)).toBe('7 8 9 10 11 ');
     expect(read(7, 8, 9)).toBe('');
     expect(read(10, 11, 12)).toBe('12 ');
     expect(read(13, 14, 15)).toBe('13 14 15 ');
-    expect(read(7, 8, 9, 10, 11, 12, 13, 14, 15, 16)).toBe('16 ');
+    expect(read(10, 11, 12, 13, 14, 15, 16)).toBe('16 ');
+    expect(read(12, 13, 14, 15, 16)).toBe('');
+    expect(read(16, 16.25, 16.5)).toBe('16.25 16.5 ');
+    expect(read(16.25, 16.5, 16.75, 17)).toBe('16.75 17 ');
+    expect(read(17, 16.75, 17.25)).toBe('17.25 ');
   });
 
   it('asks for a whole second more than the newest line needs', () => {

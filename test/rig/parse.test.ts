@@ -24,3 +24,13 @@ it('parse reads every line once or tells a gap while files are rotated and conne
   // What was rotated away while a connection was down can be had no more; that is little.
   expect(run.lost.length, run.stderr).toBeLessThan(run.written / 100);
 });
+
+it('parse repeats nothing and tells what it missed where connections stall over rotations', async () => {
+  const load = ['--pods', '4', '--rate', '24000', '--seconds', '20', '--quiet', '8'];
+  const run = await bench(...load, '--rotate', '1s', '--chaos', '--stall-every 7s --stall-for 6s');
+  const { row, gaps, stderr } = run;
+  expect({ ended: row.ended_early, repeated: row.repeated }, stderr).toEqual({ ended: null, repeated: 0 });
+  // Not all that was written still lies in the files.
+  expect(run.lost.filter((line) => !isTold(line, gaps)).slice(0, 5), stderr).toEqual([]);
+  expect(row.lost === 0 || gaps.length > 0, stderr).toBe(true);
+});
