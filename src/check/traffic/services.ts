@@ -16,8 +16,8 @@ import {
 import { ofService } from '../subjects.js';
 import { appContainers, hasProxy, isProxyOnly, podsIn, workloadOfPod } from '../workloads.js';
 import { rootNamespaces } from '../mesh-config.js';
-import { serviceOfCluster } from '../envoy/proxy-state.js';
-import { perWorld, type World } from '../world.js';
+import { reachedServices } from '../envoy/held.js';
+import type { World } from '../world.js';
 
 export const services: Check = {
   id: 'services',
@@ -66,22 +66,10 @@ function countOf(world: World, service: Service): { readonly ready: number; read
   return { ready: pods.filter((pod) => pod.ready !== false).length, all: pods.length };
 }
 
-/** Services of which some proxy holds hosts that answer: in a mesh of several clusters they may all be in another one. */
-const heldElsewhere = perWorld((world): ReadonlySet<string> => {
-  const clusters = [...world.proxies.values()].flatMap(({ clusters: some }) => some ?? []);
-  return new Set(
-    clusters
-      .filter(({ hosts }) =>
-        hosts.some((host) => host.healthy && !host.ejected && host.connectFailures === 0),
-      )
-      .flatMap(({ name }) => serviceOfCluster(name) ?? []),
-  );
-});
-
 function endpoints(world: World, service: Service): readonly Finding[] {
   const { ready, all } = countOf(world, service);
   const pods = podsOf(world, service);
-  if (ready === 0 && heldElsewhere(world).has(serviceName(service))) return [];
+  if (ready === 0 && reachedServices(world).has(serviceName(service))) return [];
   const base = {
     severity: 'critical',
     from: service,
