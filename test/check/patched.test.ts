@@ -4,7 +4,7 @@ import { clearances, runChecks } from '../../src/check/run.js';
 import { answerFinding, askRoutes } from '../../src/check/traffic/ask.js';
 import { Mesh, worldOf, type Json } from './mesh.js';
 
-/* What EnvoyFilters and targetRefs keep checks from saying. */
+/* What EnvoyFilters, targetRefs and other clusters of the mesh keep checks from saying. */
 
 const filter = (at: string, applyTo: string, value: Json = {}, spec: Json = {}): Json => ({
   apiVersion: 'networking.istio.io/v1alpha3',
@@ -92,4 +92,24 @@ it('a policy on the way, at a gateway or waypoint, keeps a service from being ca
   );
   expect(await ruledOut(withObjects(policy('Service', 'catalog')), 'rbac-denied')).toContain('cart.shop');
   expect(await ruledOut(withObjects(policy('Gateway', 'edge')), 'rbac-denied')).not.toContain('cart.shop');
+});
+
+it('a service whose endpoints are all in another cluster of the mesh is not without any', async () => {
+  const ids = async (mesh: Mesh): Promise<readonly string[]> =>
+    runChecks(await worldOf(mesh.files()))
+      .filter(({ status, about }) => status !== 'ok' && about.services?.includes('ledger.pay'))
+      .map(({ id, status }) => `${status} ${id}`);
+  const away = (): Mesh => {
+    const mesh = new Mesh();
+    mesh.set('Service/pay/ledger', 'spec.selector.app', 'elsewhere');
+    mesh.set('EndpointSlice/pay/ledger', 'endpoints', []);
+    return mesh;
+  };
+  const one = away();
+  one.pages.clear();
+  expect(await ids(one)).toContain('fail service-selects-no-pod');
+  // Envoy holds hosts that no EndpointSlice of this cluster names, and reaches them.
+  const several = await ids(away());
+  expect(several).not.toContain('fail service-selects-no-pod');
+  expect(several.filter((text) => text.startsWith('fail'))).toEqual([]);
 });

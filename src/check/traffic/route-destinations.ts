@@ -13,6 +13,7 @@ import {
   namespaceOfHost,
   type Host,
 } from '../registry.js';
+import { heldHosts } from '../envoy/held.js';
 import type { World } from '../world.js';
 import { kubeRoutes } from './kube-routes.js';
 
@@ -70,6 +71,7 @@ function ofDestination(world: World, service: VirtualService, destination: Desti
   if (!host) {
     const namespace = namespaceOfHost(world, name);
     if (namespace !== null && !isNamespaceKnown(world, namespace)) return [];
+    if (heldHosts(world).has(name)) return [];
     return [
       found('traffic', {
         ...base,

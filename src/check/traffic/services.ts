@@ -16,6 +16,7 @@ import {
 import { ofService } from '../subjects.js';
 import { appContainers, hasProxy, isProxyOnly, podsIn, workloadOfPod } from '../workloads.js';
 import { rootNamespaces } from '../mesh-config.js';
+import { reachedServices } from '../envoy/held.js';
 import type { World } from '../world.js';
 
 export const services: Check = {
@@ -68,6 +69,7 @@ function countOf(world: World, service: Service): { readonly ready: number; read
 function endpoints(world: World, service: Service): readonly Finding[] {
   const { ready, all } = countOf(world, service);
   const pods = podsOf(world, service);
+  if (ready === 0 && reachedServices(world).has(serviceName(service))) return [];
   const base = {
     severity: 'critical',
     from: service,
