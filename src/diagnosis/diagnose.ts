@@ -39,11 +39,16 @@ export interface Incident {
   readonly timeShape: TimeShape;
   /** By caller: whose requests failed, of how many. Most failures first. */
   readonly callers: readonly Caller[];
-  /** No failure in the last part of the input, while traffic goes on. */
-  readonly isOver: boolean;
+  readonly ending: Ending;
   /** Ids of the failure groups that its lines belong to. */
   readonly groups: readonly string[];
 }
+
+/**
+ * `over`: the same callers are served there after the last failure. `ongoing`: failures reach to the end of the input.
+ * `unknown`: its callers have stopped asking.
+ */
+export type Ending = 'over' | 'ongoing' | 'unknown';
 
 export interface Caller {
   readonly value: string;
@@ -345,7 +350,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
       scene.last,
     ),
     callers: callersOf(scene, seen, destinations),
-    isOver: isOver(scene, failing, destinations),
+    ending: endingOf(scene, cases, destinations),
     failures: seen.length,
     requests: destinations.size,
     groups: [...groups].flatMap((text) => groupIds(scene).get(text) ?? []).toSorted(byNumber),
@@ -359,16 +364,32 @@ function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<R
     .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
 }
 
-/** Enough good requests of the same callers to the same destination after the last failure. */
-function isOver(scene: Scene, failing: readonly Row[], requests: ReadonlySet<Row>): boolean {
-  const last = most(failing.map((row) => row.end));
+/**
+ * Good requests of the same callers after the last failure tell that it is over, if they are so many that some of them
+ * would have failed; silence tells nothing.
+ */
+function endingOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<Row>): Ending {
+  const failing = cases.flatMap(({ rows }) => rows);
+  const first = least(failing.map((row) => row.start));
+  const last = most(failing.map((row) => row.start));
+  const lastEnd = most(failing.map((row) => row.end));
   const callers = new Set(failing.map((row) => scene.joins.rootOf(row).proxy));
+  let during = 0;
   let good = 0;
-  for (const row of requests) if (row.start > last && !row.failure && callers.has(row.proxy)) good++;
-  return good >= GOOD_AFTER && last < scene.last;
+  for (const row of requests) {
+    if (row.start >= first && row.start <= last) during++;
+    else if (row.start > lastEnd && !row.failure && callers.has(row.proxy)) good++;
+  }
+  const wouldHaveFailed = (good * cases.length) / Math.max(during, cases.length);
+  if (good >= GOOD_AFTER && wouldHaveFailed >= FEWEST_MISSED) return 'over';
+  const usualGap = (last - first) / Math.max(1, cases.length - 1);
+  return scene.lastEnd - lastEnd > GOOD_AFTER * Math.max(usualGap, LEAST_SILENCE_MS) ? 'unknown' : 'ongoing';
 }
 
 const GOOD_AFTER = 5;
+const FEWEST_MISSED = 3;
+/** Requests come in bursts: less than this is no silence yet. */
+const LEAST_SILENCE_MS = 1_000;
 
 /** The failure groups by their key, as rows name it. */
 const groupIds = perScene(
