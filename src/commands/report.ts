@@ -1,8 +1,9 @@
 import { meets, type Options } from '../cli/options.js';
 import { diagnose } from '../diagnosis/diagnose.js';
 import { ExitStatus } from '../errors.js';
+import { reportMarkdown } from '../output/report-markdown.js';
 import { reportText } from '../output/report-text.js';
-import { reportOf } from '../output/report.js';
+import { reportOf, type Report } from '../output/report.js';
 import { version } from '../paths.js';
 import type { Environment } from './environment.js';
 import { readingOf, reportFailed } from './inputs.js';
@@ -44,13 +45,22 @@ export async function report(
     'diagnosed',
   );
   const result = reportOf(snapshot, diagnosis, version, gaps);
-  environment.stdout.write(
-    options.output === 'json' ? `${JSON.stringify(result, null, 2)}\n` : reportText(result),
-  );
+  environment.stdout.write(faceOf(result, options.output));
   if (snapshot.coverage.binary && snapshot.coverage.records === 0) {
     environment.warn('the input looks binary; name a text log, or a gzip of one');
   }
   if (worldStatus !== ExitStatus.ok) return worldStatus;
   if (snapshot.coverage.records === 0) return ExitStatus.noAccessLine;
   return meets(options.failOn, result.incidents) ? ExitStatus.failOn : ExitStatus.ok;
+}
+
+function faceOf(result: Report, output: string): string {
+  switch (output) {
+    case 'json':
+      return `${JSON.stringify(result, null, 2)}\n`;
+    case 'markdown':
+      return reportMarkdown(result);
+    default:
+      return reportText(result);
+  }
 }
