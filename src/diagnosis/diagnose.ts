@@ -46,7 +46,7 @@ export interface Incident {
 
 /**
  * `over`: the same callers are served there after the last failure. `ongoing`: failures reach to the end of the input.
- * `unknown`: its callers have stopped asking.
+ * `unknown`: its callers have stopped asking, or the input holds failures only.
  */
 export type Ending = 'over' | 'ongoing' | 'unknown';
 
@@ -369,6 +369,7 @@ function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<R
  * would have failed; silence tells nothing.
  */
 function endingOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<Row>): Ending {
+  if (scene.errorsOnly) return 'unknown';
   const failing = cases.flatMap(({ rows }) => rows);
   const first = least(failing.map((row) => row.start));
   const last = most(failing.map((row) => row.start));
