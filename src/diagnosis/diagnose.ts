@@ -45,10 +45,9 @@ export interface Incident {
   readonly timeShape: TimeShape;
   /** By caller: whose requests failed, of how many. Most failures first. */
   readonly callers: readonly Caller[];
+  readonly ending: Ending;
   /** Good requests of the same callers to the same places after the last failure. */
   readonly goodAfter: number;
-  /** No failure after the last one, among so many requests that chance is no reason. */
-  readonly isOver: boolean;
   /** Ids of the failure groups that its lines belong to. */
   readonly groups: readonly string[];
   /** What was changed at the failing edge before it began, nearest first; only of a cluster. */
@@ -63,6 +62,12 @@ export interface Incident {
 export interface NamedAddress extends AddressOwner {
   readonly address: string;
 }
+
+/**
+ * `over`: the same callers are served there after the last failure. `ongoing`: failures reach to the end of the input.
+ * `unknown`: its callers have stopped asking, or the input holds failures only.
+ */
+export type Ending = 'over' | 'ongoing' | 'unknown';
 
 export interface Caller {
   readonly value: string;
@@ -392,7 +397,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
       scene.last,
     ),
     callers: callersOf(scene, seen, destinations),
-    ...ending(scene, failing, destinations),
+    ...endingOf(scene, cases, destinations),
     failures: seen.length,
     requests: destinations.size,
     groups: [...groups].flatMap((text) => groupIds(scene).get(text) ?? []).toSorted(byNumber),
@@ -407,32 +412,38 @@ function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<R
 }
 
 /**
- * Good requests of the same callers to the same destination after the last failure, and whether they are so many that the
- * failures, as often as they were, would hardly have left them all out.
+ * Good requests of the same callers after the last failure tell that it is over, if they are so many that some of them
+ * would have failed; silence tells nothing.
  */
-function ending(
+function endingOf(
   scene: Scene,
-  failing: readonly Row[],
+  cases: readonly Case[],
   requests: ReadonlySet<Row>,
-): Pick<Incident, 'goodAfter' | 'isOver'> {
+): Pick<Incident, 'ending' | 'goodAfter'> {
+  if (scene.errorsOnly) return { ending: 'unknown', goodAfter: 0 };
+  const failing = cases.flatMap(({ rows }) => rows);
   const first = least(failing.map((row) => row.start));
-  const last = most(failing.map((row) => row.end));
-  const roots = new Set(failing.map((row) => scene.joins.rootOf(row)));
-  const callers = new Set([...roots].map((row) => row.proxy));
-  let good = 0;
+  const last = most(failing.map((row) => row.start));
+  const lastEnd = most(failing.map((row) => row.end));
+  const callers = new Set(failing.map((row) => scene.joins.rootOf(row).proxy));
   let during = 0;
+  let good = 0;
   for (const row of requests) {
-    if (!callers.has(row.proxy)) continue;
-    if (row.start > last) good += row.failure ? 0 : row.weight;
-    else if (row.start >= first) during += row.weight;
+    if (row.start >= first && row.start <= last) during += row.weight;
+    else if (row.start > lastEnd && !row.failure && callers.has(row.proxy)) good += row.weight;
   }
-  const failed = [...roots].reduce((sum, row) => sum + row.weight, 0);
-  const spared = Math.max(0, 1 - failed / Math.max(during, 1)) ** good;
-  return { goodAfter: good, isOver: good >= GOOD_AFTER && spared < BY_CHANCE && last < scene.last };
+  const failed = cases.reduce((sum, { root }) => sum + root.weight, 0);
+  const wouldHaveFailed = (good * failed) / Math.max(during, failed);
+  if (good >= GOOD_AFTER && wouldHaveFailed >= FEWEST_MISSED) return { ending: 'over', goodAfter: good };
+  const usualGap = (last - first) / Math.max(1, cases.length - 1);
+  const silent = scene.lastEnd - lastEnd > GOOD_AFTER * Math.max(usualGap, LEAST_SILENCE_MS);
+  return { ending: silent ? 'unknown' : 'ongoing', goodAfter: good };
 }
 
 const GOOD_AFTER = 5;
-const BY_CHANCE = 0.05;
+const FEWEST_MISSED = 3;
+/** Requests come in bursts: less than this is no silence yet. */
+const LEAST_SILENCE_MS = 1_000;
 
 /** The failure groups by their key, as rows name it. */
 const groupIds = perScene(

@@ -6,8 +6,9 @@ import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
-import { hostOf, portOf } from '../record/address.js';
+import { hostOf, portOf as portOfAddress } from '../record/address.js';
 import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
+import { holdsErrorsOnly } from './coverage-limits.js';
 import { least, most } from './stats.js';
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
 
@@ -30,7 +31,11 @@ export interface Scene {
   /** Smallest and largest start time, ms since the epoch. */
   readonly first: number;
   readonly last: number;
+  /** Largest end: what a proxy logged last. */
+  readonly lastEnd: number;
   readonly coverage: CoverageSnapshot;
+  /** The log holds nothing but errors: nothing is told of shares. */
+  readonly errorsOnly: boolean;
   readonly groups: readonly GroupSnapshot[];
   readonly cases: readonly Case[];
   readonly symptoms: readonly Symptom[];
@@ -80,7 +85,11 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
   }
   const requests = new Map<string, Row[]>();
-  for (const row of joins.roots) push(requests, destinationKey(row, places.of(row)), row);
+  for (const row of joins.roots) {
+    const place = places.of(row);
+    push(requests, populationKey(row, place), row);
+    if (portOf(row) !== null) push(requests, destinationKey(row, place), row);
+  }
 
   const bySymptom = new Map<string, Case[]>();
   for (const failed of joins.cases) {
@@ -98,7 +107,9 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     rows,
     complete,
     ...extentOf(observation),
+    lastEnd: most(rows.map((row) => row.end).filter(Number.isFinite)),
     coverage,
+    errorsOnly: holdsErrorsOnly(observation),
     groups: traffic.groups,
     cases: joins.cases,
     symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),
@@ -139,9 +150,15 @@ function populationKey(row: Row, place: string): string {
   return `${cameIn(row) ? 'inbound' : 'outbound'}\n${place}`;
 }
 
+/** The port that was meant; `null` where no cluster was chosen: then it may have been any of the place. */
+function portOf(row: Row): number | null {
+  if (row.cluster) return row.cluster.port;
+  return isRejectedConnection(row) && row.downstreamLocal ? portOfAddress(row.downstreamLocal) : null;
+}
+
 function destinationKey(row: Row, place: string): string {
-  const refusedAt = isRejectedConnection(row) && row.downstreamLocal ? portOf(row.downstreamLocal) : null;
-  return `${populationKey(row, place)}\n${row.cluster?.port ?? refusedAt ?? ''}`;
+  const port = portOf(row);
+  return port === null ? populationKey(row, place) : `${populationKey(row, place)}\n${port}`;
 }
 
 /** Tells what each line is about, from what all lines of its proxy say together. */

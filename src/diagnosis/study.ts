@@ -4,7 +4,7 @@ import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict }
 import { PARTITIONS } from './partitions.js';
 import type { Scene } from './scene.js';
 import { byFrequency, distinct, groupBy, least, median, most } from './stats.js';
-import { clock, listed, ofWords, percent } from './words.js';
+import { clock, listed, ofWords, percent, plural } from './words.js';
 
 /** One side of a comparison: how many of these requests failed in the way that is studied. */
 export interface Contrast {
@@ -189,15 +189,15 @@ export class Study {
       values.reduce((total, value) => total + value[of], 0);
     return [
       {
-        text: `with ${name} ${listed(found.bad.map(({ value }) => value))} in that time`,
+        text: `requests with ${name} ${listed(found.bad.map(({ value }) => value))} in that time that failed so`,
         count: sum(found.bad, 'failures'),
         of: sum(found.bad, 'requests'),
       },
       {
-        text: `with any other ${name} (${listed(
+        text: `${WITH_ANY_OTHER}${name} (${listed(
           found.good.map(({ value }) => value),
           2,
-        )})`,
+        )}) that failed so`,
         count: 0,
         of: sum(found.good, 'requests'),
       },
@@ -228,6 +228,9 @@ export class Study {
     const whose = theirs === this.population ? '' : ` of ${listed(this.affectedCallers)}`;
     const when =
       rows.length === 1 ? `at ${clock(this.first)}` : `between ${clock(this.first)} and ${clock(this.last)}`;
+    if (this.scene.errorsOnly) {
+      return `${plural(rows.length, 'request')}${whose} to ${this.place} ${when}, of how many the log does not hold`;
+    }
     return `${ofWords(rows.length, of)} requests${whose} to ${this.place} ${when} (${percent(rows.length, of)})`;
   }
 
@@ -286,9 +289,11 @@ export function claim(
   };
 }
 
+const WITH_ANY_OTHER = 'requests with any other ';
+
 /** What sets the failing apart and the cause did not say itself. */
 function unsaid(study: Study, evidence: readonly Fact[]): Fact[] {
-  if (evidence.some(({ text }) => text.startsWith('with any other '))) return [];
+  if (evidence.some(({ text }) => text.startsWith(WITH_ANY_OTHER))) return [];
   return study.contrasts(1);
 }
 

@@ -20,9 +20,6 @@ export function tableOf(narrowed: Narrowed, errorsOnly: boolean): TableRow[] {
   return [...rows, ...groupRows(narrowed, errorsOnly)];
 }
 
-/** Failures this close to the moment shown are not known to be over. */
-const ONGOING_MS = 3_000;
-
 /** By what the logs tell: what a cluster says of an incident does not make it another one. */
 export function incidentKey({ hypothesis, fromLogs }: Incident): string {
   const { cause, at } = fromLogs ?? hypothesis;
@@ -77,7 +74,7 @@ function incidentRow(
     upstream: upstreamOf(narrowed, deciders[0]!),
     where: whereOf(narrowed, deciders),
     since: incident.onset,
-    explanation: explanationOf(incident, narrowed),
+    explanation: explanationOf(incident),
   };
 }
 
@@ -120,12 +117,11 @@ function shortName(proxy: string): string {
   return proxy.slice(proxy.lastIndexOf('/') + 1).replace(/\.log(?:\.\w+)*$/, '');
 }
 
-function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
+function explanationOf(incident: Incident): Explanation {
   const { hypothesis, severity, verdict, onset, last, beganBeforeInput, alternatives } = incident;
   const { cause, title, summary, confidence, why, evidence, against, next, fix, at } = hypothesis;
   const [change] = incident.changes ?? [];
   const [wanted] = incident.wanted ?? [];
-  const quietMs = Math.min(moment.now, moment.observation.coverage.last) - last;
   const place = [
     at.services && at.services.length > 0 ? listed(at.services, 2) : '',
     at.pods && at.pods.length > 0 ? `${at.pods.length === 1 ? 'pod' : 'pods'} ${listed(at.pods, 2)}` : '',
@@ -144,7 +140,7 @@ function explanationOf(incident: Incident, { moment }: Narrowed): Explanation {
     onset,
     last,
     beganBeforeInput,
-    end: incident.isOver ? 'over' : quietMs < ONGOING_MS ? 'ongoing' : 'stopped',
+    end: incident.ending,
     goodAfter: incident.goodAfter,
     failures: incident.failures,
     requests: incident.requests,

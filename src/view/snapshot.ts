@@ -1,3 +1,4 @@
+import type { Ending } from '../diagnosis/diagnose.js';
 import type { Fact, NextStep } from '../diagnosis/hypothesis.js';
 import type { Marker } from './live.js';
 
@@ -88,8 +89,7 @@ export interface Explanation {
   readonly onset: number;
   readonly last: number;
   readonly beganBeforeInput: boolean;
-  /** `stopped`: no failure of late, and too few requests that went well since to call it over. */
-  readonly end: 'ongoing' | 'over' | 'stopped';
+  readonly end: Ending;
   /** Requests of the same callers to the same places that went well after the last failure. */
   readonly goodAfter: number;
   readonly failures: number;

@@ -154,7 +154,7 @@ function beganWords({ rows, onset }: Snapshot): [Span[], Span[]] {
 const ENDS: Readonly<Record<Explanation['end'], (last: string) => Span>> = {
   ongoing: () => span(', goes on', 'bad'),
   over: (last) => span(`, over since ${last}`, 'good'),
-  stopped: (last) => span(`, none since ${last}`, 'warn'),
+  unknown: (last) => span(`, none since ${last}`, 'warn'),
 };
 
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
@@ -184,11 +184,11 @@ const codeWords = ({ code, seenCode }: TableRow): string =>
 function untilWords({ explanation }: TableRow): string {
   if (!explanation) return '-';
   const last = clockSeconds(explanation.last);
-  return { ongoing: 'goes on', over: last, stopped: `${last}?` }[explanation.end];
+  return { ongoing: 'goes on', over: last, unknown: `${last}?` }[explanation.end];
 }
 
-const UNTIL_STYLES = { ongoing: 'bad', over: 'good', stopped: 'warn' } as const;
-const untilStyle = ({ explanation }: TableRow): StyleName => UNTIL_STYLES[explanation?.end ?? 'stopped'];
+const UNTIL_STYLES = { ongoing: 'bad', over: 'good', unknown: 'warn' } as const;
+const untilStyle = ({ explanation }: TableRow): StyleName => UNTIL_STYLES[explanation?.end ?? 'unknown'];
 
 /** A title shorter than this says nothing. */
 const LEAST_TITLE = 24;
