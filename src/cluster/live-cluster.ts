@@ -71,6 +71,8 @@ class LiveCluster implements Cluster {
   readonly #port = limited(PORTS_AT_ONCE);
   /** Namespaces in which ports may not be forwarded: asked once. */
   readonly #closed = new Set<string>();
+  /** Ports of pods that do not answer: nobody waits for each of their pages. */
+  readonly #silent = new Map<string, string>();
 
   constructor(client: ClusterClient, options: LiveClusterOptions) {
     const { namespaces, signal, mostObjects = MOST_OBJECTS } = options;
@@ -134,13 +136,19 @@ class LiveCluster implements Cluster {
     };
     return this.#port(async () => {
       if (this.#closed.has(pod.namespace)) return { refused: forbidden };
+      const known = this.#silent.get(`${pod.namespace}/${pod.name}:${port}`);
+      if (known !== undefined) return { refused: { verb: 'get', resource, reason: known } };
       try {
-        return { text: await getFromPod(this.#client.connection, pod, port, path, this.#signal) };
+        const signal = this.#signal ? { signal: this.#signal } : {};
+        return { text: await getFromPod(this.#client.connection, pod, port, path, signal) };
       } catch (error) {
-        if (!(error instanceof PortForwardError)) throw error;
-        if (error.status === 403) {
+        if (!(error instanceof PortForwardError || error instanceof MeshtailError)) throw error;
+        if (error instanceof PortForwardError && error.status === 403) {
           this.#closed.add(pod.namespace);
           return { refused: forbidden };
+        }
+        if (error.message.startsWith('no answer')) {
+          this.#silent.set(`${pod.namespace}/${pod.name}:${port}`, error.message);
         }
         return { refused: { verb: 'get', resource, reason: error.message } };
       }
@@ -177,7 +185,8 @@ class LiveCluster implements Cluster {
       });
       if (!Array.isArray(found)) continue;
       items.push(...found);
-      namespaces.push(namespace);
+      // One with too many is not read to its end.
+      if (found.length <= this.#mostObjects) namespaces.push(namespace);
     }
     if (resource.kind === 'Namespace') {
       for (const name of this.#namespaces) {

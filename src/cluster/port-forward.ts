@@ -17,8 +17,8 @@ export class PortForwardError extends Error {
 }
 
 const HANDSHAKE_MS = 10_000;
-/** An answer takes its time where a configuration is large; beyond this nobody answers. */
-const ANSWER_MS = 20_000;
+/** So long without a byte nobody answers; a large configuration may take longer as a whole. */
+const SILENCE_MS = 8_000;
 /** No page of a proxy that is worth reading is larger. */
 const MOST_BYTES = 96 * 1024 * 1024;
 const MOST_ERROR_TEXT = 500;
@@ -32,12 +32,11 @@ export async function getFromPod(
   pod: PodName,
   port: number,
   path: string,
-  signal?: AbortSignal,
+  { signal, silenceMs = SILENCE_MS }: { readonly signal?: AbortSignal; readonly silenceMs?: number } = {},
 ): Promise<string> {
-  const within = AbortSignal.any([AbortSignal.timeout(ANSWER_MS), ...(signal ? [signal] : [])]);
   const forwarded = await forward(connection, pod, port);
   try {
-    return await page(forwarded.stream, path, within);
+    return await page(forwarded.stream, path, silenceMs, signal);
   } catch (error) {
     if (error instanceof PortForwardError || signal?.aborted) throw error;
     throw new PortForwardError(forwarded.trouble() || reasonOf(error as NodeJS.ErrnoException), null);
@@ -121,7 +120,7 @@ function refusal({ message = 'no connection' }: { readonly message?: string }): 
   return new PortForwardError(words[status] ?? `the API server answered ${status}`, Number(status));
 }
 
-function page(stream: Duplex, path: string, signal: AbortSignal): Promise<string> {
+function page(stream: Duplex, path: string, silenceMs: number, signal?: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const asked = request(
       {
@@ -129,13 +128,14 @@ function page(stream: Duplex, path: string, signal: AbortSignal): Promise<string
         path,
         headers: { host: 'localhost', connection: 'close' },
         createConnection: () => stream,
-        signal,
+        ...(signal && { signal }),
       },
       (response) => {
         const chunks: Buffer[] = [];
         let length = 0;
         response.on('data', (chunk: Buffer) => {
           chunks.push(chunk);
+          quiet.refresh();
           length += chunk.length;
           if (length > MOST_BYTES) {
             asked.destroy(
@@ -152,15 +152,17 @@ function page(stream: Duplex, path: string, signal: AbortSignal): Promise<string
         });
       },
     );
+    const quiet = setTimeout(
+      () => asked.destroy(new PortForwardError(`no answer within ${silenceMs / 1000} s`, null)),
+      silenceMs,
+    );
+    asked.on('close', () => clearTimeout(quiet));
     asked.on('error', reject);
     asked.end();
   });
 }
 
-function reasonOf({ name, code, message }: NodeJS.ErrnoException): string {
-  if (name === 'AbortError' || name === 'TimeoutError' || code === 'ABORT_ERR') {
-    return `no answer within ${ANSWER_MS / 1000} s`;
-  }
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   return code === 'ECONNRESET' || /hang up|aborted/.test(message)
     ? 'the connection ended without an answer: nothing listens there, or the pod is going'
     : message;

@@ -1,28 +1,34 @@
-import type { World } from '../check/world.js';
-import { ApiError, type ClusterClient } from '../cluster/client.js';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { TransferableConnection } from '../cluster/kubeconfig.js';
+import { applyChecks } from '../diagnosis/checked.js';
 import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
-import { MeshtailError } from '../errors.js';
 import { incidentKeys } from '../replay/table.js';
-import { notMade, verified, worldFor } from './verify.js';
+import { questionOf, type Question, type Verdict } from './verify.js';
 
 /** What a cluster said is asked again after that time, for as long as somebody looks. */
 const FRESH_MS = 60_000;
 
-/** Of one incident: the cluster as it was then; `null`: it could not be read. */
-interface Answer {
-  readonly world: World | null;
-  readonly at: number;
+/** Has a thread of its own ask the cluster, one question at a time. It ends with the thread that began it. */
+export function askedAside(connection: TransferableConnection): (question: Question) => Promise<Verdict> {
+  let worker: Worker | undefined;
+  return async (question) => {
+    worker ??= new Worker(new URL('./check-engine.js', import.meta.url), { workerData: connection });
+    worker.postMessage(question, []);
+    const [verdict] = (await once(worker, 'message')) as [Verdict];
+    return verdict;
+  };
 }
 
-/** Holds the incident that is looked at against the cluster, in the background, one at a time. */
+/** Holds the incident that is looked at against the cluster, in the background. */
 export class LiveChecks {
   #wanted: string | null = null;
   #asking = false;
-  readonly #answers = new Map<string, Answer>();
+  readonly #verdicts = new Map<string, Verdict & { readonly at: number }>();
   #limits: readonly string[] = [];
 
   constructor(
-    readonly client: ClusterClient,
+    readonly ask: (question: Question) => Promise<Verdict>,
     /** The incident of a row as the logs alone tell it; `null`: it is gone. */
     readonly incidentOf: (row: string) => Incident | null,
     /** There is more to tell. */
@@ -43,27 +49,18 @@ export class LiveChecks {
   turn(): void {
     const row = this.#wanted;
     if (row === null || this.#asking) return;
-    const known = this.#answers.get(row);
+    const known = this.#verdicts.get(row);
     if (known && Date.now() - known.at < FRESH_MS) return;
     const incident = this.incidentOf(row);
-    if (incident) void this.#ask(row, incident);
+    if (incident) void this.#verify(row, incident);
   }
 
-  async #ask(row: string, incident: Incident): Promise<void> {
+  async #verify(row: string, incident: Incident): Promise<void> {
     this.#asking = true;
-    let world: World | null = null;
-    try {
-      world = await worldFor([incident], this.client);
-      this.#limits = notMade(world, [incident]).map((reason) => `not held against the cluster: ${reason}`);
-    } catch (error) {
-      if (!(error instanceof MeshtailError || error instanceof ApiError)) throw error;
-      this.#limits = [`not held against the cluster: ${error.message}`];
-    } finally {
-      this.#asking = false;
-    }
-    // What an older world says is kept in memory for nobody.
-    for (const [other, { at }] of this.#answers) if (Date.now() - at > FRESH_MS) this.#answers.delete(other);
-    this.#answers.set(row, { world, at: Date.now() });
+    const verdict = await this.ask(questionOf(incident));
+    this.#asking = false;
+    this.#limits = verdict.notMade.map((reason) => `not held against the cluster: ${reason}`);
+    this.#verdicts.set(row, { ...verdict, at: Date.now() });
     this.changed();
     this.turn();
   }
@@ -72,8 +69,8 @@ export class LiveChecks {
   verify(diagnosis: Diagnosis): Diagnosis {
     const keys = incidentKeys(diagnosis.incidents);
     const incidents = diagnosis.incidents.flatMap((incident, i) => {
-      const world = this.#answers.get(keys[i]!)?.world;
-      return world ? verified({ ...diagnosis, incidents: [incident] }, world).incidents : [incident];
+      const verdict = this.#verdicts.get(keys[i]!);
+      return verdict ? applyChecks([incident], verdict.findings) : [incident];
     });
     return { ...diagnosis, incidents };
   }

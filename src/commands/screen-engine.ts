@@ -236,12 +236,13 @@ async function read(source: Source): Promise<void> {
 
 /** A live target, until the screen is left: the streams end with this thread. */
 async function follow(target: LiveJob): Promise<void> {
-  const [{ openJob, liveOf }, { besideOf }, { LiveChecks }, { Tally, UnloggedWatch }] = await Promise.all([
-    import('./live-screen.js'),
-    import('./live.js'),
-    import('./live-checks.js'),
-    import('./access-logging.js'),
-  ]);
+  const [{ openJob, liveOf }, { besideOf }, { LiveChecks, askedAside }, { Tally, UnloggedWatch }] =
+    await Promise.all([
+      import('./live-screen.js'),
+      import('./live.js'),
+      import('./live-checks.js'),
+      import('./access-logging.js'),
+    ]);
   const session = await openJob(target);
   const began = Date.now();
   const beside = await besideOf(session, target.with, (text) => say({ kind: 'notice', text, tone: 'plain' }));
@@ -249,7 +250,7 @@ async function follow(target: LiveJob): Promise<void> {
   live = facts;
   widening = beside.widening;
   const held = new LiveChecks(
-    session.client,
+    askedAside(target.connection),
     (row) => engine.incidentOf(row),
     () => void picture(),
   );

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { savedCluster } from '../../src/check/from-files.js';
 import { ClusterClient } from '../../src/cluster/client.js';
 import { LiveChecks } from '../../src/commands/live-checks.js';
-import { verifiedLive } from '../../src/commands/verify.js';
+import { askCluster, verifiedLive, type Question, type Verdict } from '../../src/commands/verify.js';
 import { diagnose } from '../../src/diagnosis/diagnose.js';
 import { packageRoot } from '../../src/paths.js';
 import { Engine } from '../../src/replay/engine.js';
@@ -29,6 +29,12 @@ async function clientOf(forbidden: readonly string[] = []): Promise<ClusterClien
   server = await forwardingServer(await answersOf(saved, forbidden));
   return new ClusterClient(server.connection);
 }
+
+/** In this thread: the one that the screen has runs on what is built. */
+const asked =
+  (client: ClusterClient) =>
+  async (question: Question): Promise<Verdict> =>
+    (await askCluster(client, [question]))[0]!;
 
 describe('a report of a target', () => {
   it('is certain of what the cluster confirms', async () => {
@@ -67,7 +73,7 @@ describe('the screen of a target', () => {
     const before = (await engine.answer(spec)).rows[0]!;
     expect(before.explanation).toMatchObject({ confidence: 'high', checked: [] });
     const told = new Promise<void>((resolve) => {
-      const checks = new LiveChecks(client, (row) => engine.incidentOf(row), resolve);
+      const checks = new LiveChecks(asked(client), (row) => engine.incidentOf(row), resolve);
       engine.verify = (diagnosis) => checks.verify(diagnosis);
       checks.want(before.key);
     });
@@ -91,7 +97,7 @@ describe('the screen of a target', () => {
     let rounds = 0;
     const checks: LiveChecks = await new Promise((resolve) => {
       const made = new LiveChecks(
-        client,
+        asked(client),
         (row) => (row === 'a' ? incident! : null),
         () => {
           rounds++;
@@ -101,11 +107,11 @@ describe('the screen of a target', () => {
       made.want('gone');
       made.want('a');
     });
-    const asked = server.asked.length;
+    const before = server.asked.length;
     checks.want('a');
     checks.want('gone');
     checks.turn();
-    expect([server.asked.length, rounds]).toEqual([asked, 1]);
+    expect([server.asked.length, rounds]).toEqual([before, 1]);
     expect(checks.limits).toContain(
       'not held against the cluster: cannot list destinationrules.networking.istio.io: forbidden',
     );
