@@ -12,7 +12,8 @@ export function journeyLines(state: State, pane: Extract<Pane, { kind: 'journey'
   const { columns, snapshot } = state;
   const data = snapshot?.pane;
   if (data?.kind !== 'journey') {
-    const text = isAwaited(state) ? 'following the request…' : 'No line of that request at this moment.';
+    const what = 'row' in pane.of ? 'such failure' : 'line of that request';
+    const text = isAwaited(state) ? 'following the request…' : `No ${what} at this moment.`;
     return [[span(` ${text}`, 'dim')]];
   }
   const { hops, findings, requestId, leftOut } = data;
