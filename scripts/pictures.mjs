@@ -74,12 +74,14 @@ async function picture(columns, rows, incident, keys) {
 const stale = [];
 const check = process.argv.includes('--check');
 mkdirSync(folder, { recursive: true });
-for (const [name, ...how] of PICTURES) {
-  const path = join(folder, `${name}.svg`);
-  const drawn = await picture(...how);
-  if (!check) writeFileSync(path, drawn);
-  else if (readFileSync(path, 'utf8') !== drawn) stale.push(`docs/pictures/${name}.svg`);
-}
+await Promise.all(
+  PICTURES.map(async ([name, ...how]) => {
+    const path = join(folder, `${name}.svg`);
+    const drawn = await picture(...how);
+    if (!check) writeFileSync(path, drawn);
+    else if (readFileSync(path, 'utf8') !== drawn) stale.push(`docs/pictures/${name}.svg`);
+  }),
+);
 if (stale.length > 0) {
   process.stderr.write(
     `no longer what the screen shows: ${stale.join(', ')}\nnpm run pictures draws them anew\n`,

@@ -80,6 +80,8 @@ async function widen(row: string | null): Promise<void> {
 const failed: { name: string; reason: string }[] = [];
 let spec: Spec | null = null;
 let answering = false;
+/** The last answer, or the one under way, is no longer that of the question and of what was read. */
+let due = false;
 let pictureDue = performance.now() + FIRST_PICTURE_MS;
 
 function sizeOf(path: string): number | null {
@@ -169,13 +171,15 @@ async function answerTo(asked: Spec): Promise<Snapshot | null> {
   }
 }
 
-/** Answers the newest question; those overtaken meanwhile are not answered. */
+/** Answers the newest question, anew whenever it or what was read has changed; what is overtaken is not answered. */
 async function answer(): Promise<void> {
+  due = true;
   if (answering || !engine.ready) return;
   answering = true;
   try {
-    for (let asked = spec; asked; asked = spec === asked ? null : spec) {
-      const snapshot = await answerTo(asked);
+    while (due && spec) {
+      due = false;
+      const snapshot = await answerTo(spec);
       // Questions that came while this one was worked on are in the queue: let them in before the next.
       await new Promise((resolve) => setImmediate(resolve));
       if (snapshot) say({ kind: 'snapshot', snapshot });
@@ -321,5 +325,6 @@ for (const [i, path] of job.inputs.entries()) {
 done = true;
 clearInterval(ticker);
 engine.observe(observation.snapshot(), reading());
-say({ kind: 'progress', reading: reading() });
+// Before it is said that all is read: what is shown until then is of a part.
 await answer();
+say({ kind: 'progress', reading: reading() });

@@ -73,13 +73,13 @@ const MOST_SEEN = 12;
 export function sawLines({ spans }: JourneyObject): string[] {
   return spans
     .slice(0, MOST_SEEN)
-    .map((span): [SpanObject, string] => [span, seen(span)])
+    .map((span): [SpanObject, string] => [span, sawWords(span)])
     .filter(([, words]) => words !== '')
     .flatMap(([span, words], i) => labelled(i === 0 ? 'saw' : '', `${nameOf(span)}: ${words}`));
 }
 
-/** Empty for a line that only passed on what its own app said. */
-function seen(span: SpanObject): string {
+/** What one of them logged. Empty for a line that only passed on what its own app said. */
+export function sawWords(span: SpanObject): string {
   const { upstream_cluster: cluster, upstream_host: host, requested_server_name: name } = span;
   const relayed = span.response_code_details === 'via_upstream';
   if (relayed && span.direction === 'inbound' && !cluster?.startsWith('inbound-vip')) return '';

@@ -1,7 +1,7 @@
 import type { Row } from '../aggregate/rows.js';
 import { exampleJourney, tellJourney, type Told } from '../diagnosis/journey.js';
 import { journeyObject } from '../output/journey.js';
-import { FINDING_LABELS, journeyHead, journeyRows } from '../output/journey-text.js';
+import { FINDING_LABELS, journeyHead, journeyRows, sawWords } from '../output/journey-text.js';
 import type { JourneyOf, PaneData } from '../view/snapshot.js';
 import type { Narrowed } from './narrowed.js';
 import { failingOf, refOf } from './panes.js';
@@ -28,6 +28,7 @@ export function journeyPane(
     hops: spans.map(({ row }, i) => ({
       ref: refOf(row),
       ...rows[i]!,
+      saw: sawWords(journey.spans[i]!),
       failure: row.failure,
       decided: row === told.decider,
     })),

@@ -193,6 +193,8 @@ export interface JourneyHop {
   readonly reply: string;
   readonly took: string;
   readonly bar: string;
+  /** Beside the reply: where it sent the request, and its word for how that ended; `''`: nothing more. */
+  readonly saw: string;
   readonly failure: boolean;
   readonly decided: boolean;
 }

@@ -127,13 +127,20 @@ describe('the program in a terminal', () => {
       "const real = JSON.stringify; if (isMainThread) JSON.stringify = (value, ...more) => { if (value?.filter === 'boom') throw new Error('boom'); return real(value, ...more); };",
       '/boom',
     ],
-    ['in the reading thread', "if (!isMainThread) setTimeout(() => { throw new Error('boom'); }, 1500);", ''],
-    ['beside all', "if (isMainThread) setTimeout(() => { throw new Error('boom'); }, 1500);", ''],
+    ['in the reading thread', 'if (!isMainThread) setInterval(explode, 50);', ''],
+    ['beside all', 'if (isMainThread) setInterval(explode, 50);', ''],
   ])('gives the terminal back on a crash %s, and shows its trace there', async (_, code, keys) => {
-    const boom = join(mkdtempSync(join(tmpdir(), 'meshtail-')), 'boom.mjs');
-    writeFileSync(boom, `import { isMainThread } from 'node:worker_threads';\n${code}\n`);
+    const folder = mkdtempSync(join(tmpdir(), 'meshtail-'));
+    const [boom, now] = [join(folder, 'boom.mjs'), join(folder, 'now')];
+    writeFileSync(
+      boom,
+      `import { existsSync } from 'node:fs'; import { isMainThread } from 'node:worker_threads';
+       const explode = () => { if (existsSync(${JSON.stringify(now)})) throw new Error('boom'); };
+       ${code}`,
+    );
     const run = session([CRASH], { env: { NODE_OPTIONS: `--import=${boom}` } });
     await run.shows('evidence');
+    writeFileSync(now, '');
     if (keys) run.pty.write(keys);
     await run.ends();
     expect(run.exit?.exitCode).toBe(1);
@@ -232,11 +239,18 @@ describe('the program in a terminal', () => {
     );
     writeFileSync(file, `${copies.flat().join('\n')}\n`);
     const run = session([file]);
-    await run.shows('(end)');
+    await run.shows('evidence');
+    await until(
+      () => !run.text.includes(' reading '),
+      () => run.text,
+      30_000,
+    );
+    const seek = (time: string): Promise<void> =>
+      run.keys(`:seek ${time}\r`, `explaining what was known at ${time}`);
+    await seek('08:13:57');
     const before = run.written.length;
-    for (const time of ['08:13:57', '08:13:58', '08:13:59']) {
-      await run.keys(`:seek ${time}\r`, `explaining what was known at ${time}`);
-    }
+    await seek('08:13:58');
+    await seek('08:13:59');
     expect(run.written.slice(before)).not.toContain('evidence');
     await run.shows('evidence');
     expect(run.text).toMatch(/08:13:59 .*PAUSED/);

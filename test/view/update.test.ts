@@ -54,7 +54,7 @@ describe('update', () => {
     expect(player.state.notice?.text).toBe('no request to follow here');
     // At a moment before it, the request is not there.
     await player.keys('q J : "seek 08:35:10" enter');
-    expect(player.text).toContain('No line of that request');
+    expect(player.text).toContain('No such failure');
   });
 
   it('selects the row that was chosen, else the first one, from moment to moment', async () => {

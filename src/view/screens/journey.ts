@@ -12,7 +12,8 @@ export function journeyLines(state: State, pane: Extract<Pane, { kind: 'journey'
   const { columns, snapshot } = state;
   const data = snapshot?.pane;
   if (data?.kind !== 'journey') {
-    const text = isAwaited(state) ? 'following the request…' : 'No line of that request at this moment.';
+    const what = 'row' in pane.of ? 'such failure' : 'line of that request';
+    const text = isAwaited(state) ? 'following the request…' : `No ${what} at this moment.`;
     return [[span(` ${text}`, 'dim')]];
   }
   const { hops, findings, requestId, leftOut } = data;
@@ -33,7 +34,14 @@ export function journeyLines(state: State, pane: Extract<Pane, { kind: 'journey'
   const more: Line[] =
     leftOut > 0 ? [[span(`  and ${plural(leftOut, 'line')} more, which are not shown`, 'dim')]] : [];
   const gap: Line[] = [...more, ...(height >= 14 ? [[]] : [])];
-  const lines = [...items.slice(0, hops.length).flat(), ...gap, ...items.slice(hops.length).flat()];
+  // Of the hop under the cursor: all of them would bury what they say together.
+  const saw = hops[pane.cursor]?.saw ?? '';
+  const lines = [
+    ...items.slice(0, hops.length).flat(),
+    ...gap,
+    ...items.slice(hops.length).flat(),
+    ...(saw === '' ? [] : listedItem(labelled('saw', saw, columns - 1, 'dim'), false, columns)),
+  ];
   const at =
     items.slice(0, pane.cursor).reduce((sum, item) => sum + item.length, 0) +
     (pane.cursor >= hops.length ? gap.length : 0);
