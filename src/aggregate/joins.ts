@@ -30,7 +30,7 @@ export interface Case {
 
 /**
  * What two lines were joined by. `name`: the one asked for the cluster that the other was asked for, in that moment;
- * `time`: the only request that its pod was serving then.
+ * `time`: the only request that its pod was serving then, or the only one for that host and path.
  */
 export type JoinedBy = 'id' | 'connection' | 'tunnel' | 'name' | 'time';
 
@@ -122,6 +122,7 @@ export function join(rows: readonly Row[]): Joins {
   const carriers = joinTunnels(rows, tree);
   joinLegs(rows, tree);
   joinNames(rows, tree);
+  joinAnonymous(rows, tree);
   joinByTime(rows, tree);
 
   const children = (row: Row): readonly Row[] => tree.children(row);
@@ -287,7 +288,9 @@ function joinTunnels(rows: readonly Row[], tree: Tree): ReadonlyMap<Row, Row> {
   for (const row of rows) {
     if (row.tunnel || !row.upstreamHost) continue;
     if (isZtunnel(row)) {
-      if (row.direction === 'outbound') add(`${row.sourceWorkload}\n${row.upstreamHost}`, row);
+      if (row.direction !== 'outbound') continue;
+      add(`${row.sourceWorkload}\n${row.upstreamHost}`, row);
+      if (row.failure) add(`${row.peer}\n\n${row.upstreamHost}`, row);
     } else if (row.failure && isThroughTunnel(row))
       add(`\n${row.upstreamHost.slice(row.upstreamHost.indexOf('/', 8) + 1)}`, row);
   }
@@ -318,6 +321,12 @@ function joinTunnels(rows: readonly Row[], tree: Tree): ReadonlyMap<Row, Row> {
       pair ?? (inner.failure ? best(outers.get(`\n${inner.upstreamHost}`) ?? [], inner, tree) : undefined);
     if (sent) tree.link(inner, sent, 'tunnel');
   }
+  // What ztunnel sent past the tunnel, from the pod's address but a port of its own, and a sidecar's listener rejected.
+  for (const inner of rows) {
+    if (!isRejectedConnection(inner) || tree.parent(inner)) continue;
+    const sent = best(outers.get(`${inner.peer}\n\n${inner.downstreamLocal}`) ?? [], inner, tree);
+    if (sent) tree.link(inner, sent, 'tunnel');
+  }
   return carriers;
 }
 
@@ -339,9 +348,9 @@ function joinLegs(rows: readonly Row[], tree: Tree): void {
   }
 }
 
-/** Connections that a gateway between networks refused, below the requests whose proxies made them. */
+/** Connections that a gateway between networks could not pass on, below the requests whose proxies made them. */
 function joinNames(rows: readonly Row[], tree: Tree): void {
-  const refused = rows.filter((row) => isRefusedBetweenNetworks(row) && !tree.parent(row));
+  const refused = rows.filter((row) => isStuckBetweenNetworks(row) && !tree.parent(row));
   if (refused.length === 0) return;
   // What serves at an address of its own is no gateway to elsewhere.
   const pods = new Set(
@@ -374,6 +383,10 @@ export const meantBy = (row: Row): Pick<UpstreamCluster, 'port' | 'subset' | 'ho
 /** A gateway in AUTO_PASSTHROUGH mode that has no chain for a mesh client's server name, or no endpoint behind it. */
 export const isRefusedBetweenNetworks = (row: Row): boolean =>
   (isRejectedConnection(row) && meantBy(row) !== null) || (row.cluster?.kind === 'sni' && row.has('UH'));
+
+/** The same, also where it has an endpoint and cannot reach it. */
+const isStuckBetweenNetworks = (row: Row): boolean =>
+  isRefusedBetweenNetworks(row) || (row.cluster?.kind === 'sni' && row.has('UF'));
 
 const nameKey = ({ host, port, subset }: Pick<UpstreamCluster, 'host' | 'port' | 'subset'>): string =>
   `${port}|${subset ?? ''}|${host}`;
@@ -430,6 +443,50 @@ function best(
 /** What one end of a tunnel sent, the other received. */
 const sameBytes = (outer: Row, inner: Row): boolean =>
   outer.sent === inner.received && outer.received === inner.sent;
+
+/**
+ * Both ends of a hop without an id, behind a gateway that names the client instead of the connection: the only request
+ * for that host and path that encloses the other in time, and has no other within it.
+ */
+function joinAnonymous(rows: readonly Row[], tree: Tree): void {
+  if (rows.some(({ weight }) => weight > 1)) return;
+  const key = (host: string, row: Row): string => `${host}\n${row.method}\n${row.path}\n${row.code}`;
+  const outers = new Map<string, Row[]>();
+  for (const row of rows) {
+    if (row.tunnel || !row.http || row.requestId || row.direction === 'inbound' || !row.upstreamHost)
+      continue;
+    if (tree.children(row).length > 0) continue;
+    const list = outers.get(key(row.upstreamHost, row));
+    if (list) list.push(row);
+    else outers.set(key(row.upstreamHost, row), [row]);
+  }
+  if (outers.size === 0) return;
+  const pairs = new Map<Row, Row[]>();
+  for (const inner of rows) {
+    if (inner.tunnel || !inner.http || inner.requestId || inner.direction !== 'inbound') continue;
+    if (tree.parent(inner) || inner.downstreamLocal === null) continue;
+    const around = enclosing(outers.get(key(inner.downstreamLocal, inner)) ?? [], inner);
+    if (around.length !== 1) continue;
+    const inside = pairs.get(around[0]!);
+    if (inside) inside.push(inner);
+    else pairs.set(around[0]!, [inner]);
+  }
+  for (const [outer, [inner, ...others]] of pairs) {
+    if (others.length === 0 && outer.proxy !== inner!.proxy) tree.link(inner!, outer, 'time');
+  }
+}
+
+/** Of lines in order of time, those that another lies within; times are rounded to ms. */
+function enclosing(outers: readonly Row[], inner: Row): readonly Row[] {
+  let low = 0;
+  let high = outers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (outers[middle]!.start <= inner.start + 1) low = middle + 1;
+    else high = middle;
+  }
+  return outers.slice(Math.max(0, low - MOST_AT_ONCE), low).filter((outer) => outer.end >= inner.end - 1);
+}
 
 /** More requests served at once than these leave no doubt that time alone tells nothing. */
 const MOST_AT_ONCE = 64;
@@ -499,7 +556,7 @@ function decidedBelow(row: Row): boolean {
 }
 
 /** A caller sees a connection that breaks; why stands in the line of the gateway that had no way on for it. */
-const refusedBelow = (below: readonly Row[]): Row | undefined => below.findLast(isRefusedBetweenNetworks);
+const refusedBelow = (below: readonly Row[]): Row | undefined => below.findLast(isStuckBetweenNetworks);
 
 /**
  * The failing line below that an outer one passed on: the last to end, since earlier attempts were retried. What a

@@ -8,6 +8,7 @@ import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
 import { NO_FACTS, type AddressOwner, type Change, type ClusterFacts } from './cluster-facts.js';
+import { failedCallsWithin } from './echoes.js';
 import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { exampleJourney, type Told } from './journey.js';
@@ -139,7 +140,7 @@ export function diagnose(
   }
   const incidents: Incident[] = [];
   const dismissed = appRefusals(scene);
-  for (const { hypothesis, others } of withoutOrphans(chosen)) {
+  for (const { hypothesis, others } of withoutEchoes(scene, withoutOrphans(chosen))) {
     const told = withRetries(scene, modest(scene, hypothesis));
     const incident = named(scene, incidentOf(scene, told, others));
     if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
@@ -232,6 +233,28 @@ const followed = ({ hypothesis }: Chosen, endsAt: ReadonlySet<string>): number =
   hypothesis.cases.filter(({ decider, rows }) =>
     rows.some((row) => row !== decider && endsAt.has(row.groupKey)),
   ).length;
+
+/**
+ * An app's errors that come with failing calls of its own are told with what failed the calls: counted where they were
+ * seen outermost, once.
+ */
+function withoutEchoes(scene: Scene, chosen: readonly Chosen[]): readonly Chosen[] {
+  const kept = [...chosen];
+  for (const one of chosen) {
+    const calls = new Set(failedCallsWithin(scene, one.hypothesis.cases));
+    if (calls.size === 0) continue;
+    const shared = (other: Chosen): number => other.hypothesis.cases.filter((some) => calls.has(some)).length;
+    const [story] = kept.filter((other) => other !== one).toSorted((a, b) => shared(b) - shared(a));
+    if (!story || shared(story) * 2 < calls.size) continue;
+    const rest = story.hypothesis.cases.filter((some) => !calls.has(some));
+    kept.splice(kept.indexOf(one), 1);
+    kept[kept.indexOf(story)] = {
+      hypothesis: { ...story.hypothesis, cases: [...rest, ...one.hypothesis.cases] },
+      others: story.others,
+    };
+  }
+  return kept;
+}
 
 /** One mechanism at work in one set of proxies or callers is one incident, however many services it meets. */
 function joinAlike(chosen: readonly Chosen[]): Chosen[] {

@@ -234,9 +234,9 @@ function slowest(scene: Scene, { spans, start, end }: Journey): Finding[] {
 function joinedOtherwise({ spans }: Journey): Finding[] {
   const words = {
     connection: 'by the address and port of the connection',
-    tunnel: 'by the two ends of a tunnel',
+    tunnel: 'by the two ends of its tunnel or connection',
     name: 'by the service that was asked for, at that moment: networks translate addresses between them',
-    time: 'by time alone: its pod served nothing else then',
+    time: 'by time alone: nothing else fits it then',
   };
   return spans.flatMap(({ row, joinedBy }): Finding[] =>
     joinedBy === null || joinedBy === 'id'

@@ -1,3 +1,4 @@
+import { isRejectedConnection } from '../../aggregate/ends.js';
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Fact, Fault } from '../hypothesis.js';
@@ -117,21 +118,34 @@ const misrouted: Cause = replyCause({
   }),
 });
 
+/** A sidecar at the other end rejected most of them unread. */
+const refused = (study: Study): boolean =>
+  study.cases.filter(({ rows }) => rows.some(isRejectedConnection)).length * 2 > study.cases.length;
+
 const interop: Cause = replyCause({
   id: 'ambient-sidecar-interop',
   reference: 'https://github.com/istio/istio/issues/57259',
   mechanism:
     'One side is in ambient mode, the other has a sidecar, and they expect different protocols of each other.',
-  signs: ['ztunnel: h2 failed, frame with invalid size, or a TLS error with one group of peers only'],
+  signs: [
+    'ztunnel: h2 failed, frame with invalid size, or a TLS error with one group of peers only',
+    'ztunnel sends plaintext, and the sidecar at the other end finds no filter chain for it (NR)',
+  ],
   against: [],
-  matches: (row) => says(row, /h2 failed|frame with invalid size|tls error/),
+  matches: (row, one) =>
+    says(row, /h2 failed|frame with invalid size|tls error/) ||
+    (row.error !== null && one.rows.some(isRejectedConnection)),
   keyOf: (row, scene) => scene.placeOf(row),
   tell: (study) => ({
     title: `ztunnel and the other end of ${study.place} do not understand each other`,
-    story: `the tunnel was made and failed in its protocol (${study.rows[0]?.error}).`,
+    story: refused(study)
+      ? `ztunnel sends plaintext, outside any tunnel, and the sidecar at the other end demands mutual TLS: it found no filter chain for it (NR), and ztunnel saw ${study.rows[0]?.error}.`
+      : `the tunnel was made and failed in its protocol (${study.rows[0]?.error}).`,
     at: place(study),
-    confidence: 'likely',
-    why: 'the sentence names the protocol, not which side is wrong',
+    confidence: refused(study) ? 'high' : 'likely',
+    why: refused(study)
+      ? 'both ends were logged: broken here, no filter chain for plaintext there'
+      : 'the sentence names the protocol, not which side is wrong',
     evidence: fact(study, 'failed in the tunnel’s protocol'),
     next: [
       {

@@ -6,6 +6,7 @@ import {
   moments,
   NO_CLUSTER,
   NO_HOST,
+  rejected,
   RESET,
   server,
   tcp,
@@ -210,6 +211,7 @@ const served = (): readonly Logged[] =>
     ztunnel('ztunnel-q9x7c', 'outbound', app, stock, stock.pods[0]!, { at: moment, error: null }),
   );
 const POLICY = 'connection closed due to policy rejection: allow policies exist, but none allowed';
+const RESET_BY_PEER = 'io error: Connection reset by peer (os error 104)';
 const REFUSED_BY_APP = 'io error: Connection refused (os error 111)';
 const BLOCKED =
   'connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008: deadline has elapsed';
@@ -821,6 +823,13 @@ export const REPLIES: readonly CauseCase[] = [
       'the tunnel’s protocol': () => [
         served(),
         mesh('ztunnel-q9x7c', 'outbound', 'h2 failed: connection error: frame with invalid size'),
+      ],
+      'plaintext to a sidecar': () => [
+        served(),
+        mesh('ztunnel-q9x7c', 'outbound', RESET_BY_PEER),
+        moments(1, 1_100, 30).map((moment, i) =>
+          rejected(one, orders.port, `${web.ip}:${43_000 + i}`, { at: moment }),
+        ),
       ],
     },
     at: { services: ['orders.sales'] },
