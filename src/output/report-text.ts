@@ -317,8 +317,14 @@ function readLines({ coverage }: Report): string[] {
     result.push(...labelled('', `${at} expected ${example.expected}, found ${example.found}`));
   }
   result.push(...joinNotes(coverage).flatMap((note) => labelled('', note)));
-  for (const gap of coverage.gaps) result.push(...labelled('', `not read: ${gap.reason}`));
+  for (const gap of coverage.gaps) result.push(...labelled('', `not read: ${gapText(gap)}`));
   return result;
+}
+
+/** What was not read of one input, and where a time of it is known, of when. */
+function gapText({ origin, from, to, reason }: Report['coverage']['gaps'][number]): string {
+  if (from === null || to === null) return reason;
+  return `${origin} from ${clock(Date.parse(from))} to ${clock(Date.parse(to))}: ${reason}`;
 }
 
 /** What hampers joining the lines of several proxies, where something does. */
