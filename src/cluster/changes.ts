@@ -285,6 +285,11 @@ export class Changes {
     return this.#byKey.has(key);
   }
 
+  /** When it was; `undefined`: it is not among them. */
+  at(key: string): number | undefined {
+    return this.#byKey.get(key)?.at;
+  }
+
   /** Of two with one key the later call's stays. */
   set(key: string, change: Change): void {
     if (!Number.isFinite(change.at)) return;

@@ -107,6 +107,11 @@ export class MeshWatch {
     this.#load(this.#everywhere(RESOURCES.Service, this.#services));
     for (const resource of STEERING) this.#load(this.#everywhere(resource, this.#steering(resource)));
     for (const namespace of namespaces) this.#load(this.#happenings(namespace));
+    // What happens to nodes is told there: they have no namespace of their own.
+    if (!namespaces.includes(null) && !namespaces.includes('default')) {
+      const query = { fieldSelector: 'involvedObject.kind=Node' };
+      this.#load(this.#watchIn(EVENTS, 'default', this.#events, { query }));
+    }
   }
 
   /** Also looks into the namespace of a service that the lines name. */
@@ -213,16 +218,21 @@ export class MeshWatch {
 
   /** In the whole cluster; where that is not allowed, in the namespaces of the targets and the mesh's own. */
   async #everywhere(resource: Resource, see: See): Promise<void> {
-    if ((await this.#watchIn(resource, null, see, true)) !== 'refused') return;
+    if ((await this.#watchIn(resource, null, see, { quietly: true })) !== 'refused') return;
     const namespaces = this.options.namespaces.flatMap((one) => one ?? []);
     const mesh = resource.group === '' || resource.group === 'discovery.k8s.io' ? [] : [ROOT_NAMESPACE];
     await Promise.all([...new Set([...namespaces, ...mesh])].map((one) => this.#watchIn(resource, one, see)));
   }
 
-  async #watchIn(resource: Resource, namespace: string | null, see: See, quietly = false): Promise<Seen> {
+  async #watchIn(
+    resource: Resource,
+    namespace: string | null,
+    see: See,
+    { quietly = false, query = {} }: { readonly quietly?: boolean; readonly query?: Query } = {},
+  ): Promise<Seen> {
     // A kind that the cluster has in none of its versions has no objects either.
     for (const version of resource.versions) {
-      const seen = await this.#tryIn(collectionPath(resource, namespace, version), see);
+      const seen = await this.#tryIn(collectionPath(resource, namespace, version), query, see);
       if (seen === 'seen') return seen;
       if (seen === 'absent') continue;
       if (!quietly) this.#limit(resource, namespace, seen);
@@ -231,11 +241,10 @@ export class MeshWatch {
     return 'absent';
   }
 
-  async #tryIn(path: string, see: See): Promise<'seen' | 'absent' | Error> {
+  async #tryIn(path: string, query: Query, see: See): Promise<'seen' | 'absent' | Error> {
     if (this.#asked.has(path)) return 'seen';
     this.#asked.add(path);
     const { client, signal } = this;
-    const query: Query = {};
     const known = new Map<string, ApiObject>();
     const uidOf = ({ metadata }: ApiObject): string => (metadata as { uid?: string }).uid ?? '';
     const all = (items: readonly ApiObject[]): void => {
@@ -343,8 +352,9 @@ export class MeshWatch {
       const { name } = object['metadata'] as { name: string };
       // One that is repeated is told by its first time that is looked at, and by its last.
       const key = `event/${change.about.namespace}/${name}`;
-      if (change.at >= (this.options.since ?? 0) - BEFORE_MS) this.#changes.first(`${key}/first`, change);
-      this.#changes.set(`${key}/last`, change);
+      if (change.at < (this.options.since ?? 0) - BEFORE_MS) return;
+      this.#changes.first(`${key}/first`, change);
+      if (this.#changes.at(`${key}/first`)! < change.at) this.#changes.set(`${key}/last`, change);
     },
   };
 

@@ -1,5 +1,5 @@
 import { MeshtailError, usageError } from '../errors.js';
-import type { ApiObject, ClusterClient } from './client.js';
+import { ApiError, type ApiObject, type ClusterClient } from './client.js';
 import { collectionPath, RESOURCES, type Resource } from './cluster.js';
 import { kindNamed, knownKinds, type TargetKind } from './kinds.js';
 import { workloadOf, type Pod } from './pods.js';
@@ -97,14 +97,18 @@ export async function selectionOf(
           return kind === target.kind && name === target.name;
         },
       };
-    case 'Gateway':
-      // Istio and Envoy Gateway label the pods that they make for one.
+    case 'Gateway': {
+      // Istio labels the pods that it makes for one, beside it; Envoy Gateway makes them in a namespace of its own.
+      const elsewhere = await envoyGatewayPlace(client, target.name, namespace, signal);
       return {
-        ...all,
+        target,
+        namespace: elsewhere ?? namespace,
         selects: ({ labels }) =>
           labels['gateway.networking.k8s.io/gateway-name'] === target.name ||
-          labels['gateway.envoyproxy.io/owning-gateway-name'] === target.name,
+          (labels[OWNING_GATEWAY] === target.name &&
+            (namespace === null || labels[OWNING_NAMESPACE] === namespace)),
       };
+    }
     case 'Service': {
       const service = await objectOf(client, target, namespace, signal);
       const selector = Object.entries(
@@ -119,6 +123,28 @@ export async function selectionOf(
     }
     default:
       return target satisfies never;
+  }
+}
+
+/** Labels of Envoy Gateway's proxies (gateway 1.5 internal/gatewayapi/helpers.go). */
+const OWNING_GATEWAY = 'gateway.envoyproxy.io/owning-gateway-name';
+const OWNING_NAMESPACE = 'gateway.envoyproxy.io/owning-gateway-namespace';
+
+/** Where Envoy Gateway runs a Gateway's proxies; `null`: it runs none, or they may not be seen. */
+async function envoyGatewayPlace(
+  client: ClusterClient,
+  gateway: string,
+  namespace: string | null,
+  signal?: AbortSignal,
+): Promise<string | null> {
+  if (namespace === null) return null;
+  const labelSelector = `${OWNING_GATEWAY}=${gateway},${OWNING_NAMESPACE}=${namespace}`;
+  try {
+    const { items } = await client.list(pathOf('Pod', null), { labelSelector }, signal);
+    return (items[0]?.['metadata'] as { namespace: string } | undefined)?.namespace ?? null;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return null;
   }
 }
 

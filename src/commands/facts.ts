@@ -1,6 +1,7 @@
 import { MeshWatch } from '../cluster/mesh-watch.js';
 import type { ClusterFacts } from '../diagnosis/cluster-facts.js';
 import type { Parsed } from '../pipeline.js';
+import type { UpstreamCluster } from '../record/upstream-cluster.js';
 import { isPrivate } from '../record/address.js';
 import type { LiveSession } from '../source/kubernetes.js';
 
@@ -10,7 +11,7 @@ const SETTLE_MS = 5_000;
 /** What the cluster of a live session tells beside its lines. */
 export class LiveFacts {
   readonly mesh: MeshWatch;
-  readonly #services = new Set<string>();
+  readonly #clusters = new Set<string>();
 
   constructor(readonly session: LiveSession) {
     const { namespaces, client, options, signal } = session;
@@ -36,11 +37,11 @@ export class LiveFacts {
   /** Looks into the namespaces of the services that lines name, as they come. */
   parsed({ result, record }: Parsed): void {
     if (result !== 'record') return;
-    const service = record.upstreamCluster()?.service;
-    if (service === null || service === undefined || this.#services.has(service)) return;
-    if (this.#services.size < MOST_SERVICES) this.#services.add(service);
-    const [, namespace, ...more] = service.split('.');
-    if (namespace !== undefined && more.length === 0) this.mesh.include(namespace);
+    const called = record.upstreamCluster();
+    if (called === null || this.#clusters.has(called.name) || this.#clusters.size >= MOST_CLUSTERS) return;
+    this.#clusters.add(called.name);
+    const service = serviceOf(called);
+    if (service) this.mesh.include(service.namespace);
   }
 
   /** Resolves when what was asked for is answered, also what `use` of the facts asks for. */
@@ -51,4 +52,14 @@ export class LiveFacts {
   }
 }
 
-const MOST_SERVICES = 10_000;
+const MOST_CLUSTERS = 10_000;
+
+/** The Kubernetes service that an upstream cluster stands for; `null`: a host of another kind, or none. */
+export function serviceOf({
+  host,
+  service,
+}: UpstreamCluster): { readonly name: string; readonly namespace: string } | null {
+  if (service === null || service === host) return null;
+  const [name = '', namespace = ''] = service.split('.');
+  return { name, namespace };
+}

@@ -1,6 +1,7 @@
 import { Observation } from '../aggregate/observation.js';
 import type { Options } from '../cli/options.js';
 import type { ClusterClient } from '../cluster/client.js';
+import { whyNoProxy } from '../cluster/pods.js';
 import type { MeshtailError } from '../errors.js';
 import { within } from '../filter/within.js';
 import type { ReportGap } from '../output/report.js';
@@ -90,6 +91,17 @@ async function readCluster(
     },
     widening,
   );
-  const { gaps, refused } = session.status();
-  return { observation, failed, told: refused, gaps, client: session.client, live };
+  const { gaps, refused, withoutProxy } = session.status();
+  const unseen = withoutProxy.map((pod) => {
+    const origin = `${pod.namespace}/${pod.name}`;
+    return { origin, reason: `pod ${origin} has no proxy, and its traffic is not seen: ${whyNoProxy(pod)}` };
+  });
+  return {
+    observation,
+    failed,
+    told: refused,
+    gaps: [...gaps, ...unseen],
+    client: session.client,
+    live,
+  };
 }

@@ -9,7 +9,7 @@ import { MeshtailError } from '../errors.js';
 import type { Parsed } from '../pipeline.js';
 import { hostOf } from '../record/address.js';
 import type { LiveSession } from '../source/kubernetes.js';
-import type { LiveFacts } from './facts.js';
+import { serviceOf, type LiveFacts } from './facts.js';
 
 /** Addresses of callers that are looked up; more of one workload add nothing. */
 const MOST_CALLERS = 5_000;
@@ -20,7 +20,7 @@ const MOST_CALLERS = 5_000;
  */
 export class Widening {
   readonly #added = new Set<string>();
-  readonly #services = new Set<string>();
+  readonly #upstreams = new Set<string>();
   readonly #callers = new Map<string, number>();
   /** Callers that nobody could name yet. */
   #unnamed: readonly string[] = [];
@@ -44,10 +44,12 @@ export class Widening {
   parsed({ input, result, record }: Parsed): void {
     if (result !== 'record' || this.sides.length === 0) return;
     const cluster = record.upstreamCluster();
-    if (this.sides.includes('upstreams') && cluster?.direction === 'outbound' && cluster.service) {
-      if (!this.#services.has(cluster.service) && this.session.isTarget(input)) {
-        this.#services.add(cluster.service);
-        this.#do(() => this.#upstream(cluster.service!));
+    if (this.sides.includes('upstreams') && cluster?.direction === 'outbound') {
+      if (!this.#upstreams.has(cluster.name) && this.session.isTarget(input)) {
+        this.#upstreams.add(cluster.name);
+        const service = serviceOf(cluster);
+        // A host outside the cluster has no proxy of ours.
+        if (service) this.#do(() => this.#upstream(service.name, service.namespace));
       }
     }
     if (this.sides.includes('callers') && cluster?.direction === 'inbound') {
@@ -105,10 +107,7 @@ export class Widening {
     });
   }
 
-  async #upstream(service: string): Promise<void> {
-    const [name = '', namespace, ...more] = service.split('.');
-    // A host outside the cluster has no proxy of ours.
-    if (namespace === undefined || more.length > 0) return;
+  async #upstream(name: string, namespace: string): Promise<void> {
     const { client, signal } = this.session;
     const selection = await selectionOf(client, { kind: 'Service', name }, namespace, signal);
     await this.#add({ ...selection, namespace, text: `service/${name}` }, 'the target calls it');

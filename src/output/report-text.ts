@@ -198,7 +198,6 @@ function readLines({ coverage }: Report): string[] {
     result.push(...labelled('', `${at} expected ${example.expected}, found ${example.found}`));
   }
   result.push(...readNotes(coverage).flatMap((note) => labelled('', note)));
-  for (const gap of coverage.gaps) result.push(...labelled('', `not read: ${gap.reason}`));
   return result;
 }
 

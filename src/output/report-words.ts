@@ -174,8 +174,8 @@ export function readText({
 
 export const SHOWN_INPUTS = 20;
 
-/** What hampers telling or joining, where something does. */
-export function readNotes({ joins, records, errors_only: errorsOnly }: Report['coverage']): string[] {
+/** What hampers telling or joining, where something does, and what was not read. */
+export function readNotes({ joins, records, gaps, errors_only: errorsOnly }: Report['coverage']): string[] {
   const { repeated, evicted, shared_ids: ids, shared_id_lines: lines, clocks } = joins;
   return [
     errorsOnly
@@ -196,5 +196,12 @@ export function readNotes({ joins, records, errors_only: errorsOnly }: Report['c
     ids > 0
       ? `${plural(ids, 'request id')} on ${plural(lines, 'line')}, too many to be one request each: not joined`
       : '',
+    ...gaps.map((gap) => `not read: ${gapText(gap)}`),
   ].filter(Boolean);
+}
+
+/** What was not read of one input, and where a time of it is known, of when. */
+function gapText({ origin, from, to, reason }: Report['coverage']['gaps'][number]): string {
+  if (from === null || to === null) return reason;
+  return `${origin} from ${clock(Date.parse(from))} to ${clock(Date.parse(to))}: ${reason}`;
 }

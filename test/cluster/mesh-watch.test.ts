@@ -123,7 +123,29 @@ describe('what a cluster tells beside the logs', () => {
     mesh.ownerOf('192.0.2.2', 0);
     await mesh.settled(5000);
     expect(mesh.limits).toEqual([expect.stringContaining('pods of other namespaces')]);
-    expect(api.requests.filter(({ query }) => query.has('fieldSelector')).length).toBeLessThan(3);
+    const asked = api.requests.filter(({ query }) => query.get('fieldSelector')?.startsWith('status.podIP'));
+    expect(asked.length).toBeLessThan(3);
+  });
+
+  it('hears of nodes, whatever namespace is looked at', async () => {
+    const event = (name: string, kind: string): void => {
+      const involvedObject = { kind, name: 'node-1' };
+      const lastTimestamp = new Date().toISOString();
+      const about = {
+        namespace: 'default',
+        type: 'Normal',
+        reason: 'NodeNotReady',
+        involvedObject,
+        lastTimestamp,
+      };
+      api.world.put(object('v1', 'Event', name, about));
+    };
+    event('node-1.a', 'Node');
+    event('pod-1.a', 'Pod');
+    const mesh = await watching();
+    expect(mesh.changes).toMatchObject([
+      { kind: 'node', text: 'node-1 NodeNotReady', about: { node: 'node-1' } },
+    ]);
   });
 
   it('tells pods that came anew where revisions may not be listed', async () => {

@@ -83,6 +83,13 @@ describe('reading more than the targets', () => {
     read(made, { ...client(podOf(ledger), serviceOf('archive', 'books'), podOf(ledger), { at: 5 }) });
     const outside = 'outbound|443||api.cards.example';
     read(made, client(podOf(payments), serviceOf('x', 'y'), podOf(ledger), { at: 6, cluster: outside }));
+    read(
+      made,
+      client(podOf(payments), serviceOf('x', 'y'), podOf(ledger), {
+        at: 7,
+        cluster: 'outbound|443||cards.example',
+      }),
+    );
     await made.settled(2000);
     expect(followed()).toEqual(['books/ledger', 'shop/payments', 'shop/payments']);
     expect(told).toEqual(['also reading service/ledger in books (1 pod): the target calls it']);

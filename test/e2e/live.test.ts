@@ -30,6 +30,7 @@ beforeAll(async () => {
   api.world
     .log(payments!, 'istio-proxy')
     .append(...texts.map((text, i) => ({ time: `${now}.00000000${i}Z`, text })));
+  api.world.run(api.world.put(pod({ name: 'mailer', proxy: 'none' })));
   const silent = api.world.run(api.world.put(pod({ name: 'silent' })));
   api.world.log(silent, 'istio-proxy').append({ time: `${now}.000000009Z`, text: texts[2]! });
   for (const other of [orders, edge])
@@ -141,6 +142,18 @@ describe('a target, not followed', () => {
     const [status] = (await once(child, 'exit')) as [number];
     expect(told.toString()).toMatch(/^meshtail: reading 1 log since \d\d:\d\d:\d\d: /);
     expect(status).toBe(130);
+  });
+
+  it('a pod without a proxy is told in the report', async () => {
+    const { stdout } = await meshtail('report', 'pod/payments', 'pod/mailer', '-o', 'json');
+    expect(JSON.parse(stdout).coverage.gaps).toEqual([
+      {
+        origin: 'shop/mailer',
+        from: null,
+        to: null,
+        reason: 'pod shop/mailer has no proxy, and its traffic is not seen: the sidecar was not injected',
+      },
+    ]);
   });
 
   it('one of several targets that is missing is told once, and the others are read', async () => {

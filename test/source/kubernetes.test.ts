@@ -8,7 +8,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FakeApi } from '../cluster/fake-api.js';
-import { Deployed, object, pod as podShape } from '../cluster/fake-shapes.js';
+import {
+  Deployed,
+  envoyGatewayPod,
+  gatewayPod,
+  ingressGatewayPod,
+  object,
+  pod as podShape,
+  ztunnelPod,
+} from '../cluster/fake-shapes.js';
 import type { Pod } from '../cluster/fake-world.js';
 
 let api: FakeApi;
@@ -411,6 +419,36 @@ describe('more than the targets', () => {
     await expect.poll(() => linesOf(pod!), { timeout: 2000 }).toEqual(lines);
     session!.stop();
     await run;
+  });
+});
+
+describe('proxies wherever they are', () => {
+  it.each<[string, () => Pod, string, string]>([
+    [
+      'a native sidecar',
+      () => podShape({ name: 'p', proxy: 'native-sidecar' }),
+      'pod/p',
+      'shop/p istio-proxy',
+    ],
+    ['a gateway that Istio made', () => gatewayPod('g', 'edge'), 'gateway/edge', 'shop/g istio-proxy'],
+    [
+      'a waypoint',
+      () => gatewayPod('w', 'way', { className: 'istio-waypoint' }),
+      'gateway/way',
+      'shop/w istio-proxy',
+    ],
+    [
+      'one of Envoy Gateway, in its namespace',
+      () => envoyGatewayPod('e', 'edge'),
+      'gateway/edge',
+      'envoy-gateway-system/e envoy',
+    ],
+    ['an ingress gateway', () => ingressGatewayPod('i'), 'ns/istio-system', 'istio-system/i istio-proxy'],
+    ['a ztunnel', () => ztunnelPod('z', 'node-1'), 'ns/istio-system', 'istio-system/z istio-proxy'],
+  ])('%s', async (_, shape, target, stream) => {
+    api.world.run(api.world.put(shape()));
+    await open([target]);
+    expect(session!.status().streams.map(({ name, container }) => `${name} ${container}`)).toEqual([stream]);
   });
 });
 
