@@ -188,7 +188,8 @@ function untilWords({ explanation }: TableRow): string {
 }
 
 const UNTIL_STYLES = { ongoing: 'bad', over: 'good', unknown: 'warn' } as const;
-const untilStyle = ({ explanation }: TableRow): StyleName => UNTIL_STYLES[explanation?.end ?? 'unknown'];
+const untilStyle = ({ explanation }: TableRow): StyleName =>
+  explanation ? UNTIL_STYLES[explanation.end] : 'dim';
 
 /** A title shorter than this says nothing. */
 const LEAST_TITLE = 24;
