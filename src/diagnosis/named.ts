@@ -1,5 +1,5 @@
 import type { Incident, NamedAddress } from './diagnose.js';
-import { NO_FACTS, type AddressOwner, type ClusterFacts } from './cluster-facts.js';
+import { NO_FACTS, type AddressOwner, type Change, type ClusterFacts } from './cluster-facts.js';
 import { afterWords, changesBefore, edgeOf } from './edge.js';
 import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Told } from './journey.js';
@@ -16,6 +16,8 @@ import { wantedLogs } from './widening.js';
 
 /** Addresses that an incident names. */
 const MOST_ADDRESSES = 50;
+/** A change this long before the first line of all may have to do with what fails from there on. */
+const JUST_BEFORE_MS = 60_000;
 /** Changes that an incident lists, nearest first. */
 const MOST_CHANGES = 5;
 
@@ -37,10 +39,12 @@ export function named(scene: Scene, incident: Incident): Incident {
       clients: [...new Set(hypothesis.at.clients.map((one) => names.textOf(one) ?? one))],
     }),
   };
-  // Of what failed from the first line on, nobody knows what came before it.
-  const changes = incident.beganBeforeInput
-    ? []
-    : changesBefore(facts, edgeOf(scene, rows, at), rows).slice(0, MOST_CHANGES);
+  // Of what failed from the first line on nobody knows when it began, unless what made these very pods came just before.
+  const isNear = ({ at: changed }: Change): boolean =>
+    !incident.beganBeforeInput || incident.onset - changed <= JUST_BEFORE_MS;
+  const changes = changesBefore(facts, edgeOf(scene, rows, at), rows)
+    .filter(isNear)
+    .slice(0, MOST_CHANGES);
   const [change] = changes;
   const words = names.hypothesis(hypothesis);
   return {
@@ -49,7 +53,7 @@ export function named(scene: Scene, incident: Incident): Incident {
       ...words,
       at,
       summary: change
-        ? `${words.summary} The first of them began ${afterWords(incident.onset, change)}.`
+        ? `${words.summary} The first of them${incident.beganBeforeInput ? ' that the logs hold' : ''} began ${afterWords(incident.onset, change)}.`
         : words.summary,
     },
     others: incident.others.map((other) => names.hypothesis(other)),

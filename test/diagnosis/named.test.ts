@@ -15,6 +15,7 @@ import {
   healthy,
   moments,
   NO_CONNECTION,
+  NO_HOST,
   observe,
   RESET,
   type Pod,
@@ -151,6 +152,23 @@ describe('an incident in the names of its cluster', () => {
     const { changes, hypothesis } = incident(facts([one]));
     expect(changes).toEqual(touches ? [one] : []);
     expect(hypothesis.summary.endsWith('The first of them began 8 s after cart rev 42.')).toBe(touches);
+  });
+
+  it('tells what came just before logs that fail from their first line on', () => {
+    const failing = observe(
+      moments(0, 100, 100).map((at) =>
+        client(web, cart, bad, { at, code: 503, flags: 'UH', details: 'no_healthy_upstream', ...NO_HOST }),
+      ),
+    ).snapshot();
+    const first = failing.coverage.first;
+    const of = (seconds: number): Change => ({
+      ...change({ namespace: 'shop' }),
+      at: first - seconds * 1000,
+    });
+    const told = (one: Change) => diagnose(failing, undefined, facts([one])).incidents[0]!;
+    expect(told(of(6)).changes).toHaveLength(1);
+    expect(told(of(6)).hypothesis.summary).toMatch(/that the logs hold began 6 s after cart rev 42\.$/);
+    expect(told(of(300)).changes).toEqual([]);
   });
 
   it('puts what was written before what was noticed', () => {
