@@ -2,6 +2,7 @@ import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { Counter } from './counter.js';
 import { RoleSigns, type Role } from './role.js';
+import type { Tally } from './tally.js';
 
 /** A line that looks like an access line but is none, with where and why. */
 export interface MalformedExample {
@@ -54,8 +55,6 @@ class Input {
   last = -Infinity;
   example: MalformedExample | undefined;
   binary = false;
-  readonly formats = new Counter();
-  readonly signs = new RoleSigns();
 
   constructor(readonly stream: StreamOrigin) {}
 
@@ -67,8 +66,6 @@ class Input {
     this.last = Math.max(this.last, other.last);
     this.example ??= other.example;
     this.binary ||= other.binary;
-    this.formats.merge(other.formats);
-    this.signs.merge(other.signs);
   }
 
   get records(): number {
@@ -87,16 +84,9 @@ export class Coverage {
 
   record(name: string, record: RecordView, origin: Origin, overlong: boolean, unterminated: boolean): void {
     const input = this.#line(name, origin, overlong, unterminated);
-    input.formats.add(record.format);
     const start = record.startTime();
     if (start < input.first) input.first = start;
     if (start > input.last) input.last = start;
-    input.signs.add({
-      format: record.format,
-      cluster: record.upstreamCluster(),
-      upstreamLocal: record.text('upstream_local_address') ?? null,
-      downstreamRemote: record.text('downstream_remote_address') ?? null,
-    });
   }
 
   foreign(name: string, origin: Origin, overlong: boolean, unterminated: boolean, binary: boolean): void {
@@ -127,12 +117,21 @@ export class Coverage {
     }
   }
 
-  snapshot(): CoverageSnapshot {
+  /** @param tally of the same lines: what formats they had, and what they show of their proxies. */
+  snapshot(tally: Tally): CoverageSnapshot {
     const inputs = [...this.#inputs];
+    const shown = new Map(inputs.map(([name]) => [name, { formats: new Counter(), signs: new RoleSigns() }]));
+    for (let tuple = 0; tuple < tally.size; tuple++) {
+      const { formats, signs } = shown.get(tally.streamOf(tuple).input)!;
+      const format = tally.format(tuple);
+      const count = tally.count(tuple);
+      formats.add(format, count);
+      signs.add({ format, cluster: tally.told(tuple).cluster, fromOwnPod: tally.isFromOwnPod(tuple) }, count);
+    }
     const sum = (of: (input: Input) => number): number =>
       inputs.reduce((total, [, input]) => total + of(input), 0);
     return {
-      inputs: inputs.map(([name, input]) => snapshotOf(name, input)),
+      inputs: inputs.map(([name, input]) => ({ ...snapshotOf(name, input), ...told(shown.get(name)!) })),
       lines: sum((input) => input.lines),
       records: sum((input) => input.records),
       foreign: sum((input) => input.foreign),
@@ -164,17 +163,22 @@ export class Coverage {
   }
 }
 
-function snapshotOf(name: string, input: Input): InputSnapshot {
+function told({
+  formats,
+  signs,
+}: {
+  formats: Counter;
+  signs: RoleSigns;
+}): Pick<InputSnapshot, 'format' | 'role' | 'roleReason'> {
+  const names = formats.entries().map(([format]) => format);
+  return { format: names.join(',') || 'none', ...signs.told() };
+}
+
+function snapshotOf(name: string, input: Input): Omit<InputSnapshot, 'format' | 'role' | 'roleReason'> {
   const { lines, records, foreign, malformed, first, last } = input;
   return {
     name,
     pod: input.stream.pod ?? null,
-    format:
-      input.formats
-        .entries()
-        .map(([format]) => format)
-        .join(',') || 'none',
-    ...input.signs.told(),
     lines,
     records,
     foreign,

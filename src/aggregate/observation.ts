@@ -2,9 +2,9 @@ import type { Line } from '../record/line.js';
 import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { Coverage, type CoverageSnapshot } from './coverage.js';
-import { judge } from './failure.js';
-import { Traffic, type TrafficSnapshot } from './groups.js';
+import { trafficOf, type TrafficSnapshot } from './groups.js';
 import { ROW_LIMITS, Rows, type RowLimits, type RowsSnapshot } from './rows.js';
+import { Tally } from './tally.js';
 
 export interface ObservationSnapshot {
   readonly coverage: CoverageSnapshot;
@@ -21,7 +21,7 @@ export interface LineFacts {
 /** Everything that is remembered of an input; two halves merge to the same as the whole. */
 export class Observation {
   readonly #coverage = new Coverage();
-  readonly #traffic = new Traffic();
+  readonly #tally = new Tally();
   readonly #rows: Rows;
 
   /** @param requestId of a request whose lines are all kept. */
@@ -35,14 +35,14 @@ export class Observation {
 
   record(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
     this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
-    const outcome = judge(record);
-    this.#traffic.add(record, outcome, origin);
-    this.#rows.add(record, outcome, origin);
+    const told = this.#tally.add(record, origin, input);
+    this.#rows.add(record, told, origin);
   }
 
   /** A record that a filter leaves out: it was read, and counts for nothing else. */
   leftOut(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
     this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
+    this.#tally.add(record, origin, input, true);
   }
 
   foreign(input: string, line: Line, origin: Origin, facts: LineFacts): void {
@@ -71,14 +71,14 @@ export class Observation {
 
   merge(other: Observation): void {
     this.#coverage.merge(other.#coverage);
-    this.#traffic.merge(other.#traffic);
+    this.#tally.merge(other.#tally);
     this.#rows.merge(other.#rows);
   }
 
   snapshot(): ObservationSnapshot {
     return {
-      coverage: this.#coverage.snapshot(),
-      traffic: this.#traffic.snapshot(),
+      coverage: this.#coverage.snapshot(this.#tally),
+      traffic: trafficOf(this.#tally),
       rows: this.#rows.snapshot(),
     };
   }

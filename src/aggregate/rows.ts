@@ -6,12 +6,12 @@ import { detailsClass } from '../record/response-code-details.js';
 import { flagSetKey, parseFlags, type FlagSet } from '../record/response-flags.js';
 import { parseUpstreamCluster, type Direction, type UpstreamCluster } from '../record/upstream-cluster.js';
 import { boundedCache } from '../record/bounded-cache.js';
-import type { Aggregate } from './aggregate.js';
-import type { AnsweredBy, Outcome } from './failure.js';
+import type { AnsweredBy } from './failure.js';
 import { AGREED, clocksOf, type Clocks } from './clocks.js';
 
-import { directionOf, groupKeyText } from './groups.js';
+import { groupKeyText } from './group-key.js';
 import { pathTemplate } from './path-template.js';
+import type { Told } from './tally.js';
 
 /*
  * The lines themselves, in columns, for what counters cannot answer: gaps, equal ends, joins, partitions nobody thought
@@ -498,7 +498,7 @@ const MOST_PINNED = 5_000;
 export const ROW_LIMITS: RowLimits = { healthy: 80_000, failing: 60_000 };
 
 /** Keeps the lines that diagnosis reasons about. */
-export class Rows implements Aggregate<RowsSnapshot> {
+export class Rows {
   readonly #healthy: Sample;
   readonly #failing: Sample;
 
@@ -514,13 +514,13 @@ export class Rows implements Aggregate<RowsSnapshot> {
     this.#pin = requestId && maskedRequestId(requestId);
   }
 
-  add(record: RecordView, outcome: Outcome, origin: Origin): void {
+  add(record: RecordView, { outcome, group }: Told, origin: Origin): void {
     this.#seen++;
     const id = record.text('request_id');
     const pinned = this.#pin !== undefined && !!id && maskedRequestId(id) === this.#pin;
     const sample = pinned ? this.#pinned : outcome.failure ? this.#failing : this.#healthy;
     const proxy = proxyOf(origin);
-    const direction = directionOf(record);
+    const { direction } = group;
     const near = direction === 'inbound' || direction === 'unknown';
     const connection = record.text(near ? 'downstream_remote_address' : 'upstream_local_address');
     const hash = sample.hashOf(id, connection, origin.file ?? proxy, origin.line);
