@@ -88,10 +88,6 @@ class Values {
     this.#of(dimension).others += count;
   }
 
-  merge(other: Values): void {
-    for (const [dimension, counter] of other.#counters) this.#of(dimension).merge(counter);
-  }
-
   get(dimension: Dimension): Counter | undefined {
     return this.#counters.get(dimension);
   }
@@ -214,27 +210,15 @@ function cellsOf({ cells }: Tally): { ofCell: readonly Shares[]; groups: Readonl
 function snapshotOf(group: Group, id: string): GroupSnapshot {
   const populations = [...group.populations];
   const requests = populations.reduce((sum, population) => sum + population.requests, 0);
-  const all = new Values();
-  for (const { values } of populations) all.merge(values);
   const top: Partial<Record<Dimension, DimensionValue[]>> = {};
   const others: Partial<Record<Dimension, number>> = {};
   for (const dimension of DIMENSIONS) {
     const failing = group.values.get(dimension);
     if (!failing) continue;
-    const attempts = all.get(dimension);
-    const values = new Set([...failing.entries(), ...(attempts?.entries() ?? [])].map(([value]) => value));
-    const listed = [...values]
-      .map((value) => ({
-        value,
-        failures: failing.get(value),
-        // A value that was not kept in one cell may have been in another.
-        requests: Math.max(attempts?.get(value) ?? 0, failing.get(value)),
-      }))
-      .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1))
-      .slice(0, TOP_VALUES);
+    const attempts = populations.flatMap(({ values }) => values.get(dimension) ?? []);
+    const listed = leading(failing, attempts);
     top[dimension] = listed;
-    const total = failing.entries().reduce((sum, [, n]) => sum + n, 0) + failing.others;
-    const rest = total - listed.reduce((sum, value) => sum + value.failures, 0);
+    const rest = failing.total - listed.reduce((sum, value) => sum + value.failures, 0);
     if (rest > 0) others[dimension] = rest;
   }
   const seconds = Math.max((group.last - group.first) / 1000, 1);
@@ -251,4 +235,24 @@ function snapshotOf(group: Group, id: string): GroupSnapshot {
     top,
     others,
   };
+}
+
+/** The values with most failures, then with most attempts. */
+function leading(failing: Counter, attempts: readonly Counter[]): DimensionValue[] {
+  const valueOf = (value: string): DimensionValue => {
+    const failures = failing.get(value);
+    let requests = 0;
+    for (const counter of attempts) requests += counter.get(value);
+    // A value that was not kept in one cell may have been in another.
+    return { value, failures, requests: Math.max(requests, failures) };
+  };
+  const values = new Set(failing.values());
+  // Those that never failed come after all that did.
+  if (values.size < TOP_VALUES) {
+    for (const counter of attempts) for (const value of counter.values()) values.add(value);
+  }
+  return [...values]
+    .map(valueOf)
+    .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1))
+    .slice(0, TOP_VALUES);
 }

@@ -35,8 +35,8 @@ export class Observation {
 
   record(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
     this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
-    const told = this.#tally.add(record, origin, input);
-    this.#rows.add(record, told, origin);
+    const { outcome } = this.#tally.add(record, origin, input);
+    this.#rows.add(record, outcome, origin);
   }
 
   /** A record that a filter leaves out: it was read, and counts for nothing else. */

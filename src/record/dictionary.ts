@@ -1,4 +1,4 @@
-import type { Span } from './span.js';
+import { Span } from './span.js';
 
 /** Stands for every text that came after a dictionary was full. */
 export const OTHERS = -3;
@@ -41,12 +41,18 @@ export class Dictionary {
   #ends = new Int32Array(FEWEST_SLOTS / 2);
   #arena = Buffer.allocUnsafeSlow(1024);
   #texts: (string | undefined)[] = [];
+  readonly #span = new Span();
 
   /** @param limit how many texts are told apart; those beyond are `OTHERS`. */
   constructor(readonly limit = Infinity) {}
 
   idOf(span: Span): number {
     return this.idOfBytes(span.bytes, span.start, span.end);
+  }
+
+  idOfText(text: string): number {
+    this.#span.set(text);
+    return this.idOf(this.#span);
   }
 
   idOfBytes(bytes: Uint8Array, start: number, end: number): number {
