@@ -193,15 +193,10 @@ class Places {
     for (const [key, counts] of served) this.#servedAt.set(key, heaviest(counts));
   }
 
-  readonly #known = new Map<Row, string>();
+  readonly #known: string[] = [];
 
   of(row: Row): string {
-    let place = this.#known.get(row);
-    if (place === undefined) {
-      place = this.#find(row);
-      this.#known.set(row, place);
-    }
-    return place;
+    return (this.#known[row.ordinal] ??= this.#find(row));
   }
 
   #find(row: Row): string {
