@@ -39,6 +39,28 @@ const CORE =
 /** Between flags and counts: nothing, `"reason"`, `"mixer status" …`, or `details termination "reason"`. */
 type Middle = '' | 'q' | 'qq' | 'bbq';
 
+/** How many fields after the duration the fullest lines of a stream had, by middle: what later lines are held against. */
+export type Depths = Readonly<Record<Middle, number>>;
+const NO_DEPTHS: Depths = { '': 0, q: 0, qq: 0, bbq: 0 };
+const MIDDLES = Object.keys(NO_DEPTHS) as Middle[];
+
+/** What the lines of a stream so far make of those to come. */
+export interface StreamState {
+  readonly depths: Depths;
+  /** The fewest fields of a line that was taken for one that lacks some. */
+  readonly shallowest: Depths;
+}
+
+/** Whether lines would have been read otherwise behind others of these depths. */
+export function dependsOn({ shallowest }: StreamState, depths: Depths): boolean {
+  return MIDDLES.some((middle) => shallowest[middle] < depths[middle]);
+}
+
+/** The deeper of both, by middle. */
+export function deeper(a: Depths, b: Depths): Depths {
+  return Object.fromEntries(MIDDLES.map((middle) => [middle, Math.max(a[middle], b[middle])])) as Depths;
+}
+
 /** One item of a middle or tail: the slot it fills, or -1 for one that is read and not kept. */
 interface Item {
   readonly slot: number;
@@ -146,14 +168,22 @@ export class TextReader {
   readonly #starts = new Int32Array(FIELDS.length);
   readonly #ends = new Int32Array(FIELDS.length);
   /** The most fields after the duration that a line had, by middle. */
-  readonly #depths: Record<Middle, number> = { '': 0, q: 0, qq: 0, bbq: 0 };
+  readonly #depths: Record<Middle, number>;
+  /** The fewest that a line had which was taken for one that lacks some. */
+  readonly #shallowest: Record<Middle, number> = { '': Infinity, q: Infinity, qq: Infinity, bbq: Infinity };
   /** Of the line being read. */
   #middle: Middle = '';
   #free = 0;
 
-  constructor(layouts: readonly TextFormat[], near = false) {
+  /** @param depths of the lines of the same stream that were read elsewhere. */
+  constructor(layouts: readonly TextFormat[], near = false, depths: Depths = NO_DEPTHS) {
     this.#layouts = layouts;
     this.#near = near;
+    this.#depths = { ...depths };
+  }
+
+  get state(): StreamState {
+    return { depths: { ...this.#depths }, shallowest: { ...this.#shallowest } };
   }
 
   parse(line: Line, into: RecordCursor): ParseResult {
@@ -460,6 +490,7 @@ export class TextReader {
   #lacking(line: Line, into: RecordCursor, rest: readonly FieldName[]): ParseResult | undefined {
     const depth = 4 + rest.length;
     if (depth < this.#depths[this.#middle]) return undefined;
+    this.#shallowest[this.#middle] = Math.min(this.#shallowest[this.#middle], depth);
     this.#deepen(depth);
     into.begin('envoy-like', line);
     for (const slot of CORE_SLOTS) this.#give(into, slot);

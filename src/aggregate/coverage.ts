@@ -45,33 +45,21 @@ export interface CoverageSnapshot {
 }
 
 /** What one input held, line by line. */
-class Input {
-  lines = 0;
-  foreign = 0;
-  malformed = 0;
-  overlong = 0;
-  unterminated = 0;
-  first = Infinity;
-  last = -Infinity;
+interface Input {
+  readonly stream: StreamOrigin;
+  lines: number;
+  foreign: number;
+  malformed: number;
+  overlong: number;
+  unterminated: number;
+  first: number;
+  last: number;
   example: MalformedExample | undefined;
-  binary = false;
-
-  constructor(readonly stream: StreamOrigin) {}
-
-  merge(other: Input): void {
-    for (const count of ['lines', 'foreign', 'malformed', 'overlong', 'unterminated'] as const) {
-      this[count] += other[count];
-    }
-    this.first = Math.min(this.first, other.first);
-    this.last = Math.max(this.last, other.last);
-    this.example ??= other.example;
-    this.binary ||= other.binary;
-  }
-
-  get records(): number {
-    return this.lines - this.foreign - this.malformed;
-  }
+  binary: boolean;
 }
+
+/** Coverage as it crosses to another thread. */
+export type PackedCoverage = readonly (readonly [string, Readonly<Input>])[];
 
 /** What was read and what could not be, by input. */
 export class Coverage {
@@ -109,11 +97,27 @@ export class Coverage {
     }
   }
 
-  merge(other: Coverage): void {
-    for (const [name, input] of other.#inputs) {
-      const mine = this.#inputs.get(name);
-      if (mine) mine.merge(input);
-      else this.#inputs.set(name, input);
+  pack(): PackedCoverage {
+    return [...this.#inputs];
+  }
+
+  /** @param linesBefore how many lines the same inputs had before the other's. */
+  merge(other: PackedCoverage, linesBefore: number): void {
+    for (const [name, input] of other) {
+      const mine = this.#input(name, input.stream);
+      for (const count of ['lines', 'foreign', 'malformed', 'overlong', 'unterminated'] as const) {
+        mine[count] += input[count];
+      }
+      mine.first = Math.min(mine.first, input.first);
+      mine.last = Math.max(mine.last, input.last);
+      mine.binary ||= input.binary;
+      const { example } = input;
+      if (example) {
+        mine.example ??= {
+          ...example,
+          origin: { ...example.origin, line: example.origin.line + linesBefore },
+        };
+      }
     }
   }
 
@@ -133,7 +137,7 @@ export class Coverage {
     return {
       inputs: inputs.map(([name, input]) => ({ ...snapshotOf(name, input), ...told(shown.get(name)!) })),
       lines: sum((input) => input.lines),
-      records: sum((input) => input.records),
+      records: sum(recordsOf),
       foreign: sum((input) => input.foreign),
       malformed: sum((input) => input.malformed),
       overlong: sum((input) => input.overlong),
@@ -148,7 +152,18 @@ export class Coverage {
   #input(name: string, stream: StreamOrigin): Input {
     let input = this.#inputs.get(name);
     if (!input) {
-      input = new Input(stream);
+      input = {
+        stream,
+        lines: 0,
+        foreign: 0,
+        malformed: 0,
+        overlong: 0,
+        unterminated: 0,
+        first: Infinity,
+        last: -Infinity,
+        example: undefined,
+        binary: false,
+      };
       this.#inputs.set(name, input);
     }
     return input;
@@ -175,15 +190,17 @@ function told({
 }
 
 function snapshotOf(name: string, input: Input): Omit<InputSnapshot, 'format' | 'role' | 'roleReason'> {
-  const { lines, records, foreign, malformed, first, last } = input;
+  const { lines, foreign, malformed, first, last } = input;
   return {
     name,
     pod: input.stream.pod ?? null,
     lines,
-    records,
+    records: recordsOf(input),
     foreign,
     malformed,
     first,
     last,
   };
 }
+
+const recordsOf = ({ lines, foreign, malformed }: Input): number => lines - foreign - malformed;

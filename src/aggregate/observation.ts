@@ -1,10 +1,17 @@
 import type { Line } from '../record/line.js';
 import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
-import { Coverage, type CoverageSnapshot } from './coverage.js';
+import { Coverage, type CoverageSnapshot, type PackedCoverage } from './coverage.js';
 import { trafficOf, type TrafficSnapshot } from './groups.js';
-import { ROW_LIMITS, Rows, type RowLimits, type RowsSnapshot } from './rows.js';
-import { Tally } from './tally.js';
+import {
+  ROW_LIMITS,
+  Rows,
+  type PackedRows,
+  type RowLimits,
+  type RowsSnapshot,
+  type Thinning,
+} from './rows.js';
+import { Tally, type PackedTally } from './tally.js';
 
 export interface ObservationSnapshot {
   readonly coverage: CoverageSnapshot;
@@ -18,15 +25,29 @@ export interface LineFacts {
   readonly unterminated: boolean;
 }
 
+/** An observation as it crosses to another thread: numbers in tables, no lines. */
+export interface PackedObservation {
+  readonly coverage: PackedCoverage;
+  readonly tally: PackedTally;
+  readonly rows: PackedRows;
+}
+
 /** Everything that is remembered of an input; two halves merge to the same as the whole. */
 export class Observation {
   readonly #coverage = new Coverage();
   readonly #tally = new Tally();
   readonly #rows: Rows;
 
-  /** @param requestId of a request whose lines are all kept. */
-  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
-    this.#rows = new Rows(limits, requestId);
+  /**
+   * @param requestId of a request whose lines are all kept.
+   * @param thinned what the observation that this one will be merged into kept no more.
+   */
+  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string, thinned?: readonly Thinning[]) {
+    this.#rows = new Rows(limits, requestId, thinned);
+  }
+
+  get thinned(): readonly Thinning[] {
+    return this.#rows.thinned;
   }
 
   open(input: string, stream: StreamOrigin): void {
@@ -69,10 +90,15 @@ export class Observation {
     this.#rows.forget(before);
   }
 
-  merge(other: Observation): void {
-    this.#coverage.merge(other.#coverage);
-    this.#tally.merge(other.#tally);
-    this.#rows.merge(other.#rows);
+  pack(): PackedObservation {
+    return { coverage: this.#coverage.pack(), tally: this.#tally.pack(), rows: this.#rows.pack() };
+  }
+
+  /** @param linesBefore how many lines the same inputs had before those of the other one. */
+  merge(other: PackedObservation, linesBefore = 0): void {
+    this.#coverage.merge(other.coverage, linesBefore);
+    this.#tally.merge(other.tally);
+    this.#rows.merge(other.rows, linesBefore);
   }
 
   snapshot(): ObservationSnapshot {

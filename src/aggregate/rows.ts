@@ -6,7 +6,7 @@ import { maskedRequestId } from '../record/request-id.js';
 import { detailsClass } from '../record/response-code-details.js';
 import { flagSetKey, parseFlags, type FlagSet } from '../record/response-flags.js';
 import { parseUpstreamCluster, type Direction, type UpstreamCluster } from '../record/upstream-cluster.js';
-import { Dictionary, mixed } from '../record/dictionary.js';
+import { Dictionary, mixed, type PackedDictionary } from '../record/dictionary.js';
 import { ABSENT, NULL, Span } from '../record/span.js';
 import type { AnsweredBy, Outcome } from './failure.js';
 import { AGREED, clocksOf, type Clocks } from './clocks.js';
@@ -139,6 +139,13 @@ class TextColumn {
 
 const FEWEST_ROWS = 1024;
 
+/** Columns as they cross to another thread. */
+interface PackedColumns {
+  readonly figures: readonly Float64Array[];
+  readonly ids: readonly Int32Array[];
+  readonly dictionaries: readonly PackedDictionary[];
+}
+
 /** Growing columns; a row is an index. */
 class Columns {
   length = 0;
@@ -154,13 +161,29 @@ class Columns {
     return this.length++;
   }
 
-  /** Takes over one row of another table. */
-  pushFrom(other: Columns, row: number): void {
-    const mine = this.push();
-    for (let i = 0; i < FIGURE_COLUMNS; i++) this.figures[i]![mine] = other.figures[i]![row]!;
+  pack(): PackedColumns {
+    return {
+      figures: this.figures.map((figures) => figures.slice(0, this.length)),
+      ids: this.texts.map(({ ids }) => ids.slice(0, this.length)),
+      dictionaries: this.texts.map(({ dictionary }) => dictionary.pack()),
+    };
+  }
+
+  /** Takes over rows of another table. */
+  append(other: PackedColumns, keeps: (row: number) => boolean, linesBefore: number): void {
+    const from = this.length;
+    const rows = other.figures[0]!.length;
+    const kept: number[] = [];
+    for (let row = 0; row < rows; row++) if (keeps(row)) kept.push(row);
+    for (let i = 0; i < kept.length; i++) this.push();
+    for (let i = 0; i < FIGURE_COLUMNS; i++) {
+      const added = i === Number(Figure.line) ? linesBefore : 0;
+      kept.forEach((row, at) => (this.figures[i]![from + at] = other.figures[i]![row]! + added));
+    }
     for (let i = 0; i < TEXT_COLUMNS; i++) {
-      const from = other.texts[i]!;
-      this.texts[i]!.ids[mine] = this.texts[i]!.dictionary.idFrom(from.dictionary, from.ids[row]!);
+      const theirs = Dictionary.unpack(other.dictionaries[i]!);
+      const { ids, dictionary } = this.texts[i]!;
+      kept.forEach((row, at) => (ids[from + at] = dictionary.idFrom(theirs, other.ids[i]![row]!)));
     }
   }
 
@@ -410,11 +433,19 @@ export interface RowsSnapshot {
   readonly evicted: number;
 }
 
-/** FNV-1a, then a finaliser: a text and a number as 32 well-mixed bits. */
-function hashOf({ bytes, start, end }: Span, number = 0): number {
+/** FNV-1a, then a finaliser: a text as 32 well-mixed bits. */
+function hashOf({ bytes, start, end }: Span): number {
   let hash = 0x811c9dc5;
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
-  return mixed(Math.imul(hash ^ number, 0x01000193)) >>> 0;
+  return mixed(Math.imul(hash, 0x01000193)) >>> 0;
+}
+
+/** Of a line that names neither request nor connection: its stream and its figures, not its number, which a part of a file does not know. */
+function hashOfLone(place: Span, time: number, duration: number, sent: number): number {
+  let hash = hashOf(place);
+  for (let i = 0; i < 3; i++)
+    hash = Math.imul(hash ^ (i === 0 ? time : i === 1 ? duration : sent), 0x9e3779b1);
+  return mixed(hash) >>> 0;
 }
 
 /** The same of a request's id, whatever Envoy keeps of its trace decision in it (`maskedRequestId`). */
@@ -432,17 +463,37 @@ const MOST_OF_ONE_ID = 500;
 
 /** With so many times the room that is taken, more may be kept. */
 const ROOM = 4;
+interface PackedSample {
+  readonly share: number;
+  readonly shared: readonly string[];
+  readonly columns: PackedColumns;
+}
+
+/** What a sample has learned by now: a line that it would not keep needs not be kept elsewhere either. */
+export type Thinning = Pick<PackedSample, 'share' | 'shared'>;
+
+/** Rows as they cross to another thread. */
+export interface PackedRows {
+  readonly seen: number;
+  readonly samples: readonly PackedSample[];
+}
 
 /** Rows of one kind: all while they are few, then those whose hash lies under a threshold that halves. */
 class Sample {
   columns = new Columns();
   /** Of what comes now, 1 keeps every row, 1/2 every second, and so on; a row knows the share that it was kept of. */
-  share = 1;
+  share: number;
 
   /** Ids that turned out to be on too many lines. */
-  readonly shared = new Set<string>();
+  readonly shared: Set<string>;
 
-  constructor(readonly limit: number) {}
+  constructor(
+    readonly limit: number,
+    { share, shared }: Thinning = { share: 1, shared: [] },
+  ) {
+    this.share = share;
+    this.shared = new Set(shared);
+  }
 
   keeps(hash: number): boolean {
     return hash < this.share * 0x1_0000_0000;
@@ -457,15 +508,17 @@ class Sample {
     }
   }
 
-  merge(other: Sample): void {
-    this.share = Math.min(this.share, other.share);
-    for (const id of other.shared) this.shared.add(id);
+  pack(): PackedSample {
+    return { share: this.share, shared: [...this.shared], columns: this.columns.pack() };
+  }
+
+  merge({ share, shared, columns }: PackedSample, linesBefore: number): void {
+    this.share = Math.min(this.share, share);
+    for (const id of shared) this.shared.add(id);
     this.#scatter();
     this.#drop();
-    const hashes = other.columns.figures[Figure.hash]!;
-    for (let row = 0; row < other.columns.length; row++) {
-      if (this.keeps(hashes[row]!)) this.columns.pushFrom(other.columns, row);
-    }
+    const hashes = columns.figures[Figure.hash]!;
+    this.columns.append(columns, (row) => this.keeps(hashes[row]!), linesBefore);
     this.#thin();
     this.trim();
   }
@@ -499,7 +552,8 @@ class Sample {
     for (let row = 0; row < columns.length; row++) {
       if (!many.has(ids[row]!)) continue;
       PLACE.set(placeAt(columns, row));
-      hashes[row] = hashOf(PLACE, columns.figures[Figure.line]![row]!);
+      const [time, duration, sent] = LONE.map((figure) => columns.figures[figure]![row]!);
+      hashes[row] = hashOfLone(PLACE, time!, duration!, sent!);
     }
   }
 
@@ -524,6 +578,7 @@ class Sample {
 }
 
 const PLACE = new Span();
+const LONE = [Figure.time, Figure.duration, Figure.sent] as const;
 
 /** The stream that a kept line stands in. */
 const placeAt = (columns: Columns, row: number): string =>
@@ -550,10 +605,13 @@ export class Rows {
   readonly #span = new Span();
   #seen = 0;
 
-  /** @param requestId of a request whose lines are kept in any case. */
-  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
-    this.#healthy = new Sample(limits.healthy);
-    this.#failing = new Sample(limits.failing);
+  /**
+   * @param requestId of a request whose lines are kept in any case.
+   * @param thinned what others that these will be merged into kept no more.
+   */
+  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string, thinned: readonly Thinning[] = []) {
+    this.#healthy = new Sample(limits.healthy, thinned[0]);
+    this.#failing = new Sample(limits.failing, thinned[1]);
     this.#pin = requestId && maskedRequestId(requestId);
   }
 
@@ -613,8 +671,8 @@ export class Rows {
     return !!id && maskedRequestId(id) === this.#pin;
   }
 
-  /** What decides whether a line stays: its request where it names one, else its connection, else its place. */
-  #hashOf(record: RecordView, { file, pod, line }: Origin, shared: ReadonlySet<string>): number {
+  /** What decides whether a line stays: its request where it names one, else its connection, else itself. */
+  #hashOf(record: RecordView, { file, pod }: Origin, shared: ReadonlySet<string>): number {
     const span = this.#span;
     if (record.locate('request_id', span) > 0) {
       if (shared.size === 0 || !shared.has(maskedRequestId(record.text('request_id')!))) {
@@ -627,14 +685,22 @@ export class Rows {
       if (record.locate(connection, span) > 0) return hashOf(span);
     }
     span.set(file ?? pod ?? '');
-    return hashOf(span, line);
+    return hashOfLone(span, record.startTime(), record.durationMs() ?? NaN, record.bytesSent() ?? NaN);
   }
 
-  merge(other: this): void {
-    this.#seen += other.#seen;
-    this.#healthy.merge(other.#healthy);
-    this.#failing.merge(other.#failing);
-    this.#pinned.merge(other.#pinned);
+  /** How thin healthy and failing lines are kept by now. */
+  get thinned(): readonly Thinning[] {
+    return [this.#healthy, this.#failing].map(({ share, shared }) => ({ share, shared: [...shared] }));
+  }
+
+  pack(): PackedRows {
+    return { seen: this.#seen, samples: this.#samples.map((sample) => sample.pack()) };
+  }
+
+  /** @param linesBefore how many lines the same inputs had before the other's. */
+  merge({ seen, samples }: PackedRows, linesBefore: number): void {
+    this.#seen += seen;
+    this.#samples.forEach((sample, i) => sample.merge(samples[i]!, linesBefore));
   }
 
   /** Lets go of what ended before a time, ms since the epoch. */

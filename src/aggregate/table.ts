@@ -2,6 +2,12 @@ import { mixed } from '../record/dictionary.js';
 
 const FEWEST_ROWS = 32;
 
+/** A table as it crosses to another thread. */
+export interface PackedTable {
+  readonly keys: Int32Array;
+  readonly counts: Float64Array;
+}
+
 /** Counts by keys of some whole numbers each, in the order in which they were met; open addressing in typed arrays. */
 export class Table {
   size = 0;
@@ -9,7 +15,7 @@ export class Table {
   #keys: Int32Array;
   #counts = new Float64Array(FEWEST_ROWS);
   /** One past the row in each slot; 0 is free. */
-  #slots = new Int32Array(4 * FEWEST_ROWS);
+  #slots = new Int32Array(2 * FEWEST_ROWS);
   /** Where the key that was sought last would stand. */
   #free = 0;
 
@@ -17,6 +23,10 @@ export class Table {
   constructor(width: number) {
     this.#width = width;
     this.#keys = new Int32Array(FEWEST_ROWS * width);
+  }
+
+  pack(): PackedTable {
+    return { keys: this.#keys.slice(0, this.size * this.#width), counts: this.#counts.slice(0, this.size) };
   }
 
   /** The row of a key; -1 where there is none. */
@@ -64,15 +74,15 @@ export class Table {
       this.#counts = counts;
     }
     for (let i = 0; i < width; i++) this.#keys[row * width + i] = key[i]!;
-    if (this.size * 2 > this.#slots.length) this.#index();
+    if (this.size * 4 > this.#slots.length * 3) this.#index();
     else this.#slots[this.#free] = row + 1;
     return row;
   }
 
   #index(): void {
     const width = this.#width;
-    let length = 4 * FEWEST_ROWS;
-    while (length < 4 * this.size) length *= 2;
+    let length = 2 * FEWEST_ROWS;
+    while (length < 2 * this.size) length *= 2;
     const slots = new Int32Array(length);
     for (let row = 0; row < this.size; row++) {
       let slot = hashOf(this.#keys, width, row * width) & (length - 1);

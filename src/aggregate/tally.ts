@@ -1,6 +1,6 @@
 import type { FieldName } from '../record/access-record.js';
 import { hostOf } from '../record/address.js';
-import { Dictionary, OTHERS, OTHERS_TEXT } from '../record/dictionary.js';
+import { Dictionary, OTHERS, OTHERS_TEXT, type PackedDictionary } from '../record/dictionary.js';
 import type { Origin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { boundedCache } from '../record/bounded-cache.js';
@@ -11,7 +11,7 @@ import { parseUpstreamCluster, type UpstreamCluster } from '../record/upstream-c
 import { judge, type AnsweredBy, type Judged, type Outcome } from './failure.js';
 import { directionOf, groupKeyText, type GroupKey } from './group-key.js';
 import { PathTemplates } from './path-template.js';
-import { Table } from './table.js';
+import { Table, type PackedTable } from './table.js';
 
 /*
  * Lines by what they have in common. Of each line the fields that take few values make one tuple of small numbers, counted
@@ -80,6 +80,7 @@ export type Paired = (typeof PAIRED)[number];
 const DURATION = PAIRED.length;
 const ODD_DURATION = DURATION + 1;
 const KINDS_SHIFT = 3;
+const KIND_MASK = (1 << KINDS_SHIFT) - 1;
 
 /** Strangers choose some of these texts: beyond so many, one stands for the rest. */
 const MOST_TEXTS = 20_000;
@@ -116,6 +117,21 @@ export interface Cell {
   first: number;
   last: number;
   longest: number;
+}
+
+/** A tally as it crosses to another thread. */
+export interface PackedTally {
+  readonly streams: readonly StreamKey[];
+  readonly tables: readonly PackedDictionary[];
+  readonly values: readonly PackedDictionary[];
+  readonly oddDurations: PackedDictionary;
+  readonly tuples: PackedTable;
+  /** By tuple: its cell, and its outcome as a crowd's signs. */
+  readonly cellOf: Int32Array;
+  readonly outcomes: Int32Array;
+  /** Of each cell the first and last start and the longest duration. */
+  readonly extents: Float64Array;
+  readonly pairs: PackedTable;
 }
 
 export class Tally {
@@ -180,16 +196,9 @@ export class Tally {
   }
 
   /** There are too many kinds of line: this one is counted with those of its stream that ended like it. */
-  #crowdOf({ failure, http, app4xx, tunnel, answeredBy }: Outcome, times: number): number {
+  #crowdOf(outcome: Outcome, times: number): number {
     const key = this.#key;
-    key[SIGNS] =
-      (key[SIGNS]! & LEFT_OUT) |
-      CROWD |
-      (failure ? CROWD_FAILURE : 0) |
-      (http ? CROWD_HTTP : 0) |
-      (app4xx ? CROWD_APP_4XX : 0) |
-      (tunnel ? CROWD_TUNNEL : 0) |
-      (ANSWERERS.indexOf(answeredBy) << CROWD_ANSWERER);
+    key[SIGNS] = (key[SIGNS]! & LEFT_OUT) | signsOfOutcome(outcome);
     if (this.#tuples.size >= 2 * MOST_TUPLES) key[CODE] = OTHERS;
     key.fill(ABSENT, FIRST_FIELD);
     const tuple = this.#tuples.add(key, times);
@@ -299,7 +308,7 @@ export class Tally {
   #tell(tuple: number): Told {
     const view = this.#view.of(this, tuple);
     const signs = this.signs(tuple);
-    const outcome = (signs & CROWD) === 0 ? judge(view) : outcomeOfCrowd(signs);
+    const outcome = (signs & CROWD) === 0 ? judge(view) : outcomeOfSigns(signs);
     const counts = (signs & LEFT_OUT) === 0 && !outcome.tunnel;
     const cluster = view.upstreamCluster();
     const proxy = proxyOfStream(this.streamOf(tuple));
@@ -350,7 +359,7 @@ export class Tally {
       else byCell.set(cellAndKind, [pair]);
     }
     for (const [cellAndKind, list] of byCell) {
-      const kind = cellAndKind & ((1 << KINDS_SHIFT) - 1);
+      const kind = cellAndKind & KIND_MASK;
       const cell = cellAndKind >> KINDS_SHIFT;
       const count = (pair: number): number => old.pairs.count(pair);
       const value = (pair: number): number => old.pairs.number(pair, 1);
@@ -378,44 +387,64 @@ export class Tally {
     return [this.#formats, this.#codes, this.#locals, ...this.#texts];
   }
 
-  merge(other: Tally): void {
-    const streams = other.#streams.map((stream) => this.#addStream(stream));
-    const tables = this.#tables;
-    const theirTables = other.#tables;
-    const places = [FORMAT, CODE, LOCAL, ...TUPLE_FIELDS.map((name) => PLACE[name])];
-    const cells = new Int32Array(other.#cells.length);
-    const key = this.#key;
-    for (let tuple = 0; tuple < other.#tuples.size; tuple++) {
-      key[ORIGIN] = streams[other.#tuples.number(tuple, ORIGIN)]!;
-      key[SIGNS] = other.#tuples.number(tuple, SIGNS);
-      for (let i = 0; i < places.length; i++) {
-        key[places[i]!] = tables[i]!.idFrom(theirTables[i]!, other.#tuples.number(tuple, places[i]!));
-      }
-      const times = other.#tuples.count(tuple);
-      const theirs = other.#told[tuple]!;
-      const mine = this.#tupleOf(key, times) ?? this.#crowdOf(theirs.outcome, times);
-      cells[theirs.cell] = this.#told[mine]!.cell;
-    }
+  pack(): PackedTally {
+    return {
+      streams: this.#streams,
+      tables: this.#tables.map((table) => table.pack()),
+      values: this.#values.map((values) => values.pack()),
+      oddDurations: this.#oddDurations.pack(),
+      tuples: this.#tuples.pack(),
+      cellOf: Int32Array.from(this.#told, ({ cell }) => cell),
+      outcomes: Int32Array.from(this.#told, ({ outcome }) => signsOfOutcome(outcome)),
+      extents: Float64Array.from(this.#cells.flatMap(({ first, last, longest }) => [first, last, longest])),
+      pairs: this.#pairs.pack(),
+    };
+  }
+
+  /** Takes over what another one counted. */
+  merge(other: PackedTally): void {
+    const cells = this.#mergeTuples(other);
     for (let cell = 0; cell < cells.length; cell++) {
       const mine = this.#cells[cells[cell]!]!;
-      const theirCell = other.#cells[cell]!;
-      mine.first = Math.min(mine.first, theirCell.first);
-      mine.last = Math.max(mine.last, theirCell.last);
-      mine.longest = Math.max(mine.longest, theirCell.longest);
+      mine.first = Math.min(mine.first, other.extents[3 * cell]!);
+      mine.last = Math.max(mine.last, other.extents[3 * cell + 1]!);
+      mine.longest = Math.max(mine.longest, other.extents[3 * cell + 2]!);
     }
-    for (let pair = 0; pair < other.#pairs.size; pair++) {
-      const cellAndKind = other.#pairs.number(pair, 0);
-      const kind = cellAndKind & ((1 << KINDS_SHIFT) - 1);
-      const value = other.#pairs.number(pair, 1);
-      const id =
-        kind === DURATION
-          ? value
-          : kind === ODD_DURATION
-            ? this.#oddDurations.idFrom(other.#oddDurations, value)
-            : this.#values[kind]!.idFrom(other.#values[kind]!, value);
-      this.#count((cells[cellAndKind >> KINDS_SHIFT]! << KINDS_SHIFT) | kind, id, other.#pairs.count(pair));
+    const odd = Dictionary.unpack(other.oddDurations);
+    const values = other.values.map((packed) => new Translated(packed));
+    const { keys, counts } = other.pairs;
+    for (let pair = 0; pair < counts.length; pair++) {
+      const cellAndKind = keys[2 * pair]!;
+      const kind = cellAndKind & KIND_MASK;
+      const value = keys[2 * pair + 1]!;
+      let id = value;
+      if (kind < DURATION) id = values[kind]!.idIn(this.#values[kind]!, value);
+      else if (kind === ODD_DURATION) id = this.#oddDurations.idFrom(odd, value);
+      this.#count((cells[cellAndKind >> KINDS_SHIFT]! << KINDS_SHIFT) | kind, id, counts[pair]!);
     }
     if (this.#pairs.size > MOST_PAIRS) this.#shed();
+  }
+
+  /** Returns for each of the other's cells which one it is here. */
+  #mergeTuples({ streams, tables, tuples, cellOf, outcomes, extents }: PackedTally): Int32Array {
+    const mine = streams.map((stream) => this.#addStream(stream));
+    const from = tables.map((packed) => new Translated(packed));
+    const places = [FORMAT, CODE, LOCAL, ...TUPLE_FIELDS.map((name) => PLACE[name])];
+    const into = this.#tables;
+    const cells = new Int32Array(extents.length / 3);
+    const key = this.#key;
+    for (let tuple = 0; tuple < cellOf.length; tuple++) {
+      key[ORIGIN] = mine[tuples.keys[tuple * WIDTH + ORIGIN]!]!;
+      key[SIGNS] = tuples.keys[tuple * WIDTH + SIGNS]!;
+      for (let i = 0; i < places.length; i++) {
+        const place = places[i]!;
+        key[place] = from[i]!.idIn(into[i]!, tuples.keys[tuple * WIDTH + place]!);
+      }
+      const times = tuples.counts[tuple]!;
+      const here = this.#tupleOf(key, times) ?? this.#crowdOf(outcomeOfSigns(outcomes[tuple]!), times);
+      cells[cellOf[tuple]!] = this.#told[here]!.cell;
+    }
+    return cells;
   }
 
   /** How many tuples there are; they are asked for by their number. */
@@ -464,7 +493,7 @@ export class Tally {
   forEachValue(visit: (cell: number, kind: Paired, value: string | null, count: number) => void): void {
     for (let pair = 0; pair < this.#pairs.size; pair++) {
       const cellAndKind = this.#pairs.number(pair, 0);
-      const kind = cellAndKind & ((1 << KINDS_SHIFT) - 1);
+      const kind = cellAndKind & KIND_MASK;
       if (kind >= DURATION) continue;
       const text = this.#values[kind]!.text(this.#pairs.number(pair, 1));
       visit(cellAndKind >> KINDS_SHIFT, PAIRED[kind]!, text, this.#pairs.count(pair));
@@ -475,7 +504,7 @@ export class Tally {
   forEachDuration(visit: (cell: number, ms: number, count: number) => void): void {
     for (let pair = 0; pair < this.#pairs.size; pair++) {
       const cellAndKind = this.#pairs.number(pair, 0);
-      const kind = cellAndKind & ((1 << KINDS_SHIFT) - 1);
+      const kind = cellAndKind & KIND_MASK;
       if (kind < DURATION) continue;
       const value = this.#pairs.number(pair, 1);
       const ms = kind === DURATION ? value : Number(this.#oddDurations.text(value));
@@ -579,7 +608,39 @@ function coarse(ms: number): number {
   return Math.floor(whole / unit) * unit;
 }
 
-function outcomeOfCrowd(signs: number): Outcome {
+/** A dictionary of another tally, whose ids are looked up here once each. */
+class Translated {
+  readonly #from: Dictionary;
+  /** One past the id here; 0 is not known yet. */
+  readonly #ids: Int32Array;
+
+  constructor(packed: PackedDictionary) {
+    this.#from = Dictionary.unpack(packed);
+    this.#ids = new Int32Array(this.#from.size);
+  }
+
+  idIn(into: Dictionary, id: number): number {
+    if (id < 0) return id;
+    const known = this.#ids[id]!;
+    if (known !== 0) return known - 1;
+    const found = into.idFrom(this.#from, id);
+    this.#ids[id] = found + 1;
+    return found;
+  }
+}
+
+function signsOfOutcome({ failure, http, app4xx, tunnel, answeredBy }: Outcome): number {
+  return (
+    CROWD |
+    (failure ? CROWD_FAILURE : 0) |
+    (http ? CROWD_HTTP : 0) |
+    (app4xx ? CROWD_APP_4XX : 0) |
+    (tunnel ? CROWD_TUNNEL : 0) |
+    (ANSWERERS.indexOf(answeredBy) << CROWD_ANSWERER)
+  );
+}
+
+function outcomeOfSigns(signs: number): Outcome {
   return {
     failure: (signs & CROWD_FAILURE) !== 0,
     http: (signs & CROWD_HTTP) !== 0,

@@ -29,6 +29,14 @@ export function mixed(value: number): number {
   return hash ^ (hash >>> 16);
 }
 
+/** A dictionary as it crosses to another thread. */
+export interface PackedDictionary {
+  readonly arena: Uint8Array;
+  /** One past each text's last byte in the arena. */
+  readonly ends: Int32Array;
+  readonly hashes: Int32Array;
+}
+
 /**
  * Texts as small numbers, in the order in which they were met. A text is looked up by its bytes; a string is made of it
  * when somebody asks for it, and only once.
@@ -37,14 +45,32 @@ export class Dictionary {
   size = 0;
   /** One past the id in each slot; 0 is free. */
   #slots = new Int32Array(FEWEST_SLOTS);
-  #hashes = new Int32Array(FEWEST_SLOTS / 2);
-  #ends = new Int32Array(FEWEST_SLOTS / 2);
-  #arena = Buffer.allocUnsafeSlow(1024);
+  #hashes: Int32Array = new Int32Array(FEWEST_SLOTS / 2);
+  #ends: Int32Array = new Int32Array(FEWEST_SLOTS / 2);
+  #arena: Buffer = Buffer.allocUnsafeSlow(1024);
   #texts: (string | undefined)[] = [];
   readonly #span = new Span();
 
   /** @param limit how many texts are told apart; those beyond are `OTHERS`. */
   constructor(readonly limit = Infinity) {}
+
+  /** To read from; it is not added to. */
+  static unpack({ arena, ends, hashes }: PackedDictionary): Dictionary {
+    const dictionary = new Dictionary(0);
+    dictionary.size = ends.length;
+    dictionary.#arena = Buffer.from(arena.buffer, arena.byteOffset, arena.byteLength);
+    dictionary.#ends = ends;
+    dictionary.#hashes = hashes;
+    return dictionary;
+  }
+
+  pack(): PackedDictionary {
+    return {
+      arena: new Uint8Array(this.#arena.subarray(0, this.#endOf(this.size - 1))),
+      ends: this.#ends.slice(0, this.size),
+      hashes: this.#hashes.slice(0, this.size),
+    };
+  }
 
   idOf(span: Span): number {
     return this.idOfBytes(span.bytes, span.start, span.end);
@@ -95,7 +121,7 @@ export class Dictionary {
     }
     if (this.size >= this.limit) return OTHERS;
     const id = this.#append(bytes, start, end, hash);
-    if (this.size * 2 > slots.length) this.#index();
+    if (this.size * 4 > slots.length * 3) this.#index();
     else slots[slot] = id + 1;
     return id;
   }
@@ -123,7 +149,7 @@ export class Dictionary {
   /** Lays the slots out anew, with room for as many texts again. */
   #index(): void {
     let length = FEWEST_SLOTS;
-    while (length < 4 * this.size) length *= 2;
+    while (length < 2 * this.size) length *= 2;
     const slots = new Int32Array(length);
     for (let id = 0; id < this.size; id++) {
       let slot = this.#hashes[id]! & (length - 1);
@@ -134,7 +160,7 @@ export class Dictionary {
   }
 }
 
-function widened(array: Int32Array): Int32Array<ArrayBuffer> {
+function widened(array: Int32Array): Int32Array {
   const wider = new Int32Array(Math.max(16, 2 * array.length));
   wider.set(array);
   return wider;
