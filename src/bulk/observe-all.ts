@@ -68,7 +68,7 @@ export async function observeAll(
       lines += read.lines;
       if (read.parser) depths = depths ? deeper(depths, read.parser.depths) : read.parser.depths;
       if (read.failed) failed.push(errorOf(read.failed));
-      done += part.bytes.kind === 'file' ? part.bytes.end - part.bytes.start : 0;
+      done += lengthOf(part);
       onProgress?.(done, total);
     }
   } finally {
@@ -192,4 +192,9 @@ function sizeOf({ path }: Source): number {
   } catch {
     return 0;
   }
+}
+
+function lengthOf({ bytes }: Part): number {
+  if (bytes.kind === 'file') return bytes.end - bytes.start;
+  return bytes.kind === 'held' ? bytes.length : 0;
 }
