@@ -1,4 +1,4 @@
-import type { FieldName } from '../record/access-record.js';
+import { SLOT } from '../record/access-record.js';
 import { hostOf } from '../record/address.js';
 import { proxyOf, type Origin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
@@ -51,24 +51,24 @@ const enum Text {
   sourceIdentity,
 }
 const TEXT_COLUMNS = 27;
-const FIELD_COLUMNS = [
-  'method',
-  'path',
-  'protocol',
-  'response_flags',
-  'response_code_details',
-  'connection_termination_details',
-  'upstream_transport_failure_reason',
-  'user_agent',
-  'authority',
-  'upstream_host',
-  'upstream_local_address',
-  'downstream_local_address',
-  'downstream_remote_address',
-  'requested_server_name',
-  'route_name',
-  'request_id',
-] as const satisfies readonly FieldName[];
+const FIELD_SLOTS = [
+  SLOT.method,
+  SLOT.path,
+  SLOT.protocol,
+  SLOT.response_flags,
+  SLOT.response_code_details,
+  SLOT.connection_termination_details,
+  SLOT.upstream_transport_failure_reason,
+  SLOT.user_agent,
+  SLOT.authority,
+  SLOT.upstream_host,
+  SLOT.upstream_local_address,
+  SLOT.downstream_local_address,
+  SLOT.downstream_remote_address,
+  SLOT.requested_server_name,
+  SLOT.route_name,
+  SLOT.request_id,
+];
 
 const enum Figure {
   time,
@@ -640,8 +640,8 @@ export class Rows {
       (outcome.tunnel ? TUNNEL : 0) |
       (record.format.startsWith('ztunnel') ? STAMPED_AT_END : 0);
     const span = this.#span;
-    for (let i = 0; i < FIELD_COLUMNS.length; i++) {
-      const found = record.locate(FIELD_COLUMNS[i]!, span);
+    for (let i = 0; i < FIELD_SLOTS.length; i++) {
+      const found = record.locate(FIELD_SLOTS[i]!, span);
       texts[i]!.ids[row] = found < 0 ? found : texts[i]!.dictionary.idOf(span);
     }
     const put = (column: Text, text: string | null | undefined): void => texts[column]!.put(row, text);
@@ -674,14 +674,14 @@ export class Rows {
   /** What decides whether a line stays: its request where it names one, else its connection, else itself. */
   #hashOf(record: RecordView, { file, pod }: Origin, shared: ReadonlySet<string>): number {
     const span = this.#span;
-    if (record.locate('request_id', span) > 0) {
+    if (record.locate(SLOT.request_id, span) > 0) {
       if (shared.size === 0 || !shared.has(maskedRequestId(record.text('request_id')!))) {
         return hashOfId(span);
       }
     } else {
       const direction = directionOf(record);
       const near = direction === 'inbound' || direction === 'unknown';
-      const connection = near ? 'downstream_remote_address' : 'upstream_local_address';
+      const connection = near ? SLOT.downstream_remote_address : SLOT.upstream_local_address;
       if (record.locate(connection, span) > 0) return hashOf(span);
     }
     span.set(file ?? pod ?? '');

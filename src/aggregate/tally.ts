@@ -1,4 +1,4 @@
-import type { FieldName } from '../record/access-record.js';
+import { SLOT, type FieldName } from '../record/access-record.js';
 import { hostOf } from '../record/address.js';
 import { Dictionary, OTHERS, OTHERS_TEXT, type PackedDictionary } from '../record/dictionary.js';
 import type { Origin } from '../record/origin.js';
@@ -33,6 +33,7 @@ const TUPLE_FIELDS = [
   'requested_server_name',
   'route_name',
 ] as const;
+const TUPLE_SLOTS = TUPLE_FIELDS.map((field) => SLOT[field]);
 type TupleField = (typeof TUPLE_FIELDS)[number];
 
 const ORIGIN = 0;
@@ -177,7 +178,7 @@ export class Tally {
     key[CODE] = code === null ? NULL : this.#idOfCode(code);
     let http = (signs & HAS_PATH) !== 0;
     for (let i = 0; i < TUPLE_FIELDS.length; i++) {
-      const found = record.locate(TUPLE_FIELDS[i]!, span);
+      const found = record.locate(TUPLE_SLOTS[i]!, span);
       key[FIRST_FIELD + i] = found < 0 ? found : this.#texts[i]!.idOf(span);
       if (found > 0 && (i === METHOD || i === PROTOCOL || i === AUTHORITY)) http = true;
     }
@@ -214,7 +215,7 @@ export class Tally {
   }
 
   #idOfLocal(record: RecordView): number {
-    const found = record.locate('downstream_local_address', this.#span);
+    const found = record.locate(SLOT.downstream_local_address, this.#span);
     return found < 0 ? found : this.#locals.idOf(this.#span);
   }
 
@@ -248,14 +249,14 @@ export class Tally {
     const local = this.#span;
     const remote = this.#other;
     let signs = record.upstreamServiceTimeMs() === null ? NO_SERVICE_TIME : 0;
-    if (record.locate('path', local) > 0) signs |= HAS_PATH;
+    if (record.locate(SLOT.path, local) > 0) signs |= HAS_PATH;
     if (record.ztunnelPair('error') !== null) signs |= BROKEN;
     const side = record.ztunnelPair('direction');
     if (side === 'inbound') signs |= ZTUNNEL_INBOUND;
     if (side === 'outbound') signs |= ZTUNNEL_OUTBOUND;
-    if (record.locate('upstream_local_address', local) < 0) return signs;
+    if (record.locate(SLOT.upstream_local_address, local) < 0) return signs;
     if (beginsWith(local, OWN_APP_V4) || beginsWith(local, OWN_APP_V6)) signs |= CALLS_OWN_APP;
-    if (record.locate('downstream_remote_address', remote) < 0) return signs;
+    if (record.locate(SLOT.downstream_remote_address, remote) < 0) return signs;
     toHost(local);
     toHost(remote);
     return signs | (sameBytes(local, remote) ? FROM_OWN_POD : FROM_ELSEWHERE);
@@ -265,13 +266,13 @@ export class Tally {
     const span = this.#span;
     const base = told.cell << KINDS_SHIFT;
     const values = this.#values;
-    if (record.locate('upstream_host', span) >= 0) this.#count(base, values[0]!.idOf(span));
-    if (record.locate('downstream_remote_address', span) > 0) {
+    if (record.locate(SLOT.upstream_host, span) >= 0) this.#count(base, values[0]!.idOf(span));
+    if (record.locate(SLOT.downstream_remote_address, span) > 0) {
       toHost(span);
       this.#count(base | 1, values[1]!.idOf(span));
     }
-    if (record.locate('path', span) > 0) this.#count(base | 2, this.#templates.idIn(values[2]!, span));
-    if (record.locate('user_agent', span) >= 0) this.#count(base | 3, values[3]!.idOf(span));
+    if (record.locate(SLOT.path, span) > 0) this.#count(base | 2, this.#templates.idIn(values[2]!, span));
+    if (record.locate(SLOT.user_agent, span) >= 0) this.#count(base | 3, values[3]!.idOf(span));
     const { failure, http } = told.outcome;
     const duration = record.durationMs();
     if (duration !== null) {

@@ -103,15 +103,17 @@ export class Dictionary {
 
   #find(bytes: Uint8Array, start: number, end: number, hash: number): number {
     const slots = this.#slots;
+    const hashes = this.#hashes;
+    const ends = this.#ends;
+    const arena = this.#arena;
     const mask = slots.length - 1;
     const length = end - start;
     let slot = hash & mask;
     for (let held = slots[slot]!; held !== 0; held = slots[slot]!) {
       const id = held - 1;
-      if (this.#hashes[id] === hash) {
-        const from = id === 0 ? 0 : this.#ends[id - 1]!;
-        if (this.#ends[id]! - from === length) {
-          const arena = this.#arena;
+      if (hashes[id] === hash) {
+        const from = id === 0 ? 0 : ends[id - 1]!;
+        if (ends[id]! - from === length) {
           let i = 0;
           while (i < length && arena[from + i] === bytes[start + i]) i++;
           if (i === length) return id;

@@ -35,8 +35,8 @@ export interface RecordView {
   ztunnelPair(key: string): string | null;
   /** Any field's text. */
   text(field: FieldName): string | null | undefined;
-  /** Any field's text as bytes: their number, or `NULL` or `ABSENT`. The span holds until the next line. */
-  locate(field: FieldName, into: Span): number;
+  /** The text of a field, by its place in `FIELDS`, as bytes: their number, or `NULL` or `ABSENT`. The span holds until the next line. */
+  locate(slot: number, into: Span): number;
   /** A plain, readonly, serialisable record. */
   copy(origin?: Origin): AccessRecord;
 }
@@ -159,8 +159,7 @@ export class RecordCursor implements RecordView {
     return this.#bytes.toString('utf8', start, end);
   }
 
-  locate(field: FieldName, into: Span): number {
-    const slot = SLOT[field];
+  locate(slot: number, into: Span): number {
     const held = this.#held[slot];
     if (held === Held.absent) return ABSENT;
     if (held === Held.value) {
