@@ -97,6 +97,10 @@ export class Coverage {
     }
   }
 
+  clear(): void {
+    this.#inputs.clear();
+  }
+
   pack(): PackedCoverage {
     return [...this.#inputs];
   }

@@ -38,12 +38,9 @@ export class Observation {
   readonly #tally = new Tally();
   readonly #rows: Rows;
 
-  /**
-   * @param requestId of a request whose lines are all kept.
-   * @param thinned what the observation that this one will be merged into kept no more.
-   */
-  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string, thinned?: readonly Thinning[]) {
-    this.#rows = new Rows(limits, requestId, thinned);
+  /** @param requestId of a request whose lines are all kept. */
+  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
+    this.#rows = new Rows(limits, requestId);
   }
 
   get thinned(): readonly Thinning[] {
@@ -88,6 +85,16 @@ export class Observation {
   forget(before: number): void {
     this.#coverage.forget(before);
     this.#rows.forget(before);
+  }
+
+  /**
+   * Forgets all lines and keeps the memory for others.
+   * @param thinned what the observation that they will be merged into keeps no more.
+   */
+  clear(thinned: readonly Thinning[] = []): void {
+    this.#coverage.clear();
+    this.#tally.clear();
+    this.#rows.clear(thinned);
   }
 
   pack(): PackedObservation {

@@ -125,14 +125,23 @@ class TextColumn {
     return ((this.#derived[id] as T | undefined) ??= compute(this.dictionary.text(id)!));
   }
 
+  clear(): void {
+    this.dictionary.clear();
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#derived = [];
+    this.#last = undefined;
+    this.#lastId = ABSENT;
+  }
+
   /** Forgets texts that no row has, where they are too many. */
   sweep(rows: number): void {
     const old = this.dictionary;
     if (old.size <= 2 * rows + FEWEST_ROWS) return;
     this.dictionary = new Dictionary();
-    this.#derived = [];
-    this.#last = undefined;
-    this.#lastId = ABSENT;
+    this.#forget();
     for (let row = 0; row < rows; row++) this.ids[row] = this.dictionary.idFrom(old, this.ids[row]!);
   }
 }
@@ -159,6 +168,11 @@ class Columns {
   push(): number {
     if (this.length === this.#capacity) this.#grow();
     return this.length++;
+  }
+
+  clear(): void {
+    this.length = 0;
+    for (const column of this.texts) column.clear();
   }
 
   pack(): PackedColumns {
@@ -482,17 +496,18 @@ export interface PackedRows {
 class Sample {
   columns = new Columns();
   /** Of what comes now, 1 keeps every row, 1/2 every second, and so on; a row knows the share that it was kept of. */
-  share: number;
+  share = 1;
 
   /** Ids that turned out to be on too many lines. */
-  readonly shared: Set<string>;
+  shared = new Set<string>();
 
-  constructor(
-    readonly limit: number,
-    { share, shared }: Thinning = { share: 1, shared: [] },
-  ) {
+  constructor(readonly limit: number) {}
+
+  /** Forgets all rows and keeps the memory. */
+  clear({ share, shared }: Thinning = { share: 1, shared: [] }): void {
     this.share = share;
     this.shared = new Set(shared);
+    this.columns.clear();
   }
 
   keeps(hash: number): boolean {
@@ -605,13 +620,10 @@ export class Rows {
   readonly #span = new Span();
   #seen = 0;
 
-  /**
-   * @param requestId of a request whose lines are kept in any case.
-   * @param thinned what others that these will be merged into kept no more.
-   */
-  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string, thinned: readonly Thinning[] = []) {
-    this.#healthy = new Sample(limits.healthy, thinned[0]);
-    this.#failing = new Sample(limits.failing, thinned[1]);
+  /** @param requestId of a request whose lines are kept in any case. */
+  constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
+    this.#healthy = new Sample(limits.healthy);
+    this.#failing = new Sample(limits.failing);
     this.#pin = requestId && maskedRequestId(requestId);
   }
 
@@ -686,6 +698,15 @@ export class Rows {
     }
     span.set(file ?? pod ?? '');
     return hashOfLone(span, record.startTime(), record.durationMs() ?? NaN, record.bytesSent() ?? NaN);
+  }
+
+  /**
+   * Forgets all rows and keeps the memory.
+   * @param thinned what others that the next ones will be merged into keep no more.
+   */
+  clear(thinned: readonly Thinning[]): void {
+    this.#seen = 0;
+    this.#samples.forEach((sample, i) => sample.clear(thinned[i]));
   }
 
   /** How thin healthy and failing lines are kept by now. */

@@ -25,6 +25,13 @@ export class Table {
     this.#keys = new Int32Array(FEWEST_ROWS * width);
   }
 
+  /** Forgets all counts and keeps the memory. */
+  clear(): void {
+    this.#counts.fill(0, 0, this.size);
+    this.#slots.fill(0);
+    this.size = 0;
+  }
+
   pack(): PackedTable {
     return { keys: this.#keys.slice(0, this.size * this.#width), counts: this.#counts.slice(0, this.size) };
   }

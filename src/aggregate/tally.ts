@@ -135,8 +135,17 @@ export interface PackedTally {
   readonly pairs: PackedTable;
 }
 
+const CELL_OF_ALL: Cell = {
+  ofAuthority: '',
+  ofCluster: null,
+  group: null,
+  first: Infinity,
+  last: -Infinity,
+  longest: 0,
+};
+
 export class Tally {
-  readonly #streams: StreamKey[] = [];
+  #streams: StreamKey[] = [];
   readonly #streamIds = new Map<string, number>();
   #stream: StreamKey | undefined;
   #streamId = -1;
@@ -151,10 +160,8 @@ export class Tally {
   #formatId = -1;
 
   readonly #tuples = new Table(WIDTH);
-  readonly #told: Told[] = [];
-  readonly #cells: Cell[] = [
-    { ofAuthority: '', ofCluster: null, group: null, first: Infinity, last: -Infinity, longest: 0 },
-  ];
+  #told: Told[] = [];
+  #cells: Cell[] = [{ ...CELL_OF_ALL }];
   readonly #cellIds = new Map<string, number>();
   #pairs = new Table(2);
 
@@ -386,6 +393,20 @@ export class Tally {
 
   get #tables(): readonly Dictionary[] {
     return [this.#formats, this.#codes, this.#locals, ...this.#texts];
+  }
+
+  /** Forgets all lines and keeps the memory. */
+  clear(): void {
+    this.#streams = [];
+    this.#streamIds.clear();
+    this.#stream = undefined;
+    this.#format = '';
+    for (const dictionary of [...this.#tables, ...this.#values, this.#oddDurations]) dictionary.clear();
+    this.#told = [];
+    this.#cells = [{ ...CELL_OF_ALL }];
+    this.#cellIds.clear();
+    this.#tuples.clear();
+    this.#pairs.clear();
   }
 
   pack(): PackedTally {

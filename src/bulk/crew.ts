@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { Observation } from '../aggregate/observation.js';
 import type { Logger } from '../logger.js';
 import type { Part } from './parts.js';
 import { readPart, type Before, type BulkJob, type Compiled, type PartRead } from './read-part.js';
@@ -17,6 +18,7 @@ export class Crew {
   readonly #idle: Worker[] = [];
   readonly #waiting: ((worker: Worker) => void)[] = [];
   readonly #workers = new Set<Worker>();
+  readonly #observation: Observation;
   #last: Promise<PartRead | undefined> = Promise.resolve(undefined);
 
   /** @param threads 0: all is read where it is asked for. */
@@ -26,7 +28,9 @@ export class Crew {
     readonly compiled: Compiled,
     readonly log: Logger | undefined,
     readonly start: () => Worker = () => startWorker(job),
-  ) {}
+  ) {
+    this.#observation = new Observation(undefined, job.requestId);
+  }
 
   async read(part: Part, before: Before): Promise<PartRead> {
     if (this.threads === 0) return this.#readNext(part, before);
@@ -50,15 +54,19 @@ export class Crew {
 
   /** In the calling thread, one after the other: each would only wait for the others. */
   #readNext(part: Part, before: Before): Promise<PartRead> {
-    const read = this.#last.then(() => this.readHere(part, before));
+    const read = this.#last.then(() => readPart(part, this.#toldOf(part), before, this.#observation));
     this.#last = read;
     return read;
   }
 
   readHere(part: Part, before: Before): Promise<PartRead> {
+    return readPart(part, this.#toldOf(part), before);
+  }
+
+  /** What is met in a source that is read in one is told as it is met. */
+  #toldOf({ first, last }: Part): Compiled {
     const { compiled, log } = this;
-    const whole = part.first && part.last && log !== undefined;
-    return readPart(part, whole ? { ...compiled, reading: { ...compiled.reading, log } } : compiled, before);
+    return first && last && log ? { ...compiled, reading: { ...compiled.reading, log } } : compiled;
   }
 
   async #take(): Promise<Worker> {

@@ -61,14 +61,15 @@ export interface PartRead {
     { readonly code: string; readonly message: string; readonly hint: string | undefined } | undefined;
 }
 
-/** Reads one part as if it were all there is. */
+/** Reads one part as if it were all there is. @param observation whose memory is used again */
 export async function readPart(
   part: Part,
   { reading, filter, requestId }: Compiled,
   before: Before,
+  observation = new Observation(undefined, requestId),
 ): Promise<PartRead> {
   const { source } = part;
-  const observation = new Observation(undefined, requestId, before.thinned);
+  observation.clear(before.thinned);
   observation.open(source.name, source.origin);
   try {
     const { lines, midLine, parser } = await parseSource(
