@@ -12,7 +12,7 @@ import { istioText } from './istio-text.js';
 import { holdsCodeOrFlags, jsonKeyed } from './json-keyed.js';
 import { objectOf, readJson, type JsonFormat, type JsonObject } from './json-layout.js';
 import { pseudoJson } from './pseudo-json.js';
-import { TextReader } from './text-layout.js';
+import { TextReader, type Depths, type StreamState } from './text-layout.js';
 import { holdsRequest } from './tokenize.js';
 import { ztunnelJson } from './ztunnel-json.js';
 import { ztunnelText } from './ztunnel-text.js';
@@ -51,10 +51,18 @@ export class LineParser {
   readonly #text: TextReader;
   readonly #given: Format | undefined;
 
-  /** A `given` format is tried first; lines that it does not fit are read as usual, but departures are no longer guessed. */
-  constructor(given?: Format) {
+  /**
+   * A `given` format is tried first; lines that it does not fit are read as usual, but departures are no longer guessed.
+   * @param depths of the lines before, where they were read elsewhere.
+   */
+  constructor(given?: Format, depths?: Depths) {
     this.#given = given;
-    this.#text = new TextReader(TEXT_LAYOUTS, given === undefined);
+    this.#text = new TextReader(TEXT_LAYOUTS, given === undefined, depths);
+  }
+
+  /** What the lines so far make of those to come. */
+  get state(): StreamState {
+    return this.#text.state;
   }
 
   parse(line: Line, into: RecordCursor): ParseResult {

@@ -39,6 +39,28 @@ const CORE =
 /** Between flags and counts: nothing, `"reason"`, `"mixer status" …`, or `details termination "reason"`. */
 type Middle = '' | 'q' | 'qq' | 'bbq';
 
+/** How many fields after the duration the fullest lines of a stream had, by middle: what later lines are held against. */
+export type Depths = Readonly<Record<Middle, number>>;
+const NO_DEPTHS: Depths = { '': 0, q: 0, qq: 0, bbq: 0 };
+const MIDDLES = Object.keys(NO_DEPTHS) as Middle[];
+
+/** What the lines of a stream so far make of those to come. */
+export interface StreamState {
+  readonly depths: Depths;
+  /** The fewest fields of a line that was taken for one that lacks some. */
+  readonly shallowest: Depths;
+}
+
+/** Whether lines would have been read otherwise behind others of these depths. */
+export function dependsOn({ shallowest }: StreamState, depths: Depths): boolean {
+  return MIDDLES.some((middle) => shallowest[middle] < depths[middle]);
+}
+
+/** The deeper of both, by middle. */
+export function deeper(a: Depths, b: Depths): Depths {
+  return Object.fromEntries(MIDDLES.map((middle) => [middle, Math.max(a[middle], b[middle])])) as Depths;
+}
+
 /** One item of a middle or tail: the slot it fills, or -1 for one that is read and not kept. */
 interface Item {
   readonly slot: number;
@@ -114,6 +136,7 @@ function isAddress(bytes: Uint8Array, start: number, end: number): boolean {
   return false;
 }
 
+const COUNTS = ['bytes_received', 'bytes_sent', 'duration'] as const;
 const QUOTED_FIELDS = ['x_forwarded_for', 'user_agent', 'request_id', 'authority', 'upstream_host'] as const;
 const HEAD_AND_CORE: readonly FieldName[] = [
   'start_time',
@@ -146,14 +169,22 @@ export class TextReader {
   readonly #starts = new Int32Array(FIELDS.length);
   readonly #ends = new Int32Array(FIELDS.length);
   /** The most fields after the duration that a line had, by middle. */
-  readonly #depths: Record<Middle, number> = { '': 0, q: 0, qq: 0, bbq: 0 };
+  readonly #depths: Record<Middle, number>;
+  /** The fewest that a line had which was taken for one that lacks some. */
+  readonly #shallowest: Record<Middle, number> = { '': Infinity, q: Infinity, qq: Infinity, bbq: Infinity };
   /** Of the line being read. */
   #middle: Middle = '';
   #free = 0;
 
-  constructor(layouts: readonly TextFormat[], near = false) {
+  /** @param depths of the lines of the same stream that were read elsewhere. */
+  constructor(layouts: readonly TextFormat[], near = false, depths: Depths = NO_DEPTHS) {
     this.#layouts = layouts;
     this.#near = near;
+    this.#depths = { ...depths };
+  }
+
+  get state(): StreamState {
+    return { depths: { ...this.#depths }, shallowest: { ...this.#shallowest } };
   }
 
   parse(line: Line, into: RecordCursor): ParseResult {
@@ -187,8 +218,7 @@ export class TextReader {
     return typeof result === 'object' ? { ...result, at: result.at + at - line.start } : result;
   }
 
-  #set(field: FieldName, start: number, end: number): void {
-    const slot = SLOT[field];
+  #set(slot: number, start: number, end: number): void {
     this.#starts[slot] = start;
     this.#ends[slot] = end;
   }
@@ -209,7 +239,7 @@ export class TextReader {
       at++;
     }
     if (at >= end) return malformed(line, end, 'the start time in brackets');
-    this.#set('start_time', start + 1, at);
+    this.#set(SLOT.start_time, start + 1, at);
     if (!isTime(bytes, start + 1, at))
       return malformed(line, start + 1, 'the start time, as 2026-01-02T03:04:05.678Z');
     if (bytes[at + 1] !== SPACE || bytes[at + 2] !== QUOTE || at + 2 >= end) {
@@ -228,21 +258,21 @@ export class TextReader {
     if (methodEnd >= close || protocol <= methodEnd + 1) {
       return malformed(line, methodEnd, 'method, path and protocol');
     }
-    this.#set('method', method, methodEnd);
-    this.#set('path', methodEnd + 1, protocol - 1);
-    this.#set('protocol', protocol, close);
+    this.#set(SLOT.method, method, methodEnd);
+    this.#set(SLOT.path, methodEnd + 1, protocol - 1);
+    this.#set(SLOT.protocol, protocol, close);
     const code = Math.min(close + 2, end);
     const codeEnd = digitsEnd(bytes, code, end);
     if (codeEnd < 0 || bytes[codeEnd] !== SPACE || codeEnd >= end) {
       return malformed(line, codeEnd < 0 ? code : codeEnd, 'the response code');
     }
-    this.#set('response_code', code, codeEnd);
+    this.#set(SLOT.response_code, code, codeEnd);
     const flags = codeEnd + 1;
     const flagsEnd = tokenEnd(bytes, flags, end);
     if (!isFlags(bytes, flags, flagsEnd) || flagsEnd >= end) {
       return malformed(line, flagsEnd >= end ? end : flags, 'response flags');
     }
-    this.#set('response_flags', flags, flagsEnd);
+    this.#set(SLOT.response_flags, flags, flagsEnd);
     return flagsEnd + 1;
   }
 
@@ -264,13 +294,13 @@ export class TextReader {
       this.#middle = 'bbq';
       const detailsEnd = tokenEnd(bytes, from, end);
       if (detailsEnd >= end) return malformed(line, end, 'response_code_details');
-      this.#set('response_code_details', from, detailsEnd);
+      this.#set(SLOT.response_code_details, from, detailsEnd);
       // Termination details may hold blanks: they run to the first quote that stands after one.
       const termination = detailsEnd + 1;
       open = termination;
       while (open < end && !(bytes[open] === QUOTE && bytes[open - 1] === SPACE)) open++;
       if (open >= end) return malformed(line, end, 'connection_termination_details, then a reason in quotes');
-      this.#set('connection_termination_details', termination, Math.max(termination, open - 1));
+      this.#set(SLOT.connection_termination_details, termination, Math.max(termination, open - 1));
     }
     // The quoted texts end where the counts begin: the first place where both fit.
     let close = open + 1;
@@ -295,7 +325,7 @@ export class TextReader {
         open = gap + 2;
       }
     }
-    this.#set('upstream_transport_failure_reason', open + 1, close);
+    this.#set(SLOT.upstream_transport_failure_reason, open + 1, close);
     return this.#readCounts(line, close + 2);
   }
 
@@ -303,12 +333,12 @@ export class TextReader {
   #readCounts(line: Line, from: number): Malformed | undefined {
     const { bytes, end } = line;
     let at = from;
-    for (const field of ['bytes_received', 'bytes_sent', 'duration'] as const) {
+    for (const field of COUNTS) {
       const stop = field === 'duration' ? countOrDashEnd(bytes, at, end) : digitsEnd(bytes, at, end);
       if (stop < 0 || stop >= end || bytes[stop] !== SPACE) {
         return malformed(line, stop < 0 ? Math.min(at, end) : stop, `${field}, a number`);
       }
-      this.#set(field, at, stop);
+      this.#set(SLOT[field], at, stop);
       at = stop + 1;
     }
     this.#free = at;
@@ -323,7 +353,7 @@ export class TextReader {
     if (stop + 1 >= end || bytes[stop + 1] !== QUOTE) {
       return malformed(line, Math.min(stop + 1, end), 'x_forwarded_for in quotes');
     }
-    this.#set('upstream_service_time', from, stop);
+    this.#set(SLOT.upstream_service_time, from, stop);
     this.#free = stop + 2;
     return undefined;
   }
@@ -356,11 +386,10 @@ export class TextReader {
     while (at < end) {
       if (bytes[at] !== SPACE) return -1;
       const stop = tokens === 5 ? end : tokenEnd(bytes, at + 1, end);
-      const field = TAIL[tokens]!;
       if (tokens > 0 && tokens < 4) {
         if (!isAddress(bytes, at + 1, stop)) return -1;
       } else if (tokens < 5 && (bytes[at + 1] === QUOTE || stop === at + 1)) return -1;
-      this.#set(field, at + 1, stop);
+      this.#set(TAIL_SLOTS[tokens]!, at + 1, stop);
       tokens++;
       at = stop;
       if (stop === end) break;
@@ -375,7 +404,7 @@ export class TextReader {
     if (hostOpen < free + 2 || bytes[hostOpen - 1] !== SPACE || bytes[hostOpen - 2] !== QUOTE) return false;
     if (!isAddress(bytes, hostOpen + 1, hostClose)) return false;
     if (!this.#idFits(bytes, forwardedClose, hostOpen - 2)) return false;
-    this.#set('upstream_host', hostOpen + 1, hostClose);
+    this.#set(SLOT.upstream_host, hostOpen + 1, hostClose);
     return true;
   }
 
@@ -390,10 +419,10 @@ export class TextReader {
     if (requestIdClose - 3 < forwardedClose + 3) return false;
     const agentClose = previousQuoteGap(bytes, forwardedClose + 3, requestIdClose - 3);
     if (agentClose < 0) return false;
-    this.#set('x_forwarded_for', free, forwardedClose);
-    this.#set('user_agent', forwardedClose + 3, agentClose);
-    this.#set('request_id', agentClose + 3, requestIdClose);
-    this.#set('authority', authorityOpen + 1, authorityClose);
+    this.#set(SLOT.x_forwarded_for, free, forwardedClose);
+    this.#set(SLOT.user_agent, forwardedClose + 3, agentClose);
+    this.#set(SLOT.request_id, agentClose + 3, requestIdClose);
+    this.#set(SLOT.authority, authorityOpen + 1, authorityClose);
     return true;
   }
 
@@ -440,7 +469,7 @@ export class TextReader {
     let at = this.#free;
     for (const field of QUOTED_FIELDS.slice(0, gaps + 1)) {
       const gap = nextQuoteGap(bytes, at, end);
-      this.#set(field, at, gap < 0 ? end - 1 : gap);
+      this.#set(SLOT[field], at, gap < 0 ? end - 1 : gap);
       at = gap + 3;
     }
     return this.#lacking(line, into, QUOTED_FIELDS.slice(0, gaps + 1));
@@ -453,13 +482,14 @@ export class TextReader {
     if (from <= start || from >= end) return undefined;
     const stop = countOrDashEnd(bytes, from, end);
     if (stop !== end) return undefined;
-    this.#set('upstream_service_time', from, stop);
+    this.#set(SLOT.upstream_service_time, from, stop);
     return this.#lacking(line, into, []);
   }
 
   #lacking(line: Line, into: RecordCursor, rest: readonly FieldName[]): ParseResult | undefined {
     const depth = 4 + rest.length;
     if (depth < this.#depths[this.#middle]) return undefined;
+    this.#shallowest[this.#middle] = Math.min(this.#shallowest[this.#middle], depth);
     this.#deepen(depth);
     into.begin('envoy-like', line);
     for (const slot of CORE_SLOTS) this.#give(into, slot);
@@ -513,6 +543,7 @@ const TAIL: readonly FieldName[] = [
   'requested_server_name',
   'route_name',
 ];
+const TAIL_SLOTS = TAIL.map((field) => SLOT[field]);
 
 function isTime(bytes: Uint8Array, start: number, end: number): boolean {
   return (

@@ -25,6 +25,10 @@ export async function main(argv: readonly string[]): Promise<number> {
         const texts = [`meshtail: ${safeText(message)}`, ...lines.map(safeText)];
         process.stderr.write(`${texts.join('\n')}\n`);
       },
+      status:
+        isTerminal(process.stderr) && !options.quiet && !options.verbose
+          ? (text) => process.stderr.write(`\r\x1b[K${safeText(text)}`)
+          : undefined,
       log: await loggerFor(options),
       onStop: (stop) => stops.add(stop),
     };

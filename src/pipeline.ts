@@ -1,5 +1,6 @@
 import { ENVELOPE_KEYS } from './record/line.js';
 import { isAccessObject, LineParser } from '../parsers/index.js';
+import type { Depths, StreamState } from '../parsers/text-layout.js';
 import { malformed, type Format, type ParseResult } from '../parsers/format.js';
 import { Observation } from './aggregate/observation.js';
 import { MeshtailError } from './errors.js';
@@ -31,16 +32,26 @@ export interface Reading {
   readonly log?: Logger;
 }
 
+/** How a source stood at its end: what matters where it is a part of a longer one. */
+export interface Ended {
+  /** Physical lines. */
+  readonly lines: number;
+  /** A line was waiting for its other pieces. */
+  readonly midLine: boolean;
+  readonly parser: StreamState;
+}
+
 /** Runs one source through framing and parsing; `onParsed` may ask to wait by returning a promise. */
 export async function parseSource(
   source: Source,
   reading: Reading,
   onParsed: (parsed: Parsed) => void,
   pause: () => Promise<void> | undefined = () => undefined,
-): Promise<void> {
+  depths?: Depths,
+): Promise<Ended> {
   const { maxLine, format, envelopeKeys = ENVELOPE_KEYS, log } = reading;
   const input = source.name;
-  const parser = new LineParser(format);
+  const parser = new LineParser(format, depths);
   const record = new RecordCursor();
   // Most lines have no wrapper: one origin serves them all.
   const plain: { -readonly [K in keyof Origin]: Origin[K] } = { ...source.origin, line: 0 };
@@ -78,12 +89,15 @@ export async function parseSource(
     onWrapper: (wrapper, line) => log?.info({ input, line, wrapper }, 'wrapper peeled'),
   });
   const frame = source.kind === 'pipe' ? splitLines : scanLines;
+  let midLine = false;
   try {
     await frame(paced(source.open(), pause), (framed) => unwrapper.push(framed), maxLine);
   } finally {
+    midLine = unwrapper.holds;
     unwrapper.end();
     log?.info({ input, formats: [...met], changes: Math.max(0, changes) }, 'read to its end');
   }
+  return { lines: unwrapper.lines, midLine, parser: parser.state };
 }
 
 /** What becomes of sources that are read together. */
@@ -104,7 +118,7 @@ export async function parseTogether(
   reading: Reading,
   { onSource, onParsed, pause, onFailed }: Together,
 ): Promise<void> {
-  const running = new Set<Promise<void>>();
+  const running = new Set<Promise<unknown>>();
   for await (const source of sources) {
     onSource?.(source);
     const run = parseSource(source, reading, onParsed, pause)

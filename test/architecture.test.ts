@@ -11,6 +11,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything'>> = {
   // Join the layers and hold no logic of their own.
   main: 'everything',
   pipeline: 'everything',
+  // The same for many bytes, in several threads.
+  bulk: 'everything',
   commands: 'everything',
   cli: ['filter', 'record'],
   terminal: ['view'],

@@ -28,6 +28,18 @@ export class Counter {
     return this.#counts.get(value) ?? 0;
   }
 
+  /** All that was counted. */
+  get total(): number {
+    let total = this.others;
+    for (const count of this.#counts.values()) total += count;
+    return total;
+  }
+
+  /** In no order. */
+  values(): IterableIterator<string> {
+    return this.#counts.keys();
+  }
+
   get size(): number {
     return this.#counts.size;
   }

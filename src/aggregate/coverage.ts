@@ -2,6 +2,7 @@ import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { Counter } from './counter.js';
 import { RoleSigns, type Role } from './role.js';
+import type { Tally } from './tally.js';
 
 /** A line that looks like an access line but is none, with where and why. */
 export interface MalformedExample {
@@ -44,37 +45,21 @@ export interface CoverageSnapshot {
 }
 
 /** What one input held, line by line. */
-class Input {
-  lines = 0;
-  foreign = 0;
-  malformed = 0;
-  overlong = 0;
-  unterminated = 0;
-  first = Infinity;
-  last = -Infinity;
+interface Input {
+  readonly stream: StreamOrigin;
+  lines: number;
+  foreign: number;
+  malformed: number;
+  overlong: number;
+  unterminated: number;
+  first: number;
+  last: number;
   example: MalformedExample | undefined;
-  binary = false;
-  readonly formats = new Counter();
-  readonly signs = new RoleSigns();
-
-  constructor(readonly stream: StreamOrigin) {}
-
-  merge(other: Input): void {
-    for (const count of ['lines', 'foreign', 'malformed', 'overlong', 'unterminated'] as const) {
-      this[count] += other[count];
-    }
-    this.first = Math.min(this.first, other.first);
-    this.last = Math.max(this.last, other.last);
-    this.example ??= other.example;
-    this.binary ||= other.binary;
-    this.formats.merge(other.formats);
-    this.signs.merge(other.signs);
-  }
-
-  get records(): number {
-    return this.lines - this.foreign - this.malformed;
-  }
+  binary: boolean;
 }
+
+/** Coverage as it crosses to another thread. */
+export type PackedCoverage = readonly (readonly [string, Readonly<Input>])[];
 
 /** What was read and what could not be, by input. */
 export class Coverage {
@@ -87,16 +72,9 @@ export class Coverage {
 
   record(name: string, record: RecordView, origin: Origin, overlong: boolean, unterminated: boolean): void {
     const input = this.#line(name, origin, overlong, unterminated);
-    input.formats.add(record.format);
     const start = record.startTime();
     if (start < input.first) input.first = start;
     if (start > input.last) input.last = start;
-    input.signs.add({
-      format: record.format,
-      cluster: record.upstreamCluster(),
-      upstreamLocal: record.text('upstream_local_address') ?? null,
-      downstreamRemote: record.text('downstream_remote_address') ?? null,
-    });
   }
 
   foreign(name: string, origin: Origin, overlong: boolean, unterminated: boolean, binary: boolean): void {
@@ -119,22 +97,51 @@ export class Coverage {
     }
   }
 
-  merge(other: Coverage): void {
-    for (const [name, input] of other.#inputs) {
-      const mine = this.#inputs.get(name);
-      if (mine) mine.merge(input);
-      else this.#inputs.set(name, input);
+  clear(): void {
+    this.#inputs.clear();
+  }
+
+  pack(): PackedCoverage {
+    return [...this.#inputs];
+  }
+
+  /** @param linesBefore how many lines the same inputs had before the other's. */
+  merge(other: PackedCoverage, linesBefore: number): void {
+    for (const [name, input] of other) {
+      const mine = this.#input(name, input.stream);
+      for (const count of ['lines', 'foreign', 'malformed', 'overlong', 'unterminated'] as const) {
+        mine[count] += input[count];
+      }
+      mine.first = Math.min(mine.first, input.first);
+      mine.last = Math.max(mine.last, input.last);
+      mine.binary ||= input.binary;
+      const { example } = input;
+      if (example) {
+        mine.example ??= {
+          ...example,
+          origin: { ...example.origin, line: example.origin.line + linesBefore },
+        };
+      }
     }
   }
 
-  snapshot(): CoverageSnapshot {
+  /** @param tally of the same lines: what formats they had, and what they show of their proxies. */
+  snapshot(tally: Tally): CoverageSnapshot {
     const inputs = [...this.#inputs];
+    const shown = new Map(inputs.map(([name]) => [name, { formats: new Counter(), signs: new RoleSigns() }]));
+    for (let tuple = 0; tuple < tally.size; tuple++) {
+      const { formats, signs } = shown.get(tally.streamOf(tuple).input)!;
+      const format = tally.format(tuple);
+      const count = tally.count(tuple);
+      formats.add(format, count);
+      signs.add({ format, cluster: tally.told(tuple).cluster, fromOwnPod: tally.isFromOwnPod(tuple) }, count);
+    }
     const sum = (of: (input: Input) => number): number =>
       inputs.reduce((total, [, input]) => total + of(input), 0);
     return {
-      inputs: inputs.map(([name, input]) => snapshotOf(name, input)),
+      inputs: inputs.map(([name, input]) => ({ ...snapshotOf(name, input), ...told(shown.get(name)!) })),
       lines: sum((input) => input.lines),
-      records: sum((input) => input.records),
+      records: sum(recordsOf),
       foreign: sum((input) => input.foreign),
       malformed: sum((input) => input.malformed),
       overlong: sum((input) => input.overlong),
@@ -149,7 +156,18 @@ export class Coverage {
   #input(name: string, stream: StreamOrigin): Input {
     let input = this.#inputs.get(name);
     if (!input) {
-      input = new Input(stream);
+      input = {
+        stream,
+        lines: 0,
+        foreign: 0,
+        malformed: 0,
+        overlong: 0,
+        unterminated: 0,
+        first: Infinity,
+        last: -Infinity,
+        example: undefined,
+        binary: false,
+      };
       this.#inputs.set(name, input);
     }
     return input;
@@ -164,22 +182,29 @@ export class Coverage {
   }
 }
 
-function snapshotOf(name: string, input: Input): InputSnapshot {
-  const { lines, records, foreign, malformed, first, last } = input;
+function told({
+  formats,
+  signs,
+}: {
+  formats: Counter;
+  signs: RoleSigns;
+}): Pick<InputSnapshot, 'format' | 'role' | 'roleReason'> {
+  const names = formats.entries().map(([format]) => format);
+  return { format: names.join(',') || 'none', ...signs.told() };
+}
+
+function snapshotOf(name: string, input: Input): Omit<InputSnapshot, 'format' | 'role' | 'roleReason'> {
+  const { lines, foreign, malformed, first, last } = input;
   return {
     name,
     pod: input.stream.pod ?? null,
-    format:
-      input.formats
-        .entries()
-        .map(([format]) => format)
-        .join(',') || 'none',
-    ...input.signs.told(),
     lines,
-    records,
+    records: recordsOf(input),
     foreign,
     malformed,
     first,
     last,
   };
 }
+
+const recordsOf = ({ lines, foreign, malformed }: Input): number => lines - foreign - malformed;

@@ -16,11 +16,17 @@ export class Durations {
   #max = 0;
   count = 0;
 
-  add(ms: number): void {
-    this.count++;
+  add(ms: number, count = 1): void {
+    this.count += count;
     if (ms > this.#max) this.#max = ms;
-    this.#sketch.accept(ms);
-    if (this.#exact && this.#exact.push(ms) > EXACT_LIMIT) this.#exact = undefined;
+    this.#sketch.accept(ms, count);
+    if (this.count > EXACT_LIMIT) this.#exact = undefined;
+    if (this.#exact) for (let i = 0; i < count; i++) this.#exact.push(ms);
+  }
+
+  /** The longest is known to be this, whatever was rounded. */
+  reaches(ms: number): void {
+    if (ms > this.#max) this.#max = ms;
   }
 
   merge(other: Durations): void {

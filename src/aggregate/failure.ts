@@ -39,7 +39,13 @@ const CUT_SUCCESS: ReadonlySet<string> = new Set([
 /** Connection termination details that mean a refusal on a TCP line, which carries neither code nor flag. */
 const TCP_REFUSAL = /^rbac_access_denied/;
 
-export function judge(record: RecordView): Outcome {
+/** What the outcome of a line depends on. */
+export type Judged = Pick<
+  RecordView,
+  'responseCode' | 'responseFlags' | 'upstreamServiceTimeMs' | 'upstreamCluster' | 'text' | 'ztunnelPair'
+>;
+
+export function judge(record: Judged): Outcome {
   const flags = record.responseFlags();
   const code = record.responseCode();
   const details = record.text('response_code_details');
@@ -62,7 +68,7 @@ export function judge(record: RecordView): Outcome {
 
 const isCause = (flag: string): boolean => !MODIFIER_FLAGS.has(flag) && !HARMLESS_ON_SUCCESS.has(flag);
 
-function isHttp(record: RecordView, code: number | null): boolean {
+function isHttp(record: Judged, code: number | null): boolean {
   for (const field of ['protocol', 'method', 'path', 'authority'] as const) {
     if (record.text(field)) return true;
   }
@@ -70,7 +76,7 @@ function isHttp(record: RecordView, code: number | null): boolean {
 }
 
 function whoAnswered(
-  record: RecordView,
+  record: Judged,
   flags: FlagSet,
   details: string | null | undefined,
   code: number | null,
@@ -83,7 +89,7 @@ function whoAnswered(
 }
 
 function isFailure(
-  record: RecordView,
+  record: Judged,
   http: boolean,
   code: number | null,
   flags: FlagSet,
@@ -99,6 +105,6 @@ function isFailure(
   return typeof details === 'string' && CUT_SUCCESS.has(details);
 }
 
-function terminationOf(record: RecordView): string {
+function terminationOf(record: Judged): string {
   return record.text('connection_termination_details') ?? '';
 }

@@ -1,14 +1,10 @@
-import { hostOf } from '../record/address.js';
-import { proxyOf, type Origin } from '../record/origin.js';
-import type { RecordView } from '../record/record-view.js';
-import { detailsClass } from '../record/response-code-details.js';
-import { flagSetKey, type FlagSet } from '../record/response-flags.js';
-import { parseMeshServerName, type Direction } from '../record/upstream-cluster.js';
-import type { Aggregate } from './aggregate.js';
+import type { FlagSet } from '../record/response-flags.js';
+import type { Direction } from '../record/upstream-cluster.js';
 import { Counter } from './counter.js';
 import { Durations, type Quantiles } from './durations.js';
-import type { AnsweredBy, Outcome } from './failure.js';
-import { pathTemplate } from './path-template.js';
+import type { AnsweredBy } from './failure.js';
+import { groupKeyText, type GroupKey } from './group-key.js';
+import type { Tally } from './tally.js';
 
 /** By what failures are split, each with its successes beside it. */
 export const DIMENSIONS = [
@@ -65,35 +61,48 @@ export interface TrafficSnapshot {
 }
 
 const TOP_VALUES = 8;
-/** Keys come from names that strangers may choose (authorities, codes of plug-ins): beyond this they share one entry. */
-const MAX_GROUPS = 10_000;
-const MAX_POPULATIONS = 20_000;
-const OVERFLOW = '(others)';
 
-type Values = (string | null)[];
+/** Dimensions that are fields of a tuple, by the field that they show. */
+const OF_TUPLE = {
+  method: 'method',
+  authority: 'authority',
+  route: 'route_name',
+  sni: 'requested_server_name',
+  transport_failure_reason: 'upstream_transport_failure_reason',
+} as const satisfies Partial<Record<Dimension, string>>;
+const TUPLE_DIMENSIONS = Object.entries(OF_TUPLE) as [
+  keyof typeof OF_TUPLE,
+  (typeof OF_TUPLE)[keyof typeof OF_TUPLE],
+][];
+
+/** Values by dimension. The tally is bounded, so these need no bound of their own. */
+class Values {
+  readonly #counters = new Map<Dimension, Counter>();
+
+  add(dimension: Dimension, value: string | null | undefined, count: number): void {
+    if (value === undefined || value === null) return;
+    this.#of(dimension).add(value, count);
+  }
+
+  addOthers(dimension: Dimension, count: number): void {
+    this.#of(dimension).others += count;
+  }
+
+  get(dimension: Dimension): Counter | undefined {
+    return this.#counters.get(dimension);
+  }
+
+  #of(dimension: Dimension): Counter {
+    let counter = this.#counters.get(dimension);
+    if (!counter) this.#counters.set(dimension, (counter = new Counter(Infinity)));
+    return counter;
+  }
+}
 
 /** All lines that share a proxy and an upstream cluster (or authority): what failures are counted against. */
 class Population {
   requests = 0;
-  readonly counters: (Counter | undefined)[] = [];
-
-  add(values: Values): void {
-    this.requests++;
-    count(this.counters, values);
-  }
-
-  merge(other: Population): void {
-    this.requests += other.requests;
-    mergeCounters(this.counters, other.counters);
-  }
-}
-
-interface GroupKey {
-  readonly direction: Direction;
-  readonly upstreamCluster: string | null;
-  readonly responseCode: number | null;
-  readonly responseFlags: FlagSet;
-  readonly detailsClass: string | null;
+  readonly values = new Values();
 }
 
 class Group {
@@ -102,254 +111,148 @@ class Group {
   last = -Infinity;
   readonly answerers = new Counter();
   readonly durations = new Durations();
-  readonly counters: (Counter | undefined)[] = [];
-  readonly populations = new Set<string>();
+  readonly values = new Values();
+  readonly populations = new Set<Population>();
 
   constructor(readonly key: GroupKey) {}
-
-  merge(other: Group): void {
-    this.failures += other.failures;
-    this.first = Math.min(this.first, other.first);
-    this.last = Math.max(this.last, other.last);
-    this.answerers.merge(other.answerers);
-    this.durations.merge(other.durations);
-    mergeCounters(this.counters, other.counters);
-    for (const population of other.populations) this.populations.add(population);
-  }
-}
-
-function count(counters: (Counter | undefined)[], values: Values): void {
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i];
-    if (value !== null && value !== undefined) (counters[i] ??= new Counter()).add(value);
-  }
-}
-
-function mergeCounters(into: (Counter | undefined)[], from: readonly (Counter | undefined)[]): void {
-  for (let i = 0; i < DIMENSIONS.length; i++) {
-    const other = from[i];
-    if (other) (into[i] ??= new Counter()).merge(other);
-  }
 }
 
 /** Totals, failure groups and what they are counted against. */
-export class Traffic implements Aggregate<TrafficSnapshot> {
-  #requests = 0;
-  #failures = 0;
-  #app4xx = 0;
-  readonly #codes = new Counter();
-  readonly #flags = new Counter();
-  readonly #answerers = { peer: 0, proxy: 0, unknown: 0 };
-  readonly #durations = new Durations();
-  readonly #groups = new Map<string, Group>();
-  readonly #populations = new Map<string, Population>();
-
-  add(record: RecordView, outcome: Outcome, origin: Origin): void {
-    if (outcome.tunnel) return;
-    const code = record.responseCode();
-    const flags = record.responseFlags();
-    const duration = record.durationMs();
-    this.#requests++;
-    this.#codes.add(code === null ? '-' : String(code));
-    for (const flag of flags) this.#flags.add(flag);
-    this.#answerers[outcome.answeredBy]++;
-    if (outcome.app4xx) this.#app4xx++;
-    // The length of a session is no latency: websockets and TCP would drown the rest.
-    if (duration !== null && outcome.http && code !== 101) this.#durations.add(duration);
-
-    const values = valuesOf(record, origin);
-    const cluster = record.upstreamCluster();
-    const proxy = proxyOf(origin);
-    const byAuthority = `${proxy}\n${outcome.http ? 'authority' : 'address'}\n${
-      (outcome.http ? record.text('authority') : record.text('downstream_local_address')) ?? ''
-    }`;
-    const ofAuthority = this.#population(byAuthority, `${proxy}\nauthority\n${OVERFLOW}`);
-    ofAuthority.population.add(values);
-    let scope = ofAuthority.key;
-    if (cluster) {
-      const ofCluster = this.#population(
-        `${proxy}\ncluster\n${cluster.name}`,
-        `${proxy}\ncluster\n${OVERFLOW}`,
-      );
-      ofCluster.population.add(values);
-      scope = ofCluster.key;
+export function trafficOf(tally: Tally): TrafficSnapshot {
+  let requests = 0;
+  let failures = 0;
+  let app4xx = 0;
+  const codes = new Counter();
+  const flags = new Counter();
+  const answerers = { peer: 0, proxy: 0, unknown: 0 };
+  const { ofCell, groups } = cellsOf(tally);
+  for (let tuple = 0; tuple < tally.size; tuple++) {
+    const { outcome, group: key, cell } = tally.told(tuple);
+    if (outcome.tunnel || tally.isLeftOut(tuple)) continue;
+    const count = tally.count(tuple);
+    requests += count;
+    codes.add(tally.code(tuple) ?? '-', count);
+    for (const flag of key.responseFlags) flags.add(flag, count);
+    answerers[outcome.answeredBy] += count;
+    if (outcome.app4xx) app4xx += count;
+    if (outcome.failure) failures += count;
+    const { group, populations } = ofCell[cell]!;
+    if (group) {
+      group.failures += count;
+      group.answerers.add(outcome.answeredBy, count);
     }
-    if (!outcome.failure) return;
-
-    this.#failures++;
-    const group = this.#group(record, directionOf(record));
-    const start = record.startTime();
-    group.failures++;
-    if (start < group.first) group.first = start;
-    if (start > group.last) group.last = start;
-    group.answerers.add(outcome.answeredBy);
-    if (duration !== null) group.durations.add(duration);
-    count(group.counters, values);
-    group.populations.add(scope);
-  }
-
-  merge(other: this): void {
-    this.#requests += other.#requests;
-    this.#failures += other.#failures;
-    this.#app4xx += other.#app4xx;
-    this.#codes.merge(other.#codes);
-    this.#flags.merge(other.#flags);
-    for (const who of ['peer', 'proxy', 'unknown'] as const) this.#answerers[who] += other.#answerers[who];
-    this.#durations.merge(other.#durations);
-    for (const [key, population] of other.#populations) {
-      const mine = this.#populations.get(key);
-      if (mine) mine.merge(population);
-      else this.#populations.set(key, population);
-    }
-    for (const [key, group] of other.#groups) {
-      const mine = this.#groups.get(key);
-      if (mine) mine.merge(group);
-      else this.#groups.set(key, group);
+    for (const population of populations) population.requests += count;
+    const { pod } = tally.streamOf(tuple);
+    for (const { values } of group ? [group, ...populations] : populations) {
+      values.add('pod', pod, count);
+      for (const [dimension, field] of TUPLE_DIMENSIONS)
+        values.add(dimension, tally.text(tuple, field), count);
     }
   }
-
-  snapshot(): TrafficSnapshot {
-    const groups = [...this.#groups].toSorted(
-      ([keyA, a], [keyB, b]) => b.failures - a.failures || (keyA < keyB ? -1 : 1),
-    );
-    return {
-      requests: this.#requests,
-      failures: this.#failures,
-      app4xx: this.#app4xx,
-      byCode: this.#codes.entries(),
-      byFlag: this.#flags.entries(),
-      byAnswerer: { ...this.#answerers },
-      durationMs: this.#durations.quantiles(),
-      groups: groups.map(([, group], index) => this.#groupSnapshot(group, `g${index + 1}`)),
-    };
+  tally.forEachValue((cell, dimension, value, count) => {
+    const { group, populations } = ofCell[cell]!;
+    if (value === null) return group?.values.addOthers(dimension, count);
+    group?.values.add(dimension, value, count);
+    for (const { values } of populations) values.add(dimension, value, count);
+  });
+  const durations = new Durations();
+  tally.forEachDuration((cell, ms, count) => {
+    (cell === 0 ? durations : ofCell[cell]!.group!.durations).add(ms, count);
+  });
+  for (const [cell, { longest }] of tally.cells.entries()) {
+    (cell === 0 ? durations : ofCell[cell]!.group?.durations)?.reaches(longest);
   }
+  return {
+    requests,
+    failures,
+    app4xx,
+    byCode: codes.entries(),
+    byFlag: flags.entries(),
+    byAnswerer: answerers,
+    durationMs: durations.quantiles(),
+    groups: [...groups]
+      .toSorted(([keyA, a], [keyB, b]) => b.failures - a.failures || (keyA < keyB ? -1 : 1))
+      .map(([, group], index) => snapshotOf(group, `g${index + 1}`)),
+  };
+}
 
-  #population(key: string, overflow: string): { key: string; population: Population } {
-    const known = this.#populations.get(key);
-    if (known) return { key, population: known };
-    const room = this.#populations.size < MAX_POPULATIONS;
-    const used = room ? key : overflow;
-    let population = this.#populations.get(used);
-    if (!population) {
-      population = new Population();
-      this.#populations.set(used, population);
-    }
-    return { key: used, population };
-  }
+/** What one cell's lines count for: their group, where they failed, and those populations that some group is counted against. */
+interface Shares {
+  readonly group: Group | null;
+  readonly populations: readonly Population[];
+}
 
-  #group(record: RecordView, direction: Direction): Group {
-    const details = record.text('response_code_details');
-    const key: GroupKey = {
-      direction,
-      upstreamCluster: record.upstreamCluster()?.name ?? null,
-      responseCode: record.responseCode(),
-      responseFlags: record.responseFlags(),
-      detailsClass: details ? detailsClass(details) : (details ?? null),
-    };
+function cellsOf({ cells }: Tally): { ofCell: readonly Shares[]; groups: ReadonlyMap<string, Group> } {
+  const groups = new Map<string, Group>();
+  const populations = new Map<string, Population>();
+  const groupOf: (Group | null)[] = cells.map(({ group: key, ofAuthority, ofCluster, first, last }) => {
+    if (!key) return null;
     const id = groupKeyText(key);
-    const known = this.#groups.get(id);
-    if (known) return known;
-    if (this.#groups.size >= MAX_GROUPS) {
-      const others: GroupKey = {
-        ...key,
-        direction: 'unknown',
-        upstreamCluster: OVERFLOW,
-        detailsClass: OVERFLOW,
-      };
-      const rest =
-        this.#groups.get(OVERFLOW) ?? new Group({ ...others, responseCode: null, responseFlags: [] });
-      this.#groups.set(OVERFLOW, rest);
-      return rest;
-    }
-    const group = new Group(key);
-    this.#groups.set(id, group);
+    let group = groups.get(id);
+    if (!group) groups.set(id, (group = new Group(key)));
+    group.first = Math.min(group.first, first);
+    group.last = Math.max(group.last, last);
+    const scope = ofCluster ?? ofAuthority;
+    let population = populations.get(scope);
+    if (!population) populations.set(scope, (population = new Population()));
+    group.populations.add(population);
     return group;
+  });
+  const ofCell = cells.map(({ ofAuthority, ofCluster }, cell) => ({
+    group: groupOf[cell]!,
+    populations: [ofAuthority, ofCluster].flatMap((key) =>
+      key === null ? [] : (populations.get(key) ?? []),
+    ),
+  }));
+  return { ofCell, groups };
+}
+
+function snapshotOf(group: Group, id: string): GroupSnapshot {
+  const populations = [...group.populations];
+  const requests = populations.reduce((sum, population) => sum + population.requests, 0);
+  const top: Partial<Record<Dimension, DimensionValue[]>> = {};
+  const others: Partial<Record<Dimension, number>> = {};
+  for (const dimension of DIMENSIONS) {
+    const failing = group.values.get(dimension);
+    if (!failing) continue;
+    const attempts = populations.flatMap(({ values }) => values.get(dimension) ?? []);
+    const listed = leading(failing, attempts);
+    top[dimension] = listed;
+    const rest = failing.total - listed.reduce((sum, value) => sum + value.failures, 0);
+    if (rest > 0) others[dimension] = rest;
   }
+  const seconds = Math.max((group.last - group.first) / 1000, 1);
+  return {
+    id,
+    ...group.key,
+    answeredBy: (group.answerers.entries()[0]?.[0] ?? 'unknown') as AnsweredBy,
+    failures: group.failures,
+    requests,
+    first: group.first,
+    last: group.last,
+    ratePerSecond: group.failures / seconds,
+    durationMs: group.durations.quantiles(),
+    top,
+    others,
+  };
+}
 
-  #groupSnapshot(group: Group, id: string): GroupSnapshot {
-    const populations = [...group.populations].flatMap((key) => this.#populations.get(key) ?? []);
-    const requests = populations.reduce((sum, population) => sum + population.requests, 0);
-    const top: Partial<Record<Dimension, DimensionValue[]>> = {};
-    const others: Partial<Record<Dimension, number>> = {};
-    DIMENSIONS.forEach((dimension, i) => {
-      const failing = group.counters[i];
-      if (!failing) return;
-      const all = new Counter();
-      for (const population of populations) {
-        const counter = population.counters[i];
-        if (counter) all.merge(counter);
-      }
-      const values = new Set([...failing.entries(), ...all.entries()].map(([value]) => value));
-      const listed = [...values]
-        .map((value) => ({
-          value,
-          failures: failing.get(value),
-          // Failures that outlived a compaction of the denominator still are attempts.
-          requests: Math.max(all.get(value), failing.get(value)),
-        }))
-        .toSorted(
-          (a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1),
-        )
-        .slice(0, TOP_VALUES);
-      top[dimension] = listed;
-      const total = failing.entries().reduce((sum, [, n]) => sum + n, 0) + failing.others;
-      const rest = total - listed.reduce((sum, value) => sum + value.failures, 0);
-      if (rest > 0) others[dimension] = rest;
-    });
-    const seconds = Math.max((group.last - group.first) / 1000, 1);
-    return {
-      id,
-      ...group.key,
-      answeredBy: (group.answerers.entries()[0]?.[0] ?? 'unknown') as AnsweredBy,
-      failures: group.failures,
-      requests,
-      first: group.first,
-      last: group.last,
-      ratePerSecond: group.failures / seconds,
-      durationMs: group.durations.quantiles(),
-      top,
-      others,
-    };
+/** The values with most failures, then with most attempts. */
+function leading(failing: Counter, attempts: readonly Counter[]): DimensionValue[] {
+  const valueOf = (value: string): DimensionValue => {
+    const failures = failing.get(value);
+    let requests = 0;
+    for (const counter of attempts) requests += counter.get(value);
+    // A value that was not kept in one cell may have been in another.
+    return { value, failures, requests: Math.max(requests, failures) };
+  };
+  const values = new Set(failing.values());
+  // Those that never failed come after all that did.
+  if (values.size < TOP_VALUES) {
+    for (const counter of attempts) for (const value of counter.values()) values.add(value);
   }
-}
-
-/** One text for a group's key; the same whatever the order of the flags. */
-export function groupKeyText(key: GroupKey): string {
-  return [
-    key.direction,
-    key.upstreamCluster ?? '-',
-    key.responseCode ?? '-',
-    flagSetKey(key.responseFlags),
-    key.detailsClass ?? '-',
-  ].join('\n');
-}
-
-/** The cluster tells the direction; without one, what only one side of a hop can log. */
-export function directionOf(record: RecordView): Direction {
-  const side = record.ztunnelPair('direction');
-  if (side === 'inbound' || side === 'outbound') return side;
-  const cluster = record.upstreamCluster();
-  if (cluster && cluster.direction !== 'unknown') return cluster.direction;
-  // 127.0.0.6 is the address from which a sidecar calls its own app.
-  if (/^(?:127\.0\.0\.6:|\[::6\]:)/.test(record.text('upstream_local_address') ?? '')) return 'inbound';
-  const serverName = record.text('requested_server_name');
-  if (serverName && !cluster && parseMeshServerName(serverName)) return 'inbound';
-  return 'unknown';
-}
-
-function valuesOf(record: RecordView, origin: Origin): Values {
-  const remote = record.text('downstream_remote_address');
-  const path = record.text('path');
-  return [
-    record.text('upstream_host') ?? null,
-    origin.pod ?? null,
-    remote ? hostOf(remote) : null,
-    path ? pathTemplate(path) : null,
-    record.text('method') ?? null,
-    record.text('authority') ?? null,
-    record.text('route_name') ?? null,
-    record.text('requested_server_name') ?? null,
-    record.text('user_agent') ?? null,
-    record.text('upstream_transport_failure_reason') ?? null,
-  ];
+  return [...values]
+    .map(valueOf)
+    .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1))
+    .slice(0, TOP_VALUES);
 }

@@ -1,10 +1,17 @@
 import type { Line } from '../record/line.js';
 import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
-import { Coverage, type CoverageSnapshot } from './coverage.js';
-import { judge } from './failure.js';
-import { Traffic, type TrafficSnapshot } from './groups.js';
-import { ROW_LIMITS, Rows, type RowLimits, type RowsSnapshot } from './rows.js';
+import { Coverage, type CoverageSnapshot, type PackedCoverage } from './coverage.js';
+import { trafficOf, type TrafficSnapshot } from './groups.js';
+import {
+  ROW_LIMITS,
+  Rows,
+  type PackedRows,
+  type RowLimits,
+  type RowsSnapshot,
+  type Thinning,
+} from './rows.js';
+import { Tally, type PackedTally } from './tally.js';
 
 export interface ObservationSnapshot {
   readonly coverage: CoverageSnapshot;
@@ -18,15 +25,26 @@ export interface LineFacts {
   readonly unterminated: boolean;
 }
 
+/** An observation as it crosses to another thread: numbers in tables, no lines. */
+export interface PackedObservation {
+  readonly coverage: PackedCoverage;
+  readonly tally: PackedTally;
+  readonly rows: PackedRows;
+}
+
 /** Everything that is remembered of an input; two halves merge to the same as the whole. */
 export class Observation {
   readonly #coverage = new Coverage();
-  readonly #traffic = new Traffic();
+  readonly #tally = new Tally();
   readonly #rows: Rows;
 
   /** @param requestId of a request whose lines are all kept. */
   constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
     this.#rows = new Rows(limits, requestId);
+  }
+
+  get thinned(): readonly Thinning[] {
+    return this.#rows.thinned;
   }
 
   open(input: string, stream: StreamOrigin): void {
@@ -35,14 +53,14 @@ export class Observation {
 
   record(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
     this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
-    const outcome = judge(record);
-    this.#traffic.add(record, outcome, origin);
+    const { outcome } = this.#tally.add(record, origin, input);
     this.#rows.add(record, outcome, origin);
   }
 
   /** A record that a filter leaves out: it was read, and counts for nothing else. */
   leftOut(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
     this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
+    this.#tally.add(record, origin, input, true);
   }
 
   foreign(input: string, line: Line, origin: Origin, facts: LineFacts): void {
@@ -69,16 +87,31 @@ export class Observation {
     this.#rows.forget(before);
   }
 
-  merge(other: Observation): void {
-    this.#coverage.merge(other.#coverage);
-    this.#traffic.merge(other.#traffic);
-    this.#rows.merge(other.#rows);
+  /**
+   * Forgets all lines and keeps the memory for others.
+   * @param thinned what the observation that they will be merged into keeps no more.
+   */
+  clear(thinned: readonly Thinning[] = []): void {
+    this.#coverage.clear();
+    this.#tally.clear();
+    this.#rows.clear(thinned);
+  }
+
+  pack(): PackedObservation {
+    return { coverage: this.#coverage.pack(), tally: this.#tally.pack(), rows: this.#rows.pack() };
+  }
+
+  /** @param linesBefore how many lines the same inputs had before those of the other one. */
+  merge(other: PackedObservation, linesBefore = 0): void {
+    this.#coverage.merge(other.coverage, linesBefore);
+    this.#tally.merge(other.tally);
+    this.#rows.merge(other.rows, linesBefore);
   }
 
   snapshot(): ObservationSnapshot {
     return {
-      coverage: this.#coverage.snapshot(),
-      traffic: this.#traffic.snapshot(),
+      coverage: this.#coverage.snapshot(this.#tally),
+      traffic: trafficOf(this.#tally),
       rows: this.#rows.snapshot(),
     };
   }

@@ -3,12 +3,18 @@ import type { UpstreamCluster } from '../record/upstream-cluster.js';
 
 export type Role = 'sidecar' | 'gateway' | 'waypoint' | 'ztunnel' | 'unknown';
 
-/** What one line shows of the proxy that wrote it. */
+/** What some lines show of the proxy that wrote them. */
 export interface Shown {
   readonly format: string;
   readonly cluster: UpstreamCluster | null;
-  readonly upstreamLocal: string | null;
-  readonly downstreamRemote: string | null;
+  /** Whether they were called from the address that the proxy calls on from; `null` where they do not say. */
+  readonly fromOwnPod: boolean | null;
+}
+
+/** Whether a call came from the proxy's own pod: both addresses are the same host. */
+export function isFromOwnPod(upstreamLocal: string | null, downstreamRemote: string | null): boolean | null {
+  if (upstreamLocal === null || downstreamRemote === null) return null;
+  return hostOf(upstreamLocal) === hostOf(downstreamRemote);
 }
 
 /** What a proxy is, told by what its lines show, never by its name. */
@@ -21,25 +27,16 @@ export class RoleSigns {
   #ownCalls = 0;
   #othersCalls = 0;
 
-  add({ format, cluster, upstreamLocal, downstreamRemote }: Shown): void {
-    if (format.startsWith('ztunnel')) this.#ztunnel++;
-    else if (cluster?.kind === 'inbound' || cluster?.name.startsWith('InboundPassthrough')) this.#inbound++;
-    else if (cluster?.kind === 'inbound-vip') this.#waypoint++;
-    else if (cluster?.kind === 'sni') this.#sniRouted++;
+  add({ format, cluster, fromOwnPod }: Shown, lines = 1): void {
+    if (format.startsWith('ztunnel')) this.#ztunnel += lines;
+    else if (cluster?.kind === 'inbound' || cluster?.name.startsWith('InboundPassthrough'))
+      this.#inbound += lines;
+    else if (cluster?.kind === 'inbound-vip') this.#waypoint += lines;
+    else if (cluster?.kind === 'sni') this.#sniRouted += lines;
     else if (cluster?.direction === 'outbound' || cluster?.direction === 'passthrough') {
-      if (upstreamLocal === null || downstreamRemote === null) return;
-      if (hostOf(upstreamLocal) === hostOf(downstreamRemote)) this.#ownCalls++;
-      else this.#othersCalls++;
+      if (fromOwnPod === true) this.#ownCalls += lines;
+      if (fromOwnPod === false) this.#othersCalls += lines;
     }
-  }
-
-  merge(other: RoleSigns): void {
-    this.#inbound += other.#inbound;
-    this.#waypoint += other.#waypoint;
-    this.#sniRouted += other.#sniRouted;
-    this.#ztunnel += other.#ztunnel;
-    this.#ownCalls += other.#ownCalls;
-    this.#othersCalls += other.#othersCalls;
   }
 
   /** The role, and what it was told by. */

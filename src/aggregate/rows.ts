@@ -1,3 +1,4 @@
+import { SLOT } from '../record/access-record.js';
 import { hostOf } from '../record/address.js';
 import { proxyOf, type Origin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
@@ -5,12 +6,11 @@ import { maskedRequestId } from '../record/request-id.js';
 import { detailsClass } from '../record/response-code-details.js';
 import { flagSetKey, parseFlags, type FlagSet } from '../record/response-flags.js';
 import { parseUpstreamCluster, type Direction, type UpstreamCluster } from '../record/upstream-cluster.js';
-import { boundedCache } from '../record/bounded-cache.js';
-import type { Aggregate } from './aggregate.js';
+import { Dictionary, mixed, type PackedDictionary } from '../record/dictionary.js';
+import { ABSENT, NULL, Span } from '../record/span.js';
 import type { AnsweredBy, Outcome } from './failure.js';
 import { AGREED, clocksOf, type Clocks } from './clocks.js';
-
-import { directionOf, groupKeyText } from './groups.js';
+import { directionOf, groupKeyText } from './group-key.js';
 import { pathTemplate } from './path-template.js';
 
 /*
@@ -20,53 +20,70 @@ import { pathTemplate } from './path-template.js';
  * proxies wrote of one request stay or go together, and halves of an input merge to the same rows.
  */
 
-const TEXT_COLUMNS = [
-  'format',
-  'proxy',
-  'pod',
-  'file',
-  'method',
-  'path',
-  'protocol',
-  'flags',
-  'details',
-  'termination',
-  'transportFailure',
-  'userAgent',
-  'authority',
-  'upstreamHost',
-  'cluster',
-  'upstreamLocal',
-  'downstreamLocal',
-  'downstreamRemote',
-  'serverName',
-  'route',
-  'direction',
-  'requestId',
-  'error',
-  'service',
-  'sourceWorkload',
-  'targetWorkload',
-  'sourceIdentity',
-] as const;
-type TextColumn = (typeof TEXT_COLUMNS)[number];
+/** Columns of text; the first ones are fields as they were logged. */
+const enum Text {
+  method,
+  path,
+  protocol,
+  flags,
+  details,
+  termination,
+  transportFailure,
+  userAgent,
+  authority,
+  upstreamHost,
+  upstreamLocal,
+  downstreamLocal,
+  downstreamRemote,
+  serverName,
+  route,
+  requestId,
+  format,
+  proxy,
+  pod,
+  file,
+  cluster,
+  direction,
+  error,
+  service,
+  sourceWorkload,
+  targetWorkload,
+  sourceIdentity,
+}
+const TEXT_COLUMNS = 27;
+const FIELD_SLOTS = [
+  SLOT.method,
+  SLOT.path,
+  SLOT.protocol,
+  SLOT.response_flags,
+  SLOT.response_code_details,
+  SLOT.connection_termination_details,
+  SLOT.upstream_transport_failure_reason,
+  SLOT.user_agent,
+  SLOT.authority,
+  SLOT.upstream_host,
+  SLOT.upstream_local_address,
+  SLOT.downstream_local_address,
+  SLOT.downstream_remote_address,
+  SLOT.requested_server_name,
+  SLOT.route_name,
+  SLOT.request_id,
+];
 
-const NUMBER_COLUMNS = [
-  'time',
-  'duration',
-  'serviceTime',
-  'received',
-  'sent',
-  'code',
-  'line',
-  'bits',
-  'hash',
-  'share',
-] as const;
-type NumberColumn = (typeof NUMBER_COLUMNS)[number];
+const enum Figure {
+  time,
+  duration,
+  serviceTime,
+  received,
+  sent,
+  code,
+  line,
+  bits,
+  hash,
+  share,
+}
+const FIGURE_COLUMNS = 10;
 
-const NULL = -1;
-const ABSENT = -2;
 const ANSWERERS = ['peer', 'proxy', 'unknown'] as const satisfies readonly AnsweredBy[];
 const FAILURE = 4;
 const HTTP = 8;
@@ -75,153 +92,237 @@ const TUNNEL = 32;
 /** ztunnel stamps a line when the connection is over (ztunnel src/proxy/metrics.rs: it is written as the result is recorded). */
 const STAMPED_AT_END = 64;
 
-const clusterOf = boundedCache(parseUpstreamCluster);
+/** Texts of one column; what is derived of a text is worked out once, not once for each row that has it. */
+class TextColumn {
+  ids = new Int32Array(FEWEST_ROWS);
+  dictionary = new Dictionary();
+  #derived: unknown[] = [];
+  /** The text that was put in last, and its id: streams seldom change. */
+  #last: string | null | undefined;
+  #lastId = ABSENT;
 
-class Interner {
-  readonly texts: string[] = [];
-  readonly #ids = new Map<string, number>();
-
-  id(text: string | null | undefined): number {
-    if (text === null) return NULL;
-    if (text === undefined) return ABSENT;
-    const known = this.#ids.get(text);
-    if (known !== undefined) return known;
-    this.#ids.set(text, this.texts.length);
-    return this.texts.push(text) - 1;
+  put(row: number, text: string | null | undefined): void {
+    if (text !== this.#last) {
+      this.#last = text;
+      this.#lastId = text === null ? NULL : text === undefined ? ABSENT : this.dictionary.idOfText(text);
+    }
+    this.ids[row] = this.#lastId;
   }
+
+  text(row: number): string | null {
+    return this.dictionary.text(this.ids[row]!);
+  }
+
+  /** Every text of the column, and maybe some that were there. */
+  all(): (string | null)[] {
+    return Array.from({ length: this.dictionary.size }, (_, id) => this.dictionary.text(id));
+  }
+
+  /** One thing that follows from a text, `null` where there is none; always the same of one column. */
+  derived<T>(row: number, compute: (text: string) => T): T | null {
+    const id = this.ids[row]!;
+    if (id < 0) return null;
+    return ((this.#derived[id] as T | undefined) ??= compute(this.dictionary.text(id)!));
+  }
+
+  clear(): void {
+    this.dictionary.clear();
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#derived = [];
+    this.#last = undefined;
+    this.#lastId = ABSENT;
+  }
+
+  /** Forgets texts that no row has, where they are too many. */
+  sweep(rows: number): void {
+    const old = this.dictionary;
+    if (old.size <= 2 * rows + FEWEST_ROWS) return;
+    this.dictionary = new Dictionary();
+    this.#forget();
+    for (let row = 0; row < rows; row++) this.ids[row] = this.dictionary.idFrom(old, this.ids[row]!);
+  }
+}
+
+const FEWEST_ROWS = 1024;
+
+/** Columns as they cross to another thread. */
+interface PackedColumns {
+  readonly figures: readonly Float64Array[];
+  readonly ids: readonly Int32Array[];
+  readonly dictionaries: readonly PackedDictionary[];
 }
 
 /** Growing columns; a row is an index. */
 class Columns {
   length = 0;
-  #capacity = 1024;
-  readonly text = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, new Int32Array(1024)])) as Record<
-    TextColumn,
-    Int32Array
-  >;
-  readonly number = Object.fromEntries(
-    NUMBER_COLUMNS.map((name) => [name, new Float64Array(1024)]),
-  ) as Record<NumberColumn, Float64Array>;
-  readonly interned = Object.fromEntries(TEXT_COLUMNS.map((name) => [name, new Interner()])) as Record<
-    TextColumn,
-    Interner
-  >;
+  #capacity = FEWEST_ROWS;
+  readonly texts: readonly TextColumn[] = Array.from({ length: TEXT_COLUMNS }, () => new TextColumn());
+  readonly figures: Float64Array[] = Array.from(
+    { length: FIGURE_COLUMNS },
+    () => new Float64Array(FEWEST_ROWS),
+  );
 
   push(): number {
     if (this.length === this.#capacity) this.#grow();
     return this.length++;
   }
 
-  /** Takes over one row of another table. */
-  pushFrom(other: Columns, row: number): void {
-    const mine = this.push();
-    for (const name of NUMBER_COLUMNS) this.number[name][mine] = other.number[name][row]!;
-    for (const name of TEXT_COLUMNS) {
-      const id = other.text[name][row]!;
-      this.text[name][mine] = id < 0 ? id : this.interned[name].id(other.interned[name].texts[id]!);
+  clear(): void {
+    this.length = 0;
+    for (const column of this.texts) column.clear();
+  }
+
+  pack(): PackedColumns {
+    return {
+      figures: this.figures.map((figures) => figures.slice(0, this.length)),
+      ids: this.texts.map(({ ids }) => ids.slice(0, this.length)),
+      dictionaries: this.texts.map(({ dictionary }) => dictionary.pack()),
+    };
+  }
+
+  /** Takes over rows of another table. */
+  append(other: PackedColumns, keeps: (row: number) => boolean, linesBefore: number): void {
+    const from = this.length;
+    const rows = other.figures[0]!.length;
+    const kept: number[] = [];
+    for (let row = 0; row < rows; row++) if (keeps(row)) kept.push(row);
+    for (let i = 0; i < kept.length; i++) this.push();
+    for (let i = 0; i < FIGURE_COLUMNS; i++) {
+      const added = i === Number(Figure.line) ? linesBefore : 0;
+      kept.forEach((row, at) => (this.figures[i]![from + at] = other.figures[i]![row]! + added));
     }
+    for (let i = 0; i < TEXT_COLUMNS; i++) {
+      const theirs = Dictionary.unpack(other.dictionaries[i]!);
+      const { ids, dictionary } = this.texts[i]!;
+      kept.forEach((row, at) => (ids[from + at] = dictionary.idFrom(theirs, other.ids[i]![row]!)));
+    }
+  }
+
+  /** Keeps only those rows, in their order. */
+  retain(keeps: (row: number) => boolean): void {
+    let kept = 0;
+    for (let row = 0; row < this.length; row++) {
+      if (!keeps(row)) continue;
+      if (kept < row) {
+        for (const figures of this.figures) figures[kept] = figures[row]!;
+        for (const { ids } of this.texts) ids[kept] = ids[row]!;
+      }
+      kept++;
+    }
+    this.length = kept;
+    for (const column of this.texts) column.sweep(kept);
   }
 
   #grow(): void {
     this.#capacity *= 2;
-    for (const name of NUMBER_COLUMNS) {
+    for (let i = 0; i < FIGURE_COLUMNS; i++) {
       const wider = new Float64Array(this.#capacity);
-      wider.set(this.number[name]);
-      this.number[name] = wider;
+      wider.set(this.figures[i]!);
+      this.figures[i] = wider;
     }
-    for (const name of TEXT_COLUMNS) {
+    for (const column of this.texts) {
       const wider = new Int32Array(this.#capacity);
-      wider.set(this.text[name]);
-      this.text[name] = wider;
+      wider.set(column.ids);
+      column.ids = wider;
     }
   }
 }
 
+const NO_FLAGS = parseFlags('-');
+const classOf = (details: string): string => (details ? detailsClass(details) : details);
+
 /** One kept line. Times in ms since the Unix epoch, durations in ms, sizes in bytes; `null` is Envoy's `-` or an absent field. */
 export class Row {
+  /** When the request began, by the time that the proxies agree on. */
+  readonly start: number;
+
   constructor(
     readonly columns: Columns,
     readonly index: number,
     /** How many lines of the input this one stands for: 1 while all are kept. */
     readonly weight: number,
+    /** Its own among all that are kept, from 0 without a gap: for who keeps something of each. */
+    readonly ordinal: number,
     /** How far the clock of its proxy is ahead of the others', ms. */
-    readonly ahead = 0,
-  ) {}
+    readonly ahead: number,
+  ) {
+    const time = this.#figure(Figure.time) - ahead;
+    this.start = this.#bit(STAMPED_AT_END) ? time - this.duration : time;
+  }
 
-  #text(name: TextColumn): string | null {
-    const id = this.columns.text[name][this.index]!;
-    return id < 0 ? null : this.columns.interned[name].texts[id]!;
+  #text(column: Text): string | null {
+    return this.columns.texts[column]!.text(this.index);
   }
-  #number(name: NumberColumn): number {
-    return this.columns.number[name][this.index]!;
+  #derived<T>(column: Text, compute: (text: string) => T): T | null {
+    return this.columns.texts[column]!.derived(this.index, compute);
   }
-  #nullable(name: NumberColumn): number | null {
-    const value = this.#number(name);
+  #figure(column: Figure): number {
+    return this.columns.figures[column]![this.index]!;
+  }
+  #nullable(column: Figure): number | null {
+    const value = this.#figure(column);
     return Number.isNaN(value) ? null : value;
   }
   #bit(bit: number): boolean {
-    return (this.#number('bits') & bit) !== 0;
+    return (this.#figure(Figure.bits) & bit) !== 0;
   }
 
-  /** When the request began, by the time that the proxies agree on. */
-  get start(): number {
-    const time = this.#number('time') - this.ahead;
-    return this.#bit(STAMPED_AT_END) ? time - this.duration : time;
-  }
-  /** The same as its proxy logged it. */
+  /** The start as its proxy logged it. */
   get loggedStart(): number {
-    return this.#number('time');
+    return this.#figure(Figure.time);
   }
   get duration(): number {
-    return this.#nullable('duration') ?? 0;
+    return this.#nullable(Figure.duration) ?? 0;
   }
   /** When the request ended: start and duration. Crashes and connect timeouts align here. */
   get end(): number {
     return this.start + this.duration;
   }
   get serviceTime(): number | null {
-    return this.#nullable('serviceTime');
+    return this.#nullable(Figure.serviceTime);
   }
   get received(): number | null {
-    return this.#nullable('received');
+    return this.#nullable(Figure.received);
   }
   get sent(): number | null {
-    return this.#nullable('sent');
+    return this.#nullable(Figure.sent);
   }
   get code(): number | null {
-    return this.#nullable('code');
+    return this.#nullable(Figure.code);
   }
   get line(): number {
-    return this.#number('line');
+    return this.#figure(Figure.line);
   }
   get format(): string {
-    return this.#text('format') ?? '';
+    return this.#text(Text.format) ?? '';
   }
   /** Whose log it stands in: pod, else file. */
   get proxy(): string {
-    return this.#text('proxy') ?? '';
+    return this.#text(Text.proxy) ?? '';
   }
   get pod(): string | null {
-    return this.#text('pod');
+    return this.#text(Text.pod);
   }
   get file(): string | null {
-    return this.#text('file');
+    return this.#text(Text.file);
   }
   get method(): string | null {
-    return this.#text('method');
+    return this.#text(Text.method);
   }
   get path(): string | null {
-    return this.#text('path');
+    return this.#text(Text.path);
   }
   get pathTemplate(): string | null {
-    const path = this.path;
-    return path === null ? null : pathTemplate(path);
+    return this.#derived(Text.path, pathTemplate);
   }
   get protocol(): string | null {
-    return this.#text('protocol');
+    return this.#text(Text.protocol);
   }
   get flags(): FlagSet {
-    return parseFlags(this.#text('flags') ?? '-');
+    return this.#derived(Text.flags, parseFlags) ?? NO_FLAGS;
   }
   /** The set of flags as one text, sorted; `""` for none. */
   get flagSet(): string {
@@ -231,87 +332,83 @@ export class Row {
     return this.flags.includes(flag);
   }
   get details(): string | null {
-    return this.#text('details');
+    return this.#text(Text.details);
   }
   /** Whether the layout has response code details at all. */
   get hasDetails(): boolean {
-    return this.columns.text.details[this.index] !== ABSENT;
+    return this.columns.texts[Text.details]!.ids[this.index] !== ABSENT;
   }
   get detailsClass(): string | null {
-    const details = this.details;
-    return details ? detailsClass(details) : details;
+    return this.#derived(Text.details, classOf);
   }
   get termination(): string | null {
-    return this.#text('termination');
+    return this.#text(Text.termination);
   }
   get transportFailure(): string | null {
-    return this.#text('transportFailure');
+    return this.#text(Text.transportFailure);
   }
   get userAgent(): string | null {
-    return this.#text('userAgent');
+    return this.#text(Text.userAgent);
   }
   get authority(): string | null {
-    return this.#text('authority');
+    return this.#text(Text.authority);
   }
   get upstreamHost(): string | null {
-    return this.#text('upstreamHost');
+    return this.#text(Text.upstreamHost);
   }
   /** The upstream host without its port. */
   get upstreamIp(): string | null {
-    const host = this.upstreamHost;
-    return host === null ? null : hostOf(host);
+    return this.#derived(Text.upstreamHost, hostOf);
   }
   get cluster(): UpstreamCluster | null {
-    const name = this.#text('cluster');
-    return name ? clusterOf(name) : null;
+    return this.#derived(Text.cluster, parseUpstreamCluster);
   }
   get upstreamLocal(): string | null {
-    return this.#text('upstreamLocal');
+    return this.#text(Text.upstreamLocal);
   }
   get downstreamLocal(): string | null {
-    return this.#text('downstreamLocal');
+    return this.#text(Text.downstreamLocal);
   }
   get downstreamRemote(): string | null {
-    return this.#text('downstreamRemote');
+    return this.#text(Text.downstreamRemote);
   }
   /** The downstream peer without its port: the caller's pod, or a client from X-Forwarded-For. */
   get peer(): string | null {
-    const remote = this.downstreamRemote;
-    return remote === null ? null : hostOf(remote);
+    return this.#derived(Text.downstreamRemote, hostOf);
   }
   get serverName(): string | null {
-    return this.#text('serverName');
+    return this.#text(Text.serverName);
   }
   get route(): string | null {
-    return this.#text('route');
+    return this.#text(Text.route);
   }
   get direction(): Direction {
-    return this.#text('direction') as Direction;
+    return this.#text(Text.direction) as Direction;
   }
   get requestId(): string | null {
-    return this.#text('requestId');
+    return this.#text(Text.requestId);
   }
   /** ztunnel: the sentence that says what failed. */
   get error(): string | null {
-    return this.#text('error');
+    return this.#text(Text.error);
   }
   /** ztunnel: the host of the service that was meant. */
   get service(): string | null {
-    return this.#text('service');
+    return this.#text(Text.service);
   }
   /** ztunnel: the pods at both ends. */
   get sourceWorkload(): string | null {
-    return this.#text('sourceWorkload');
+    return this.#text(Text.sourceWorkload);
   }
   get targetWorkload(): string | null {
-    return this.#text('targetWorkload');
+    return this.#text(Text.targetWorkload);
   }
   /** ztunnel: the caller's SPIFFE identity. */
   get sourceIdentity(): string | null {
-    return this.#text('sourceIdentity');
+    return this.#text(Text.sourceIdentity);
   }
   get answeredBy(): AnsweredBy {
-    return ANSWERERS[this.#number('bits') & 3]!;
+    return ANSWERERS[this.#figure(Figure.bits) & 3]!;
   }
   get failure(): boolean {
     return this.#bit(FAILURE);
@@ -350,16 +447,29 @@ export interface RowsSnapshot {
   readonly evicted: number;
 }
 
-/** FNV-1a, then a finaliser: a text and a number as 32 well-mixed bits. */
-function hashOf(text: string, number = 0): number {
+/** FNV-1a, then a finaliser: a text as 32 well-mixed bits. */
+function hashOf({ bytes, start, end }: Span): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ number, 0x01000193);
-  hash ^= hash >>> 16;
-  hash = Math.imul(hash, 0x85ebca6b);
-  hash ^= hash >>> 13;
-  hash = Math.imul(hash, 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+  return mixed(Math.imul(hash, 0x01000193)) >>> 0;
+}
+
+/** Of a line that names neither request nor connection: its stream and its figures, not its number, which a part of a file does not know. */
+function hashOfLone(place: Span, time: number, duration: number, sent: number): number {
+  let hash = hashOf(place);
+  for (let i = 0; i < 3; i++)
+    hash = Math.imul(hash ^ (i === 0 ? time : i === 1 ? duration : sent), 0x9e3779b1);
+  return mixed(hash) >>> 0;
+}
+
+/** The same of a request's id, whatever Envoy keeps of its trace decision in it (`maskedRequestId`). */
+function hashOfId({ bytes, start, end }: Span): number {
+  const traced = end - start === 36 ? start + 14 : -1;
+  let hash = 0x811c9dc5;
+  for (let at = start; at < end; at++) {
+    hash = Math.imul(hash ^ (at === traced ? 120 : bytes[at]!), 0x01000193);
+  }
+  return mixed(Math.imul(hash, 0x01000193)) >>> 0;
 }
 
 /** An id that more kept lines carry is nobody's request: its lines are sampled one by one. */
@@ -367,6 +477,20 @@ const MOST_OF_ONE_ID = 500;
 
 /** With so many times the room that is taken, more may be kept. */
 const ROOM = 4;
+interface PackedSample {
+  readonly share: number;
+  readonly shared: readonly string[];
+  readonly columns: PackedColumns;
+}
+
+/** What a sample has learned by now: a line that it would not keep needs not be kept elsewhere either. */
+export type Thinning = Pick<PackedSample, 'share' | 'shared'>;
+
+/** Rows as they cross to another thread. */
+export interface PackedRows {
+  readonly seen: number;
+  readonly samples: readonly PackedSample[];
+}
 
 /** Rows of one kind: all while they are few, then those whose hash lies under a threshold that halves. */
 class Sample {
@@ -375,22 +499,15 @@ class Sample {
   share = 1;
 
   /** Ids that turned out to be on too many lines. */
-  readonly shared = new Set<string>();
+  shared = new Set<string>();
 
   constructor(readonly limit: number) {}
 
-  /** What decides whether a line stays: its request where it names one, else its connection, else its place. */
-  hashOf(
-    id: string | null | undefined,
-    connection: string | null | undefined,
-    place: string,
-    line: number,
-  ): number {
-    if (id) {
-      const key = maskedRequestId(id);
-      return this.shared.has(key) ? hashOf(place, line) : hashOf(key);
-    }
-    return connection ? hashOf(connection) : hashOf(place, line);
+  /** Forgets all rows and keeps the memory. */
+  clear({ share, shared }: Thinning = { share: 1, shared: [] }): void {
+    this.share = share;
+    this.shared = new Set(shared);
+    this.columns.clear();
   }
 
   keeps(hash: number): boolean {
@@ -406,14 +523,18 @@ class Sample {
     }
   }
 
-  merge(other: Sample): void {
-    this.share = Math.min(this.share, other.share);
-    for (const id of other.shared) this.shared.add(id);
+  pack(): PackedSample {
+    return { share: this.share, shared: [...this.shared], columns: this.columns.pack() };
+  }
+
+  merge({ share, shared, columns }: PackedSample, linesBefore: number): void {
+    this.share = Math.min(this.share, share);
+    for (const id of shared) this.shared.add(id);
     this.#scatter();
     this.#drop();
-    for (let row = 0; row < other.columns.length; row++) {
-      if (this.keeps(other.columns.number.hash[row]!)) this.#keep(this.columns, other.columns, row);
-    }
+    const hashes = columns.figures[Figure.hash]!;
+    this.columns.append(columns, (row) => this.keeps(hashes[row]!), linesBefore);
+    this.#thin();
     this.trim();
   }
 
@@ -422,70 +543,61 @@ class Sample {
    * is kept again.
    */
   forget(before: number): void {
-    const { number } = this.columns;
-    const kept = new Columns();
-    for (let row = 0; row < this.columns.length; row++) {
-      const end = number.time[row]! + (number.duration[row]! || 0);
-      if (!(end < before)) kept.pushFrom(this.columns, row);
-    }
-    this.columns = kept;
-    if (this.share < 1 && kept.length * ROOM < this.limit) this.share *= 2;
+    const [times, durations] = [Figure.time, Figure.duration].map((figure) => this.columns.figures[figure]!);
+    this.columns.retain((row) => !(times![row]! + (durations![row]! || 0) < before));
+    if (this.share < 1 && this.columns.length * ROOM < this.limit) this.share *= 2;
   }
 
   /** Lines of an id that far too many carry would stay or go all at once: from now on each for itself. */
   #scatter(): void {
     const { columns } = this;
-    const ids = columns.text.requestId;
-    const counts = new Map<number, number>();
-    for (let row = 0; row < columns.length; row++) {
-      const id = ids[row]!;
-      if (id >= 0) counts.set(id, (counts.get(id) ?? 0) + 1);
-    }
-    const { texts } = columns.interned.requestId;
+    const { ids, dictionary } = columns.texts[Text.requestId]!;
+    const counts = new Int32Array(dictionary.size);
+    for (let row = 0; row < columns.length; row++) if (ids[row]! >= 0) counts[ids[row]!]!++;
+    if (this.shared.size === 0 && !counts.some((count) => count > MOST_OF_ONE_ID)) return;
     const many = new Set<number>();
-    for (const [id, count] of counts) {
-      const key = maskedRequestId(texts[id]!);
+    for (const [id, count] of counts.entries()) {
+      if (count === 0) continue;
+      const key = maskedRequestId(dictionary.text(id)!);
       if (count > MOST_OF_ONE_ID) this.shared.add(key);
       if (this.shared.has(key)) many.add(id);
     }
     if (many.size === 0) return;
+    const hashes = columns.figures[Figure.hash]!;
     for (let row = 0; row < columns.length; row++) {
-      if (many.has(ids[row]!))
-        columns.number.hash[row] = hashOf(placeAt(columns, row), columns.number.line[row]!);
+      if (!many.has(ids[row]!)) continue;
+      PLACE.set(placeAt(columns, row));
+      const [time, duration, sent] = LONE.map((figure) => columns.figures[figure]![row]!);
+      hashes[row] = hashOfLone(PLACE, time!, duration!, sent!);
     }
   }
 
   #drop(): void {
-    const kept = new Columns();
-    for (let row = 0; row < this.columns.length; row++) {
-      if (this.keeps(this.columns.number.hash[row]!)) this.#keep(kept, this.columns, row);
-    }
-    this.columns = kept;
+    const hashes = this.columns.figures[Figure.hash]!;
+    this.columns.retain((row) => this.keeps(hashes[row]!));
+    this.#thin();
   }
 
-  #keep(to: Columns, from: Columns, row: number): void {
-    to.pushFrom(from, row);
-    const shares = to.number.share;
-    shares[to.length - 1] = Math.min(shares[to.length - 1]!, this.share);
+  #thin(from = 0): void {
+    const shares = this.columns.figures[Figure.share]!;
+    for (let row = from; row < this.columns.length; row++) shares[row] = Math.min(shares[row]!, this.share);
   }
 
-  rows(clocks: Clocks): Row[] {
+  addRowsTo(rows: Row[], clocks: Clocks): void {
     const { columns } = this;
-    const rows: Row[] = [];
     for (let row = 0; row < columns.length; row++) {
-      const ahead = clocks === AGREED ? 0 : clocks.aheadOf(textAt(columns, 'proxy', row));
-      rows.push(new Row(columns, row, 1 / columns.number.share[row]!, ahead));
+      const ahead = clocks === AGREED ? 0 : clocks.aheadOf(columns.texts[Text.proxy]!.text(row) ?? '');
+      rows.push(new Row(columns, row, 1 / columns.figures[Figure.share]![row]!, rows.length, ahead));
     }
-    return rows;
   }
 }
 
-const textAt = (columns: Columns, name: TextColumn, row: number): string =>
-  columns.interned[name].texts[columns.text[name][row]!] ?? '';
+const PLACE = new Span();
+const LONE = [Figure.time, Figure.duration, Figure.sent] as const;
 
 /** The stream that a kept line stands in. */
 const placeAt = (columns: Columns, row: number): string =>
-  textAt(columns, 'file', row) || textAt(columns, 'proxy', row);
+  columns.texts[Text.file]!.text(row) || (columns.texts[Text.proxy]!.text(row) ?? '');
 
 export interface RowLimits {
   readonly healthy: number;
@@ -498,13 +610,14 @@ const MOST_PINNED = 5_000;
 export const ROW_LIMITS: RowLimits = { healthy: 80_000, failing: 60_000 };
 
 /** Keeps the lines that diagnosis reasons about. */
-export class Rows implements Aggregate<RowsSnapshot> {
+export class Rows {
   readonly #healthy: Sample;
   readonly #failing: Sample;
 
   /** Lines of the one request that somebody asked for: kept however many others are not. */
   readonly #pinned = new Sample(MOST_PINNED);
   readonly #pin: string | undefined;
+  readonly #span = new Span();
   #seen = 0;
 
   /** @param requestId of a request whose lines are kept in any case. */
@@ -516,97 +629,123 @@ export class Rows implements Aggregate<RowsSnapshot> {
 
   add(record: RecordView, outcome: Outcome, origin: Origin): void {
     this.#seen++;
-    const id = record.text('request_id');
-    const pinned = this.#pin !== undefined && !!id && maskedRequestId(id) === this.#pin;
-    const sample = pinned ? this.#pinned : outcome.failure ? this.#failing : this.#healthy;
-    const proxy = proxyOf(origin);
-    const direction = directionOf(record);
-    const near = direction === 'inbound' || direction === 'unknown';
-    const connection = record.text(near ? 'downstream_remote_address' : 'upstream_local_address');
-    const hash = sample.hashOf(id, connection, origin.file ?? proxy, origin.line);
+    const sample = this.#isPinned(record) ? this.#pinned : outcome.failure ? this.#failing : this.#healthy;
+    const hash = this.#hashOf(record, origin, sample.shared);
     if (!sample.keeps(hash)) return;
     const { columns } = sample;
     const row = columns.push();
-    const number = (name: NumberColumn, value: number | null): void => {
-      columns.number[name][row] = value ?? NaN;
-    };
-    const text = (name: TextColumn, value: string | null | undefined): void => {
-      columns.text[name][row] = columns.interned[name].id(value);
-    };
-    number('time', record.startTime());
-    number('duration', record.durationMs());
-    number('serviceTime', record.upstreamServiceTimeMs());
-    number('received', record.bytesReceived());
-    number('sent', record.bytesSent());
-    number('code', record.responseCode());
-    number('line', origin.line);
-    number('hash', hash);
-    number('share', sample.share);
-    number(
-      'bits',
+    const { figures, texts } = columns;
+    figures[Figure.time]![row] = record.startTime();
+    figures[Figure.duration]![row] = record.durationMs() ?? NaN;
+    figures[Figure.serviceTime]![row] = record.upstreamServiceTimeMs() ?? NaN;
+    figures[Figure.received]![row] = record.bytesReceived() ?? NaN;
+    figures[Figure.sent]![row] = record.bytesSent() ?? NaN;
+    figures[Figure.code]![row] = record.responseCode() ?? NaN;
+    figures[Figure.line]![row] = origin.line;
+    figures[Figure.hash]![row] = hash;
+    figures[Figure.share]![row] = sample.share;
+    figures[Figure.bits]![row] =
       ANSWERERS.indexOf(outcome.answeredBy) |
-        (outcome.failure ? FAILURE : 0) |
-        (outcome.http ? HTTP : 0) |
-        (outcome.app4xx ? APP_4XX : 0) |
-        (outcome.tunnel ? TUNNEL : 0) |
-        (record.format.startsWith('ztunnel') ? STAMPED_AT_END : 0),
-    );
-    text('format', record.format);
-    text('proxy', proxy);
-    text('pod', origin.pod);
-    text('file', origin.file);
-    text('method', record.text('method'));
-    text('path', record.text('path'));
-    text('protocol', record.text('protocol'));
-    text('flags', record.text('response_flags'));
-    text('details', record.text('response_code_details'));
-    text('termination', record.text('connection_termination_details'));
-    text('transportFailure', record.text('upstream_transport_failure_reason'));
-    text('userAgent', record.text('user_agent'));
-    text('authority', record.text('authority'));
-    text(
-      'upstreamHost',
-      record.text('upstream_host') ?? record.ztunnelPair('dst.hbone_addr') ?? record.ztunnelPair('dst.addr'),
-    );
-    text('error', record.ztunnelPair('error'));
-    text('service', record.ztunnelPair('dst.service'));
-    text('sourceWorkload', record.ztunnelPair('src.workload'));
-    text('targetWorkload', record.ztunnelPair('dst.workload'));
-    text('sourceIdentity', record.ztunnelPair('src.identity'));
-    text('cluster', record.upstreamCluster()?.name ?? null);
-    text('upstreamLocal', record.text('upstream_local_address'));
-    text('downstreamLocal', record.text('downstream_local_address'));
-    text('downstreamRemote', record.text('downstream_remote_address') ?? record.ztunnelPair('src.addr'));
-    text('serverName', record.text('requested_server_name'));
-    text('route', record.text('route_name'));
-    text('direction', direction);
-    text('requestId', id);
+      (outcome.failure ? FAILURE : 0) |
+      (outcome.http ? HTTP : 0) |
+      (outcome.app4xx ? APP_4XX : 0) |
+      (outcome.tunnel ? TUNNEL : 0) |
+      (record.format.startsWith('ztunnel') ? STAMPED_AT_END : 0);
+    const span = this.#span;
+    for (let i = 0; i < FIELD_SLOTS.length; i++) {
+      const found = record.locate(FIELD_SLOTS[i]!, span);
+      texts[i]!.ids[row] = found < 0 ? found : texts[i]!.dictionary.idOf(span);
+    }
+    const put = (column: Text, text: string | null | undefined): void => texts[column]!.put(row, text);
+    put(Text.format, record.format);
+    put(Text.proxy, proxyOf(origin));
+    put(Text.pod, origin.pod);
+    put(Text.file, origin.file);
+    put(Text.cluster, record.upstreamCluster()?.name ?? null);
+    put(Text.direction, directionOf(record));
+    put(Text.error, record.ztunnelPair('error'));
+    put(Text.service, record.ztunnelPair('dst.service'));
+    put(Text.sourceWorkload, record.ztunnelPair('src.workload'));
+    put(Text.targetWorkload, record.ztunnelPair('dst.workload'));
+    put(Text.sourceIdentity, record.ztunnelPair('src.identity'));
+    if (texts[Text.upstreamHost]!.ids[row]! < 0) {
+      put(Text.upstreamHost, record.ztunnelPair('dst.hbone_addr') ?? record.ztunnelPair('dst.addr'));
+    }
+    if (texts[Text.downstreamRemote]!.ids[row]! < 0) {
+      put(Text.downstreamRemote, record.ztunnelPair('src.addr'));
+    }
     if (columns.length > sample.limit) sample.trim();
   }
 
-  merge(other: this): void {
-    this.#seen += other.#seen;
-    this.#healthy.merge(other.#healthy);
-    this.#failing.merge(other.#failing);
-    this.#pinned.merge(other.#pinned);
+  #isPinned(record: RecordView): boolean {
+    if (this.#pin === undefined) return false;
+    const id = record.text('request_id');
+    return !!id && maskedRequestId(id) === this.#pin;
+  }
+
+  /** What decides whether a line stays: its request where it names one, else its connection, else itself. */
+  #hashOf(record: RecordView, { file, pod }: Origin, shared: ReadonlySet<string>): number {
+    const span = this.#span;
+    if (record.locate(SLOT.request_id, span) > 0) {
+      if (shared.size === 0 || !shared.has(maskedRequestId(record.text('request_id')!))) {
+        return hashOfId(span);
+      }
+    } else {
+      const direction = directionOf(record);
+      const near = direction === 'inbound' || direction === 'unknown';
+      const connection = near ? SLOT.downstream_remote_address : SLOT.upstream_local_address;
+      if (record.locate(connection, span) > 0) return hashOf(span);
+    }
+    span.set(file ?? pod ?? '');
+    return hashOfLone(span, record.startTime(), record.durationMs() ?? NaN, record.bytesSent() ?? NaN);
+  }
+
+  /**
+   * Forgets all rows and keeps the memory.
+   * @param thinned what others that the next ones will be merged into keep no more.
+   */
+  clear(thinned: readonly Thinning[]): void {
+    this.#seen = 0;
+    this.#samples.forEach((sample, i) => sample.clear(thinned[i]));
+  }
+
+  /** How thin healthy and failing lines are kept by now. */
+  get thinned(): readonly Thinning[] {
+    return [this.#healthy, this.#failing].map(({ share, shared }) => ({ share, shared: [...shared] }));
+  }
+
+  pack(): PackedRows {
+    return { seen: this.#seen, samples: this.#samples.map((sample) => sample.pack()) };
+  }
+
+  /** @param linesBefore how many lines the same inputs had before the other's. */
+  merge({ seen, samples }: PackedRows, linesBefore: number): void {
+    this.#seen += seen;
+    this.#samples.forEach((sample, i) => sample.merge(samples[i]!, linesBefore));
   }
 
   /** Lets go of what ended before a time, ms since the epoch. */
   forget(before: number): void {
-    for (const sample of [this.#healthy, this.#failing, this.#pinned]) sample.forget(before);
+    for (const sample of this.#samples) sample.forget(before);
   }
 
   #rowsBy(clocks: Clocks): Row[] {
-    return [this.#healthy, this.#failing, this.#pinned].flatMap((sample) => sample.rows(clocks));
+    const rows: Row[] = [];
+    for (const sample of this.#samples) sample.addRowsTo(rows, clocks);
+    return rows;
+  }
+
+  get #samples(): readonly Sample[] {
+    return [this.#healthy, this.#failing, this.#pinned];
   }
 
   snapshot(): RowsSnapshot {
-    this.#healthy.trim();
-    this.#failing.trim();
-    this.#pinned.trim();
-    const clocks = clocksOf(this.#rowsBy(AGREED));
+    for (const sample of this.#samples) sample.trim();
+    const several = (column: Text): boolean =>
+      new Set(this.#samples.flatMap((sample) => sample.columns.texts[column]!.all())).size > 1;
+    const clocks = several(Text.proxy) ? clocksOf(this.#rowsBy(AGREED)) : AGREED;
     const all = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
-    const rows = withoutRepeats(all);
+    const rows = several(Text.file) ? withoutRepeats(all) : all;
     const isWhole = this.#healthy.share === 1 && this.#failing.share === 1;
     const complete = isWhole && all.every(({ weight }) => weight === 1);
     return {
@@ -643,20 +782,20 @@ function withoutRepeats(rows: readonly Row[]): readonly Row[] {
 function wholeText(row: Row): string | null {
   if (row.downstreamRemote === null || row.file === null) return null;
   const { columns, index } = row;
-  const texts = TELLING.map((name) => (columns.text[name][index]! < 0 ? '' : textAt(columns, name, index)));
+  const texts = TELLING.map((column) => columns.texts[column]!.text(index) ?? '');
   return [...texts, row.duration, row.code, row.received, row.sent].join('\n');
 }
 
 const TELLING = [
-  'requestId',
-  'path',
-  'flags',
-  'upstreamHost',
-  'upstreamLocal',
-  'downstreamLocal',
-  'downstreamRemote',
-  'direction',
-] as const satisfies readonly TextColumn[];
+  Text.requestId,
+  Text.path,
+  Text.flags,
+  Text.upstreamHost,
+  Text.upstreamLocal,
+  Text.downstreamLocal,
+  Text.downstreamRemote,
+  Text.direction,
+] as const;
 
 function byTimeAndPlace(a: Row, b: Row): number {
   return (

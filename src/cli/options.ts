@@ -15,6 +15,8 @@ export interface Options {
   readonly failOn: readonly FailCondition[];
   /** What `--filter`, `-i` and `-e` select; `undefined`: everything. */
   readonly filter: Filter | undefined;
+  /** The same in words, for another thread. */
+  readonly selection: SelectionTexts;
   readonly color: 'auto' | 'always' | 'never';
   readonly quiet: boolean;
   readonly verbose: boolean;
@@ -147,6 +149,7 @@ export function optionsOf(values: Readonly<Record<string, unknown>>): Options {
     maxLine: Number(values['maxLine']),
     failOn: typeof values['failOn'] === 'string' ? parseFailOn(values['failOn']) : [],
     filter: selectionOf(values),
+    selection: textsOf(values),
     color: values['color'] === 'always' || values['color'] === 'never' ? values['color'] : 'auto',
     quiet: values['quiet'] === true,
     verbose: values['verbose'] === true,

@@ -9,6 +9,8 @@ export interface Environment {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Warnings for people; `lines` follow as they are, so that a command in them can be copied. */
   readonly warn: (message: string, lines?: readonly string[]) => void;
+  /** One line on stderr in place of the one before, `''` for none; `undefined` where no terminal shows it. */
+  readonly status?: ((text: string) => void) | undefined;
   readonly log: Logger;
   /** Called on SIGINT or SIGTERM instead of an end at once: what is under way ends itself, and the run with it. */
   readonly onStop: (stop: () => void) => void;

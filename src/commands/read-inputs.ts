@@ -1,15 +1,17 @@
 import { Observation } from '../aggregate/observation.js';
+import { observeAll } from '../bulk/observe-all.js';
 import type { Options } from '../cli/options.js';
 import type { ClusterClient } from '../cluster/client.js';
 import { whyNoProxy } from '../cluster/pods.js';
 import type { MeshtailError } from '../errors.js';
 import { within } from '../filter/within.js';
 import type { ReportGap } from '../output/report.js';
-import { count, observe, type Reading } from '../pipeline.js';
+import { count, type Reading } from '../pipeline.js';
 import type { Environment } from './environment.js';
 import type { LiveFacts } from './facts.js';
 import { inputsOf } from './inputs.js';
 import { asksCluster, besideOf, openLive, readSession } from './live.js';
+import { progressOf } from './progress.js';
 
 /** What inputs held, and what could not be read of them. */
 export interface Read {
@@ -38,24 +40,24 @@ export function readInputs(
 ): Promise<Read> {
   return asksCluster(args, options, environment)
     ? readCluster(args, options, reading, environment, requestId)
-    : readFiles(args, options, reading, environment, requestId);
+    : readFiles(args, options, environment, requestId);
 }
 
 async function readFiles(
   args: readonly string[],
   options: Options,
-  reading: Reading,
   environment: Environment,
   requestId: string | undefined,
 ): Promise<Read> {
   const { sources, failed: missing } = await inputsOf(args, environment);
   environment.log.debug({ inputs: sources.map(({ name }) => name) }, 'reading');
-  const { observation, failed: broken } = await observe(
-    sources,
-    reading,
-    within(options.filter, options.since, options.until),
-    requestId,
-  );
+  const { maxLine, envelopeKeys, format, selection, since, until } = options;
+  const job = { maxLine, envelopeKeys, format, selection, since, until, requestId };
+  const progress = progressOf(environment);
+  const { observation, failed: broken } = await observeAll(sources, job, {
+    log: environment.log,
+    onProgress: progress.onProgress,
+  }).finally(progress.end);
   const failed = [...missing, ...broken];
   return {
     observation: sources.length === 0 ? null : observation,

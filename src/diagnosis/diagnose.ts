@@ -1,4 +1,4 @@
-import { groupKeyText } from '../aggregate/groups.js';
+import { groupKeyText } from '../aggregate/group-key.js';
 import type { Case, LeftOut } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';

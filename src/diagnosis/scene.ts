@@ -4,7 +4,7 @@ import { isRejectedConnection } from '../aggregate/ends.js';
 import type { GroupSnapshot } from '../aggregate/groups.js';
 import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import { RoleSigns, type Role } from '../aggregate/role.js';
+import { isFromOwnPod, RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
 import { hostOf, portOf as portOfAddress } from '../record/address.js';
 import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
@@ -80,7 +80,8 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     push(byProxy, row.proxy, row);
     let signs = roles.get(row.proxy);
     if (!signs) roles.set(row.proxy, (signs = new RoleSigns()));
-    signs.add(row);
+    const { format, cluster, upstreamLocal, downstreamRemote } = row;
+    signs.add({ format, cluster, fromOwnPod: isFromOwnPod(upstreamLocal, downstreamRemote) });
     if (row.direction === 'outbound' && !row.tunnel) push(callers, places.of(row), row);
     if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
   }
@@ -192,15 +193,10 @@ class Places {
     for (const [key, counts] of served) this.#servedAt.set(key, heaviest(counts));
   }
 
-  readonly #known = new Map<Row, string>();
+  readonly #known: string[] = [];
 
   of(row: Row): string {
-    let place = this.#known.get(row);
-    if (place === undefined) {
-      place = this.#find(row);
-      this.#known.set(row, place);
-    }
-    return place;
+    return (this.#known[row.ordinal] ??= this.#find(row));
   }
 
   #find(row: Row): string {

@@ -14,13 +14,21 @@ export function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string | null
 
 /** Distinct values, most frequent first. */
 export function byFrequency<T>(items: Iterable<T>, valueOf: (item: T) => string | null): [string, number][] {
-  return [...groupBy(items, valueOf)]
-    .map(([value, group]): [string, number] => [value, group.length])
-    .toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+  const counts = new Map<string, number>();
+  for (const item of items) {
+    const value = valueOf(item);
+    if (value !== null) counts.set(value, (counts.get(value) ?? 0) + 1);
+  }
+  return [...counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
 }
 
 export function distinct<T>(items: Iterable<T>, valueOf: (item: T) => string | null): string[] {
-  return [...groupBy(items, valueOf).keys()];
+  const values = new Set<string>();
+  for (const item of items) {
+    const value = valueOf(item);
+    if (value !== null) values.add(value);
+  }
+  return [...values];
 }
 
 /** `null` for no values. */

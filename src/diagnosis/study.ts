@@ -30,6 +30,8 @@ export class Study {
   readonly last: number;
   readonly #failing: ReadonlySet<Row>;
   #proxies: readonly string[] | undefined;
+  #hosts: readonly string[] | undefined;
+  #clusters: readonly string[] | undefined;
   #before: readonly Row[] | undefined;
   #during: readonly Row[] | undefined;
   #after: readonly Row[] | undefined;
@@ -57,17 +59,19 @@ export class Study {
     return (this.#proxies ??= distinct(this.rows, (row) => row.proxy));
   }
   get hosts(): readonly string[] {
-    return distinct(this.rows, (row) => row.upstreamIp);
+    return (this.#hosts ??= distinct(this.rows, (row) => row.upstreamIp));
   }
   get clusters(): readonly string[] {
-    return distinct(this.rows, (row) => row.cluster?.name ?? null);
+    return (this.#clusters ??= distinct(this.rows, (row) => row.cluster?.name ?? null));
   }
   /** Lines of the population begun before the first failure ended, from it to the last, and after the last began. */
   get before(): readonly Row[] {
-    const end = least(this.rows.map((row) => row.end));
-    return (this.#before ??= this.population.filter(
-      (row) => row.end < Math.max(this.first, Math.min(end, this.first + 1)),
-    ));
+    return (this.#before ??= this.#endedBefore(this.population));
+  }
+  #endedBefore(rows: readonly Row[]): readonly Row[] {
+    const firstEnd = least(this.rows.map((row) => row.end));
+    const limit = Math.max(this.first, Math.min(firstEnd, this.first + 1));
+    return rows.filter((row) => row.end < limit);
   }
   get during(): readonly Row[] {
     return (this.#during ??= this.population.filter(
@@ -168,8 +172,7 @@ export class Study {
   surroundings(): Fact[] {
     const theirs = this.#theirs;
     const whose = theirs === this.population ? '' : 'of these callers ';
-    const firstEnd = least(this.rows.map((row) => row.end));
-    const before = theirs.filter((row) => row.end < Math.max(this.first, Math.min(firstEnd, this.first + 1)));
+    const before = theirs === this.population ? this.before : this.#endedBefore(theirs);
     const after = theirs.filter((row) => row.start > this.last);
     return [
       {

@@ -69,6 +69,16 @@ export class Unwrapper {
     this.#options = options;
   }
 
+  /** How many physical lines came. */
+  get lines(): number {
+    return this.#line;
+  }
+
+  /** Whether pieces wait for the rest of their line. */
+  get holds(): boolean {
+    return this.#held.size > 0;
+  }
+
   push(framed: Framed): void {
     this.#line++;
     const { bytes, start, end } = framed.line;

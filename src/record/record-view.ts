@@ -5,6 +5,7 @@ import type { ByteWriter } from './byte-writer.js';
 import type { Line } from './line.js';
 import { printedOrigin, type Origin } from './origin.js';
 import { parseFlags, type FlagSet } from './response-flags.js';
+import { ABSENT, NULL, type Span } from './span.js';
 import { parseTime, parseTimeText, toUtc } from './time.js';
 import { parseUpstreamCluster, type UpstreamCluster } from './upstream-cluster.js';
 
@@ -34,6 +35,8 @@ export interface RecordView {
   ztunnelPair(key: string): string | null;
   /** Any field's text. */
   text(field: FieldName): string | null | undefined;
+  /** The text of a field, by its place in `FIELDS`, as bytes: their number, or `NULL` or `ABSENT`. The span holds until the next line. */
+  locate(slot: number, into: Span): number;
   /** A plain, readonly, serialisable record. */
   copy(origin?: Origin): AccessRecord;
 }
@@ -57,7 +60,7 @@ const enum Held {
 
 /** Digits that `Number` keeps as they are. */
 const SAFE_DIGITS = 15;
-const NULL = Buffer.from('null');
+const JSON_NULL = Buffer.from('null');
 const NO_FLAGS = Buffer.from('[]');
 /** How each field's key is printed behind another one. */
 const KEYS = FIELDS.map((field) => Buffer.from(`,${JSON.stringify(field)}:`));
@@ -77,7 +80,7 @@ export class RecordCursor implements RecordView {
   #ztunnel: Record<string, Json> | undefined;
   /** The origin that was printed last, and its text up to the line's number: all lines of a stream share it. */
   #origin: Origin | undefined;
-  #printedOrigin: Buffer = NULL;
+  #printedOrigin: Buffer = JSON_NULL;
 
   /** Forgets the line before; called by a format when it begins to fill in a record. */
   begin(format: string, line: Line): void {
@@ -156,6 +159,22 @@ export class RecordCursor implements RecordView {
     return this.#bytes.toString('utf8', start, end);
   }
 
+  locate(slot: number, into: Span): number {
+    const held = this.#held[slot];
+    if (held === Held.absent) return ABSENT;
+    if (held === Held.value) {
+      const value = this.#values[slot];
+      return value === null || value === undefined ? NULL : into.set(String(value));
+    }
+    const start = this.#starts[slot]!;
+    const length = this.#ends[slot]! - start;
+    if (length === 1 && this.#bytes[start] === DASH) return NULL;
+    into.bytes = this.#bytes;
+    into.start = start;
+    into.end = start + length;
+    return length;
+  }
+
   ztunnelPair(key: string): string | null {
     const value = this.#ztunnel?.[key];
     return value === undefined || value === null ? null : String(value);
@@ -194,7 +213,7 @@ export class RecordCursor implements RecordView {
     const start = this.#starts[slot]!;
     const end = this.#ends[slot]!;
     if (end - start === 1 && bytes[start] === DASH) {
-      into.copy(slot === SLOT.response_flags ? NO_FLAGS : NULL);
+      into.copy(slot === SLOT.response_flags ? NO_FLAGS : JSON_NULL);
       return true;
     }
     if (IS_NUMBER[slot]) {

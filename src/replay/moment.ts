@@ -1,7 +1,8 @@
 import type { Case } from '../aggregate/joins.js';
-import { Traffic } from '../aggregate/groups.js';
+import { trafficOf } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/rows.js';
+import { Tally } from '../aggregate/tally.js';
 import { CAUSES } from '../diagnosis/causes/index.js';
 import { NO_FACTS, type ClusterFacts } from '../diagnosis/cluster-facts.js';
 import { diagnose, type Diagnosis } from '../diagnosis/diagnose.js';
@@ -125,23 +126,18 @@ function grouped(rows: readonly Row[], keyOf: (row: Row) => string): Map<string,
 function observedBy(whole: ObservationSnapshot, now: number): ObservationSnapshot {
   const rows = whole.rows.rows.filter((row) => !(row.end > now));
   if (rows.length === whole.rows.rows.length) return whole;
-  const traffic = new Traffic();
+  const tally = new Tally();
   const view = new RowView();
   for (const row of rows) {
-    const { failure, answeredBy, app4xx, http, tunnel } = row;
-    traffic.add(
-      view.of(row),
-      { failure, answeredBy, app4xx, http, tunnel },
-      {
-        line: row.line,
-        ...(row.pod !== null && { pod: row.pod }),
-        ...(row.file !== null && { file: row.file }),
-      },
-    );
+    tally.add(view.of(row), {
+      line: row.line,
+      ...(row.pod !== null && { pod: row.pod }),
+      ...(row.file !== null && { file: row.file }),
+    });
   }
   return {
     coverage: { ...whole.coverage, last: Math.min(whole.coverage.last, now) },
-    traffic: traffic.snapshot(),
+    traffic: trafficOf(tally),
     rows: { ...whole.rows, rows },
   };
 }

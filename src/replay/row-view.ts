@@ -1,7 +1,8 @@
 import type { Row } from '../aggregate/rows.js';
-import type { AccessRecord, FieldName } from '../record/access-record.js';
+import { FIELDS, type AccessRecord, type FieldName } from '../record/access-record.js';
 import type { RecordView } from '../record/record-view.js';
 import type { FlagSet } from '../record/response-flags.js';
+import { ABSENT, NULL, type Span } from '../record/span.js';
 import type { UpstreamCluster } from '../record/upstream-cluster.js';
 
 const textOfNumber = (value: number | null): string | null => (value === null ? null : String(value));
@@ -79,6 +80,10 @@ export class RowView implements RecordView {
   text(field: FieldName): string | null | undefined {
     if (field === 'response_code_details' && !this.row.hasDetails) return undefined;
     return TEXTS[field]?.(this.row);
+  }
+  locate(slot: number, into: Span): number {
+    const text = this.text(FIELDS[slot]!);
+    return typeof text === 'string' ? into.set(text) : text === null ? NULL : ABSENT;
   }
   /** Of a kept ztunnel line only what tells its failure and its ends. */
   ztunnelPair(key: string): string | null {

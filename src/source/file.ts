@@ -8,7 +8,7 @@ const CHUNK = 256 * 1024;
 
 /** A log file, plain, gzip or zstd (told by its first bytes, not by its name). */
 export function fileSource(path: string): Source {
-  return { name: path, origin: originOfFile(path), kind: 'file', open: () => readFile(path) };
+  return { name: path, path, origin: originOfFile(path), kind: 'file', open: () => readFile(path) };
 }
 
 /** A file's bytes as they lie on disk. */

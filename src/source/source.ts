@@ -7,6 +7,8 @@ export interface Source {
   readonly origin: StreamOrigin;
   /** Files are read in large chunks, pipes arrive as they please; a followed log comes in whole lines. */
   readonly kind: 'file' | 'pipe' | 'lines';
+  /** Where it lies on the disk as it is, so that parts of it can be read by themselves; packed ones do not. */
+  readonly path?: string;
   /** @throws MeshtailError where it cannot be opened or read on; what was read before has been yielded. */
   open(): AsyncIterable<Buffer>;
 }

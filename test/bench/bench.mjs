@@ -1,14 +1,25 @@
-// What people wait for, measured on the built program: start-up as a ratio to bare Node, a small report, and lines per
-// second of a large file. Figures of one machine in one run; nothing here passes or fails.
+// What people wait for, measured on the built program: start-up as a ratio to bare Node, a small report, then lines and
+// megabytes per second and peak memory by format and command on generated logs. `npm run bench [LINES]`, 1,000,000 unless
+// told otherwise. Figures of one machine in one run; nothing here passes or fails.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  createWriteStream,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
+import { pipeline } from 'node:stream/promises';
+import { createGzip, gunzipSync } from 'node:zlib';
+import { launcher, measured, root, say } from './measure.mjs';
+import { KINDS, writeTraffic } from './traffic.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const launcher = join(root, 'bin', 'meshtail.js');
+const count = Number(process.argv[2] ?? 1_000_000);
 const folder = mkdtempSync(join(tmpdir(), 'meshtail-bench-'));
 
 /** Lines of real recordings, healthy and failing, repeated until there are enough of them. */
@@ -25,9 +36,9 @@ function recorded(count) {
   return Array.from({ length: count }, (_, i) => lines[i % lines.length]);
 }
 
-function file(count) {
-  const path = join(folder, `${count}.log`);
-  writeFileSync(path, `${recorded(count).join('\n')}\n`);
+function file(lines) {
+  const path = join(folder, `${lines}.log`);
+  writeFileSync(path, `${recorded(lines).join('\n')}\n`);
   return path;
 }
 
@@ -46,28 +57,38 @@ function median(runs, args) {
   return times.slice(1).toSorted((a, b) => a - b)[Math.floor(runs / 2)];
 }
 
-const say = (what, figure, aim = '') =>
-  process.stdout.write(`${what.padEnd(34)}${figure.padStart(16)}  ${aim}\n`);
 const ms = (value) => `${value.toFixed(0)} ms`;
+
+function speed(what, args, bytes) {
+  const { wall, cpu, memory } = measured(process.execPath, [launcher, ...args]);
+  const figures = [
+    (count / wall).toFixed(0),
+    (bytes / 1e6 / wall).toFixed(0),
+    wall.toFixed(2),
+    cpu.toFixed(2),
+  ];
+  say(what, ...figures, memory.toFixed(0));
+}
 
 try {
   const small = file(1_000);
-  const large = file(100_000);
-  const megabytes = statSync(large).size / 1e6;
   const bare = median(15, ['-e', '0']);
   const version = median(15, [launcher, '--version']);
   say('node -e 0', ms(bare));
   say('--version', `${ms(version)}, ${(version / bare).toFixed(2)}x`, 'aim: under 2x');
   say('--help', ms(median(9, [launcher, '--help'])));
   say('report, 1,000 lines', ms(median(9, [launcher, 'report', small])), 'aim: under 250 ms');
-  for (const args of [['report'], ['report', '-o', 'json'], ['parse']]) {
-    const time = median(3, [launcher, ...args, large]);
-    const rate = `${Math.round(100_000 / time)} k lines/s`;
-    say(
-      `${args.join(' ')}, 100,000 lines`,
-      rate,
-      `${ms(time)}, ${((megabytes / time) * 1000).toFixed(0)} MB/s`,
-    );
+  say('', 'lines/s', 'MB/s', 'wall s', 'CPU s', 'peak MB');
+  for (const kind of KINDS) {
+    const path = join(folder, `${kind}.log`);
+    writeTraffic(path, kind, count);
+    speed(`report -o json, ${kind}`, ['report', '-o', 'json', path], statSync(path).size);
+    if (kind === 'text') {
+      speed('parse, text', ['parse', path], statSync(path).size);
+      await pipeline(createReadStream(path), createGzip({ level: 6 }), createWriteStream(`${path}.gz`));
+      speed('report -o json, text.gz', ['report', '-o', 'json', `${path}.gz`], statSync(path).size);
+    }
+    rmSync(path);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

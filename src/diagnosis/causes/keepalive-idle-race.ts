@@ -39,9 +39,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   const service = scene.placeOf(sample);
   const inbound = sample.direction === 'inbound';
   const proxies = new Set(cut.map((row) => row.proxy));
-  const served = scene.rows.filter(
-    (row) => row.direction === sample.direction && !row.tunnel && scene.placeOf(row) === service,
-  );
+  const served = scene.linesOf(sample).filter((row) => row.direction === sample.direction);
   const onProxies = served.filter((row) => proxies.has(row.proxy));
   const share = cut.length / onProxies.length;
   const connections = reuses(onProxies);

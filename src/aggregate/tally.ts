@@ -1,0 +1,675 @@
+import { SLOT, type FieldName } from '../record/access-record.js';
+import { hostOf } from '../record/address.js';
+import { Dictionary, OTHERS, OTHERS_TEXT, type PackedDictionary } from '../record/dictionary.js';
+import type { Origin } from '../record/origin.js';
+import type { RecordView } from '../record/record-view.js';
+import { boundedCache } from '../record/bounded-cache.js';
+import { detailsClass } from '../record/response-code-details.js';
+import { parseFlags, type FlagSet } from '../record/response-flags.js';
+import { ABSENT, NULL, Span } from '../record/span.js';
+import { parseUpstreamCluster, type UpstreamCluster } from '../record/upstream-cluster.js';
+import { judge, type AnsweredBy, type Judged, type Outcome } from './failure.js';
+import { directionOf, groupKeyText, type GroupKey } from './group-key.js';
+import { PathTemplates } from './path-template.js';
+import { Table, type PackedTable } from './table.js';
+
+/*
+ * Lines by what they have in common. Of each line the fields that take few values make one tuple of small numbers, counted
+ * once; what is said of a line (failure, direction, population, group) follows from its tuple and is worked out when the
+ * tuple is met first. Fields that take many values are counted in pairs with the tuple's cell, its population and group.
+ * Nothing is made for a line: all are numbers in tables, which merge and cross to another thread as they are.
+ */
+
+/** Fields of a tuple, in the order of its numbers, behind origin, format, signs and code. */
+const TUPLE_FIELDS = [
+  'method',
+  'protocol',
+  'response_flags',
+  'response_code_details',
+  'connection_termination_details',
+  'upstream_transport_failure_reason',
+  'authority',
+  'upstream_cluster',
+  'requested_server_name',
+  'route_name',
+] as const;
+const TUPLE_SLOTS = TUPLE_FIELDS.map((field) => SLOT[field]);
+type TupleField = (typeof TUPLE_FIELDS)[number];
+
+const ORIGIN = 0;
+const FORMAT = 1;
+const SIGNS = 2;
+const CODE = 3;
+const FIRST_FIELD = 4;
+const METHOD = TUPLE_FIELDS.indexOf('method');
+const PROTOCOL = TUPLE_FIELDS.indexOf('protocol');
+const AUTHORITY = TUPLE_FIELDS.indexOf('authority');
+/** The downstream local address, only where nothing else tells what was meant: it would split the rest by port. */
+const LOCAL = FIRST_FIELD + TUPLE_FIELDS.length;
+const WIDTH = LOCAL + 1;
+const PLACE = Object.fromEntries(TUPLE_FIELDS.map((name, i) => [name, FIRST_FIELD + i])) as Record<
+  TupleField,
+  number
+>;
+
+/** What else a tuple tells of its lines, one bit each. */
+const HAS_PATH = 1;
+const NO_SERVICE_TIME = 2;
+/** 127.0.0.6 is the address from which a sidecar calls its own app. */
+const CALLS_OWN_APP = 4;
+const BROKEN = 8;
+const ZTUNNEL_INBOUND = 16;
+const ZTUNNEL_OUTBOUND = 32;
+/** The call comes from the address that the proxy calls on from, or from another one. */
+const FROM_OWN_POD = 64;
+const FROM_ELSEWHERE = 128;
+/** Read, and left out by a filter. */
+const LEFT_OUT = 256;
+/** The tuple stands for many that there was no room for: its outcome is in the bits above. */
+const CROWD = 512;
+const CROWD_FAILURE = 1024;
+const CROWD_HTTP = 2048;
+const CROWD_APP_4XX = 4096;
+const CROWD_TUNNEL = 8192;
+const CROWD_ANSWERER = 14;
+const ANSWERERS = ['peer', 'proxy', 'unknown'] as const satisfies readonly AnsweredBy[];
+
+/** What is counted in pairs with a cell. */
+export const PAIRED = ['upstream_host', 'downstream_peer', 'path', 'user_agent'] as const;
+export type Paired = (typeof PAIRED)[number];
+/** Durations in ms, and those that are no whole number. */
+const DURATION = PAIRED.length;
+const ODD_DURATION = DURATION + 1;
+const KINDS_SHIFT = 3;
+const KIND_MASK = (1 << KINDS_SHIFT) - 1;
+
+/** Strangers choose some of these texts: beyond so many, one stands for the rest. */
+const MOST_TEXTS = 20_000;
+const MOST_TUPLES = 40_000;
+const MOST_PAIRS = 600_000;
+/** Values of one kind that a cell keeps when there are too many pairs: the heaviest. */
+const KEPT_VALUES = 2048;
+/** The value under which those that were not kept are counted. */
+const UNKEPT = -4;
+
+/** The cell of the durations of all answers. */
+const ALL = 0;
+
+/** What is said of all lines of a tuple. */
+export interface Told {
+  readonly outcome: Outcome;
+  readonly group: GroupKey;
+  readonly cluster: UpstreamCluster | null;
+  readonly cell: number;
+}
+
+export interface StreamKey {
+  readonly input: string;
+  readonly pod: string | null;
+  readonly file: string | null;
+}
+
+/** Lines that share what they are counted against: a proxy with an authority, and a cluster where there is one. */
+export interface Cell {
+  readonly ofAuthority: string;
+  readonly ofCluster: string | null;
+  /** Of failing lines. */
+  readonly group: GroupKey | null;
+  first: number;
+  last: number;
+  longest: number;
+}
+
+/** A tally as it crosses to another thread. */
+export interface PackedTally {
+  readonly streams: readonly StreamKey[];
+  readonly tables: readonly PackedDictionary[];
+  readonly values: readonly PackedDictionary[];
+  readonly oddDurations: PackedDictionary;
+  readonly tuples: PackedTable;
+  /** By tuple: its cell, and its outcome as a crowd's signs. */
+  readonly cellOf: Int32Array;
+  readonly outcomes: Int32Array;
+  /** Of each cell the first and last start and the longest duration. */
+  readonly extents: Float64Array;
+  readonly pairs: PackedTable;
+}
+
+const CELL_OF_ALL: Cell = {
+  ofAuthority: '',
+  ofCluster: null,
+  group: null,
+  first: Infinity,
+  last: -Infinity,
+  longest: 0,
+};
+
+export class Tally {
+  #streams: StreamKey[] = [];
+  readonly #streamIds = new Map<string, number>();
+  #stream: StreamKey | undefined;
+  #streamId = -1;
+
+  readonly #formats = new Dictionary(MOST_TEXTS);
+  readonly #codes = new Dictionary(MOST_TEXTS);
+  readonly #locals = new Dictionary(MOST_TEXTS);
+  readonly #texts: readonly Dictionary[] = TUPLE_FIELDS.map(() => new Dictionary(MOST_TEXTS));
+  #values: Dictionary[] = PAIRED.map(() => new Dictionary());
+  #oddDurations = new Dictionary();
+  #format = '';
+  #formatId = -1;
+
+  readonly #tuples = new Table(WIDTH);
+  #told: Told[] = [];
+  #cells: Cell[] = [{ ...CELL_OF_ALL }];
+  readonly #cellIds = new Map<string, number>();
+  #pairs = new Table(2);
+
+  // Of the line being counted.
+  readonly #key = new Int32Array(WIDTH);
+  readonly #pair = new Int32Array(2);
+  readonly #span = new Span();
+  readonly #other = new Span();
+  readonly #templates = new PathTemplates();
+  readonly #view = new TupleView();
+
+  /** Counts one line and tells what is said of it. */
+  add(record: RecordView, origin: Origin, input = '', leftOut = false): Told {
+    const key = this.#key;
+    const span = this.#span;
+    const signs = this.#signsOf(record) | (leftOut ? LEFT_OUT : 0);
+    key[ORIGIN] = this.#idOfStream(origin, input);
+    key[FORMAT] = this.#idOfFormat(record.format);
+    key[SIGNS] = signs;
+    const code = record.responseCode();
+    key[CODE] = code === null ? NULL : this.#idOfCode(code);
+    let http = (signs & HAS_PATH) !== 0;
+    for (let i = 0; i < TUPLE_FIELDS.length; i++) {
+      const found = record.locate(TUPLE_SLOTS[i]!, span);
+      key[FIRST_FIELD + i] = found < 0 ? found : this.#texts[i]!.idOf(span);
+      if (found > 0 && (i === METHOD || i === PROTOCOL || i === AUTHORITY)) http = true;
+    }
+    key[LOCAL] = http ? ABSENT : this.#idOfLocal(record);
+    const told = this.#told[this.#tupleOf(key, 1) ?? this.#crowdOf(judge(record), 1)]!;
+    if (!leftOut && !told.outcome.tunnel) this.#addValues(record, told, code);
+    return told;
+  }
+
+  /** Counts a tuple; `undefined` where there is no more room for it. */
+  #tupleOf(key: Int32Array, times: number): number | undefined {
+    if (this.#tuples.size >= MOST_TUPLES && this.#tuples.find(key) < 0) return undefined;
+    const tuple = this.#tuples.add(key, times);
+    if (tuple === this.#told.length) this.#told.push(this.#tell(tuple));
+    return tuple;
+  }
+
+  /** There are too many kinds of line: this one is counted with those of its stream that ended like it. */
+  #crowdOf(outcome: Outcome, times: number): number {
+    const key = this.#key;
+    key[SIGNS] = (key[SIGNS]! & LEFT_OUT) | signsOfOutcome(outcome);
+    if (this.#tuples.size >= 2 * MOST_TUPLES) key[CODE] = OTHERS;
+    key.fill(ABSENT, FIRST_FIELD);
+    const tuple = this.#tuples.add(key, times);
+    if (tuple === this.#told.length) this.#told.push(this.#tell(tuple));
+    return tuple;
+  }
+
+  #idOfFormat(format: string): number {
+    if (format === this.#format) return this.#formatId;
+    this.#format = format;
+    this.#span.set(format);
+    return (this.#formatId = this.#formats.idOf(this.#span));
+  }
+
+  #idOfLocal(record: RecordView): number {
+    const found = record.locate(SLOT.downstream_local_address, this.#span);
+    return found < 0 ? found : this.#locals.idOf(this.#span);
+  }
+
+  #idOfStream(origin: Origin, input: string): number {
+    const last = this.#stream;
+    const pod = origin.pod ?? null;
+    const file = origin.file ?? null;
+    if (last && last.pod === pod && last.file === file && last.input === input) return this.#streamId;
+    this.#streamId = this.#addStream({ input, pod, file });
+    this.#stream = this.#streams[this.#streamId]!;
+    return this.#streamId;
+  }
+
+  #addStream(stream: StreamKey): number {
+    const key = JSON.stringify([stream.input, stream.pod, stream.file]);
+    const known = this.#streamIds.get(key);
+    if (known !== undefined) return known;
+    if (this.#streams.length >= MOST_TEXTS && stream.pod !== OTHERS_TEXT) {
+      return this.#addStream({ ...stream, pod: OTHERS_TEXT });
+    }
+    this.#streamIds.set(key, this.#streams.length);
+    return this.#streams.push(stream) - 1;
+  }
+
+  #idOfCode(code: number): number {
+    this.#span.set(String(code));
+    return this.#codes.idOf(this.#span);
+  }
+
+  #signsOf(record: RecordView): number {
+    const local = this.#span;
+    const remote = this.#other;
+    let signs = record.upstreamServiceTimeMs() === null ? NO_SERVICE_TIME : 0;
+    if (record.locate(SLOT.path, local) > 0) signs |= HAS_PATH;
+    if (record.ztunnelPair('error') !== null) signs |= BROKEN;
+    const side = record.ztunnelPair('direction');
+    if (side === 'inbound') signs |= ZTUNNEL_INBOUND;
+    if (side === 'outbound') signs |= ZTUNNEL_OUTBOUND;
+    if (record.locate(SLOT.upstream_local_address, local) < 0) return signs;
+    if (beginsWith(local, OWN_APP_V4) || beginsWith(local, OWN_APP_V6)) signs |= CALLS_OWN_APP;
+    if (record.locate(SLOT.downstream_remote_address, remote) < 0) return signs;
+    toHost(local);
+    toHost(remote);
+    return signs | (sameBytes(local, remote) ? FROM_OWN_POD : FROM_ELSEWHERE);
+  }
+
+  #addValues(record: RecordView, told: Told, code: number | null): void {
+    const span = this.#span;
+    const base = told.cell << KINDS_SHIFT;
+    const values = this.#values;
+    if (record.locate(SLOT.upstream_host, span) >= 0) this.#count(base, values[0]!.idOf(span));
+    if (record.locate(SLOT.downstream_remote_address, span) > 0) {
+      toHost(span);
+      this.#count(base | 1, values[1]!.idOf(span));
+    }
+    if (record.locate(SLOT.path, span) > 0) this.#count(base | 2, this.#templates.idIn(values[2]!, span));
+    if (record.locate(SLOT.user_agent, span) >= 0) this.#count(base | 3, values[3]!.idOf(span));
+    const { failure, http } = told.outcome;
+    const duration = record.durationMs();
+    if (duration !== null) {
+      // The length of a session is no latency: websockets and TCP would drown the rest.
+      if (http && code !== 101) this.#addDuration(ALL, duration);
+      if (failure) this.#addDuration(told.cell, duration);
+    }
+    if (failure) {
+      const cell = this.#cells[told.cell]!;
+      const start = record.startTime();
+      if (start < cell.first) cell.first = start;
+      if (start > cell.last) cell.last = start;
+    }
+    if (this.#pairs.size > MOST_PAIRS) this.#shed();
+  }
+
+  #addDuration(cell: number, ms: number): void {
+    const longest = this.#cells[cell]!;
+    if (ms > longest.longest) longest.longest = ms;
+    if (ms >= 0 && ms < 0x7fff_ffff && ms === Math.trunc(ms))
+      this.#count((cell << KINDS_SHIFT) | DURATION, ms);
+    else {
+      this.#span.set(String(ms));
+      this.#count((cell << KINDS_SHIFT) | ODD_DURATION, this.#oddDurations.idOf(this.#span));
+    }
+  }
+
+  #count(cellAndKind: number, value: number, times = 1): void {
+    this.#pair[0] = cellAndKind;
+    this.#pair[1] = value;
+    this.#pairs.add(this.#pair, times);
+  }
+
+  #tell(tuple: number): Told {
+    const view = this.#view.of(this, tuple);
+    const signs = this.signs(tuple);
+    const outcome = (signs & CROWD) === 0 ? judge(view) : outcomeOfSigns(signs);
+    const counts = (signs & LEFT_OUT) === 0 && !outcome.tunnel;
+    const cluster = view.upstreamCluster();
+    const proxy = proxyOfStream(this.streamOf(tuple));
+    const scope = outcome.http ? 'authority' : 'address';
+    const meant = outcome.http ? view.text('authority') : this.local(tuple);
+    const details = view.text('response_code_details');
+    const group: GroupKey = {
+      direction: directionOf(view),
+      upstreamCluster: cluster?.name ?? null,
+      responseCode: view.responseCode(),
+      responseFlags: view.responseFlags(),
+      detailsClass: details ? detailsClass(details) : (details ?? null),
+    };
+    const cell = this.#cellOf(
+      `${proxy}\n${scope}\n${meant ?? ''}`,
+      cluster ? `${proxy}\ncluster\n${cluster.name}` : null,
+      counts && outcome.failure ? group : null,
+    );
+    return { outcome, group, cluster, cell };
+  }
+
+  #cellOf(ofAuthority: string, ofCluster: string | null, group: GroupKey | null): number {
+    const key = JSON.stringify([ofAuthority, ofCluster, group && groupKeyText(group)]);
+    const known = this.#cellIds.get(key);
+    if (known !== undefined) return known;
+    this.#cellIds.set(key, this.#cells.length);
+    return (
+      this.#cells.push({ ofAuthority, ofCluster, group, first: Infinity, last: -Infinity, longest: 0 }) - 1
+    );
+  }
+
+  /** Too many pairs: of each cell the heaviest values stay, the others are counted together. Durations lose their last digits. */
+  #shed(): void {
+    for (let kept = KEPT_VALUES; this.#pairs.size * 2 > MOST_PAIRS && kept >= 1; kept /= 4)
+      this.#shedTo(kept);
+  }
+
+  #shedTo(kept: number): void {
+    const old = { pairs: this.#pairs, values: this.#values, odd: this.#oddDurations };
+    this.#pairs = new Table(2);
+    this.#values = PAIRED.map(() => new Dictionary());
+    this.#oddDurations = new Dictionary();
+    const byCell = new Map<number, number[]>();
+    for (let pair = 0; pair < old.pairs.size; pair++) {
+      const cellAndKind = old.pairs.number(pair, 0);
+      const list = byCell.get(cellAndKind);
+      if (list) list.push(pair);
+      else byCell.set(cellAndKind, [pair]);
+    }
+    for (const [cellAndKind, list] of byCell) {
+      const kind = cellAndKind & KIND_MASK;
+      const cell = cellAndKind >> KINDS_SHIFT;
+      const count = (pair: number): number => old.pairs.count(pair);
+      const value = (pair: number): number => old.pairs.number(pair, 1);
+      if (kind >= DURATION) {
+        for (const pair of list) {
+          const ms = kind === DURATION ? value(pair) : Number(old.odd.text(value(pair)));
+          this.#count((cell << KINDS_SHIFT) | DURATION, coarse(ms), count(pair));
+        }
+        continue;
+      }
+      const texts = old.values[kind]!;
+      if (list.length > kept) {
+        const text = (pair: number): string => texts.text(value(pair)) ?? '';
+        list.sort((a, b) => count(b) - count(a) || (text(a) < text(b) ? -1 : 1));
+      }
+      list.forEach((pair, rank) => {
+        const id = value(pair);
+        const stays = rank < kept && id !== UNKEPT;
+        this.#count(cellAndKind, stays ? this.#values[kind]!.idFrom(texts, id) : UNKEPT, count(pair));
+      });
+    }
+  }
+
+  get #tables(): readonly Dictionary[] {
+    return [this.#formats, this.#codes, this.#locals, ...this.#texts];
+  }
+
+  /** Forgets all lines and keeps the memory. */
+  clear(): void {
+    this.#streams = [];
+    this.#streamIds.clear();
+    this.#stream = undefined;
+    this.#format = '';
+    for (const dictionary of [...this.#tables, ...this.#values, this.#oddDurations]) dictionary.clear();
+    this.#told = [];
+    this.#cells = [{ ...CELL_OF_ALL }];
+    this.#cellIds.clear();
+    this.#tuples.clear();
+    this.#pairs.clear();
+  }
+
+  pack(): PackedTally {
+    return {
+      streams: this.#streams,
+      tables: this.#tables.map((table) => table.pack()),
+      values: this.#values.map((values) => values.pack()),
+      oddDurations: this.#oddDurations.pack(),
+      tuples: this.#tuples.pack(),
+      cellOf: Int32Array.from(this.#told, ({ cell }) => cell),
+      outcomes: Int32Array.from(this.#told, ({ outcome }) => signsOfOutcome(outcome)),
+      extents: Float64Array.from(this.#cells.flatMap(({ first, last, longest }) => [first, last, longest])),
+      pairs: this.#pairs.pack(),
+    };
+  }
+
+  /** Takes over what another one counted. */
+  merge(other: PackedTally): void {
+    const cells = this.#mergeTuples(other);
+    for (let cell = 0; cell < cells.length; cell++) {
+      const mine = this.#cells[cells[cell]!]!;
+      mine.first = Math.min(mine.first, other.extents[3 * cell]!);
+      mine.last = Math.max(mine.last, other.extents[3 * cell + 1]!);
+      mine.longest = Math.max(mine.longest, other.extents[3 * cell + 2]!);
+    }
+    const odd = Dictionary.unpack(other.oddDurations);
+    const values = other.values.map((packed) => new Translated(packed));
+    const { keys, counts } = other.pairs;
+    for (let pair = 0; pair < counts.length; pair++) {
+      const cellAndKind = keys[2 * pair]!;
+      const kind = cellAndKind & KIND_MASK;
+      const value = keys[2 * pair + 1]!;
+      let id = value;
+      if (kind < DURATION) id = values[kind]!.idIn(this.#values[kind]!, value);
+      else if (kind === ODD_DURATION) id = this.#oddDurations.idFrom(odd, value);
+      this.#count((cells[cellAndKind >> KINDS_SHIFT]! << KINDS_SHIFT) | kind, id, counts[pair]!);
+    }
+    if (this.#pairs.size > MOST_PAIRS) this.#shed();
+  }
+
+  /** Returns for each of the other's cells which one it is here. */
+  #mergeTuples({ streams, tables, tuples, cellOf, outcomes, extents }: PackedTally): Int32Array {
+    const mine = streams.map((stream) => this.#addStream(stream));
+    const from = tables.map((packed) => new Translated(packed));
+    const places = [FORMAT, CODE, LOCAL, ...TUPLE_FIELDS.map((name) => PLACE[name])];
+    const into = this.#tables;
+    const cells = new Int32Array(extents.length / 3);
+    const key = this.#key;
+    for (let tuple = 0; tuple < cellOf.length; tuple++) {
+      key[ORIGIN] = mine[tuples.keys[tuple * WIDTH + ORIGIN]!]!;
+      key[SIGNS] = tuples.keys[tuple * WIDTH + SIGNS]!;
+      for (let i = 0; i < places.length; i++) {
+        const place = places[i]!;
+        key[place] = from[i]!.idIn(into[i]!, tuples.keys[tuple * WIDTH + place]!);
+      }
+      const times = tuples.counts[tuple]!;
+      const here = this.#tupleOf(key, times) ?? this.#crowdOf(outcomeOfSigns(outcomes[tuple]!), times);
+      cells[cellOf[tuple]!] = this.#told[here]!.cell;
+    }
+    return cells;
+  }
+
+  /** How many tuples there are; they are asked for by their number. */
+  get size(): number {
+    return this.#tuples.size;
+  }
+  count(tuple: number): number {
+    return this.#tuples.count(tuple);
+  }
+  told(tuple: number): Told {
+    return this.#told[tuple]!;
+  }
+  streamOf(tuple: number): StreamKey {
+    return this.#streams[this.#tuples.number(tuple, ORIGIN)]!;
+  }
+  isLeftOut(tuple: number): boolean {
+    return (this.signs(tuple) & LEFT_OUT) !== 0;
+  }
+  /** Whether the call came from the address that the proxy calls on from; `null` where the lines do not say. */
+  isFromOwnPod(tuple: number): boolean | null {
+    const signs = this.signs(tuple);
+    return (signs & (FROM_OWN_POD | FROM_ELSEWHERE)) === 0 ? null : (signs & FROM_OWN_POD) !== 0;
+  }
+  signs(tuple: number): number {
+    return this.#tuples.number(tuple, SIGNS);
+  }
+  format(tuple: number): string {
+    return this.#formats.text(this.#tuples.number(tuple, FORMAT)) ?? '';
+  }
+  code(tuple: number): string | null {
+    return this.#codes.text(this.#tuples.number(tuple, CODE));
+  }
+  local(tuple: number): string | null {
+    return this.#locals.text(this.#tuples.number(tuple, LOCAL));
+  }
+  text(tuple: number, field: TupleField): string | null | undefined {
+    const place = PLACE[field];
+    const id = this.#tuples.number(tuple, place);
+    return id === ABSENT ? undefined : this.#texts[place - FIRST_FIELD]!.text(id);
+  }
+  get cells(): readonly Cell[] {
+    return this.#cells;
+  }
+
+  /** Every value of a cell with how often it was met; `null` stands for those that were not kept. */
+  forEachValue(visit: (cell: number, kind: Paired, value: string | null, count: number) => void): void {
+    for (let pair = 0; pair < this.#pairs.size; pair++) {
+      const cellAndKind = this.#pairs.number(pair, 0);
+      const kind = cellAndKind & KIND_MASK;
+      if (kind >= DURATION) continue;
+      const text = this.#values[kind]!.text(this.#pairs.number(pair, 1));
+      visit(cellAndKind >> KINDS_SHIFT, PAIRED[kind]!, text, this.#pairs.count(pair));
+    }
+  }
+
+  /** Every duration, ms, with its cell and count; cell 0 has those of all answers. */
+  forEachDuration(visit: (cell: number, ms: number, count: number) => void): void {
+    for (let pair = 0; pair < this.#pairs.size; pair++) {
+      const cellAndKind = this.#pairs.number(pair, 0);
+      const kind = cellAndKind & KIND_MASK;
+      if (kind < DURATION) continue;
+      const value = this.#pairs.number(pair, 1);
+      const ms = kind === DURATION ? value : Number(this.#oddDurations.text(value));
+      visit(cellAndKind >> KINDS_SHIFT, ms, this.#pairs.count(pair));
+    }
+  }
+}
+
+const clusterOf = boundedCache(parseUpstreamCluster);
+
+/** A tuple looked at as a line, as far as its outcome depends on it. */
+class TupleView implements Judged {
+  #tally!: Tally;
+  #tuple = 0;
+  #signs = 0;
+
+  of(tally: Tally, tuple: number): this {
+    this.#tally = tally;
+    this.#tuple = tuple;
+    this.#signs = tally.signs(tuple);
+    return this;
+  }
+
+  responseCode(): number | null {
+    const code = this.#tally.code(this.#tuple);
+    return code === null || code === OTHERS_TEXT ? null : Number(code);
+  }
+  responseFlags(): FlagSet {
+    return parseFlags(this.text('response_flags') ?? '-');
+  }
+  upstreamServiceTimeMs(): number | null {
+    return (this.#signs & NO_SERVICE_TIME) === 0 ? 0 : null;
+  }
+  upstreamCluster(): UpstreamCluster | null {
+    const name = this.text('upstream_cluster');
+    return name ? clusterOf(name) : null;
+  }
+  text(field: FieldName): string | null | undefined {
+    if (isTupleField(field)) return this.#tally.text(this.#tuple, field);
+    if (field === 'path') return (this.#signs & HAS_PATH) === 0 ? null : '/';
+    return field === 'upstream_local_address' && (this.#signs & CALLS_OWN_APP) !== 0 ? '127.0.0.6:0' : null;
+  }
+  ztunnelPair(key: string): string | null {
+    if (key === 'error') return (this.#signs & BROKEN) === 0 ? null : '';
+    if (key !== 'direction') return null;
+    if ((this.#signs & ZTUNNEL_INBOUND) !== 0) return 'inbound';
+    return (this.#signs & ZTUNNEL_OUTBOUND) === 0 ? null : 'outbound';
+  }
+}
+
+const isTupleField = (field: FieldName): field is TupleField => Object.hasOwn(PLACE, field);
+
+const OWN_APP_V4 = Buffer.from('127.0.0.6:');
+const OWN_APP_V6 = Buffer.from('[::6]:');
+const COLON = 58;
+
+function beginsWith({ bytes, start, end }: Span, head: Uint8Array): boolean {
+  if (end - start < head.length) return false;
+  for (let i = 0; i < head.length; i++) if (bytes[start + i] !== head[i]) return false;
+  return true;
+}
+
+function sameBytes(a: Span, b: Span): boolean {
+  const length = a.end - a.start;
+  if (length !== b.end - b.start) return false;
+  for (let i = 0; i < length; i++) if (a.bytes[a.start + i] !== b.bytes[b.start + i]) return false;
+  return true;
+}
+
+/** Narrows an address to its host, as `hostOf` does: `10.0.0.1:80` and `[fd00::1]:80` without a string. */
+function toHost(span: Span): void {
+  const { bytes, start, end } = span;
+  const first = bytes[start]!;
+  if (first >= 48 && first <= 57) {
+    let colon = -1;
+    for (let at = start; at < end; at++) {
+      if (bytes[at] !== COLON) continue;
+      if (colon >= 0) return;
+      colon = at;
+    }
+    if (colon >= 0) span.end = colon;
+    return;
+  }
+  if (first === 91) {
+    let close = start + 1;
+    while (close < end && bytes[close] !== 93) close++;
+    if (close < end) {
+      span.start = start + 1;
+      span.end = close;
+      return;
+    }
+  }
+  span.set(hostOf(Buffer.from(bytes.subarray(start, end)).toString()));
+}
+
+/** The first three digits of a number: 1% apart at most. */
+function coarse(ms: number): number {
+  const whole = Math.min(0x7fff_fffe, Math.max(0, Math.round(ms)));
+  if (whole < 1000) return whole;
+  const unit = 10 ** (Math.floor(Math.log10(whole)) - 2);
+  return Math.floor(whole / unit) * unit;
+}
+
+/** A dictionary of another tally, whose ids are looked up here once each. */
+class Translated {
+  readonly #from: Dictionary;
+  /** One past the id here; 0 is not known yet. */
+  readonly #ids: Int32Array;
+
+  constructor(packed: PackedDictionary) {
+    this.#from = Dictionary.unpack(packed);
+    this.#ids = new Int32Array(this.#from.size);
+  }
+
+  idIn(into: Dictionary, id: number): number {
+    if (id < 0) return id;
+    const known = this.#ids[id]!;
+    if (known !== 0) return known - 1;
+    const found = into.idFrom(this.#from, id);
+    this.#ids[id] = found + 1;
+    return found;
+  }
+}
+
+function signsOfOutcome({ failure, http, app4xx, tunnel, answeredBy }: Outcome): number {
+  return (
+    CROWD |
+    (failure ? CROWD_FAILURE : 0) |
+    (http ? CROWD_HTTP : 0) |
+    (app4xx ? CROWD_APP_4XX : 0) |
+    (tunnel ? CROWD_TUNNEL : 0) |
+    (ANSWERERS.indexOf(answeredBy) << CROWD_ANSWERER)
+  );
+}
+
+function outcomeOfSigns(signs: number): Outcome {
+  return {
+    failure: (signs & CROWD_FAILURE) !== 0,
+    http: (signs & CROWD_HTTP) !== 0,
+    app4xx: (signs & CROWD_APP_4XX) !== 0,
+    tunnel: (signs & CROWD_TUNNEL) !== 0,
+    answeredBy: ANSWERERS[(signs >> CROWD_ANSWERER) & 3]!,
+  };
+}
+
+export const proxyOfStream = ({ pod, file }: StreamKey): string => pod ?? file ?? '';
