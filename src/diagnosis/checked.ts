@@ -90,7 +90,8 @@ const BEFORE_ONSET_MS = 60_000;
 
 /** Rule 1's and 2's share of a finding that names a cause; `null`: it is of another time. */
 function forceOf({ status, basis, changedAt }: Finding, incident: Incident): 'confirms' | 'supports' | null {
-  const { onset, last, isOver } = incident;
+  const { onset, last, ending } = incident;
+  const isOver = ending === 'over';
   if (changedAt !== null && changedAt > last) return null;
   const ofNow = basis === 'state' && changedAt === null;
   if (basis === 'state' && changedAt !== null && changedAt < onset - BEFORE_ONSET_MS) return null;
@@ -112,7 +113,7 @@ function judge(incident: Incident, hypothesis: Hypothesis, facts: readonly Check
     };
   }
   if (rulesOut(incident, hypothesis, facts)) {
-    if (!incident.isOver) return null;
+    if (incident.ending !== 'over') return null;
     const refuting = by('refutes')!;
     return {
       ...hypothesis,

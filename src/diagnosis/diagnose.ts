@@ -49,6 +49,7 @@ export interface Incident {
   readonly goodAfter: number;
   /** No failure after the last one, among so many requests that chance is no reason. */
   readonly isOver: boolean;
+  readonly ending: Ending;
   /** Ids of the failure groups that its lines belong to. */
   readonly groups: readonly string[];
   /** What was changed at the failing edge before it began, nearest first; only of a cluster. */
@@ -63,6 +64,12 @@ export interface Incident {
 export interface NamedAddress extends AddressOwner {
   readonly address: string;
 }
+
+/**
+ * `over`: the same callers are served there after the last failure. `ongoing`: failures reach to the end of the input.
+ * `stopped`: its callers no longer ask.
+ */
+export type Ending = 'over' | 'ongoing' | 'stopped';
 
 export interface Caller {
   readonly value: string;
@@ -392,7 +399,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
       scene.last,
     ),
     callers: callersOf(scene, seen, destinations),
-    ...ending(scene, failing, destinations),
+    ...endingOf(scene, cases, destinations),
     failures: seen.length,
     requests: destinations.size,
     groups: [...groups].flatMap((text) => groupIds(scene).get(text) ?? []).toSorted(byNumber),
@@ -408,31 +415,39 @@ function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<R
 
 /**
  * Good requests of the same callers to the same destination after the last failure, and whether they are so many that the
- * failures, as often as they were, would hardly have left them all out.
+ * failures, as often as they were, would hardly have left them all out. Without them, silence longer than the failures
+ * ever kept tells that nobody asked any more.
  */
-function ending(
+function endingOf(
   scene: Scene,
-  failing: readonly Row[],
+  cases: readonly Case[],
   requests: ReadonlySet<Row>,
-): Pick<Incident, 'goodAfter' | 'isOver'> {
+): Pick<Incident, 'goodAfter' | 'isOver' | 'ending'> {
+  const failing = cases.flatMap(({ rows }) => rows);
   const first = least(failing.map((row) => row.start));
-  const last = most(failing.map((row) => row.end));
+  const last = most(failing.map((row) => row.start));
+  const lastEnd = most(failing.map((row) => row.end));
   const roots = new Set(failing.map((row) => scene.joins.rootOf(row)));
   const callers = new Set([...roots].map((row) => row.proxy));
   let good = 0;
   let during = 0;
   for (const row of requests) {
     if (!callers.has(row.proxy)) continue;
-    if (row.start > last) good += row.failure ? 0 : row.weight;
+    if (row.start > lastEnd) good += row.failure ? 0 : row.weight;
     else if (row.start >= first) during += row.weight;
   }
   const failed = [...roots].reduce((sum, row) => sum + row.weight, 0);
   const spared = Math.max(0, 1 - failed / Math.max(during, 1)) ** good;
-  return { goodAfter: good, isOver: good >= GOOD_AFTER && spared < BY_CHANCE && last < scene.last };
+  const isOver = good >= GOOD_AFTER && spared < BY_CHANCE && lastEnd < scene.last;
+  const usualGap = (last - first) / Math.max(1, cases.length - 1);
+  const isSilent = scene.lastEnd - lastEnd > GOOD_AFTER * Math.max(usualGap, LEAST_SILENCE_MS);
+  return { goodAfter: good, isOver, ending: isOver ? 'over' : isSilent ? 'stopped' : 'ongoing' };
 }
 
 const GOOD_AFTER = 5;
 const BY_CHANCE = 0.05;
+/** Requests come in bursts: less than this is no silence yet. */
+const LEAST_SILENCE_MS = 1_000;
 
 /** The failure groups by their key, as rows name it. */
 const groupIds = perScene(

@@ -6,7 +6,7 @@ import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
-import { hostOf, portOf } from '../record/address.js';
+import { hostOf, portOf as portOfAddress } from '../record/address.js';
 import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
 import { least, most } from './stats.js';
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
@@ -30,6 +30,8 @@ export interface Scene {
   /** Smallest and largest start time, ms since the epoch. */
   readonly first: number;
   readonly last: number;
+  /** Largest end: what a proxy logged last. */
+  readonly lastEnd: number;
   readonly coverage: CoverageSnapshot;
   readonly groups: readonly GroupSnapshot[];
   readonly cases: readonly Case[];
@@ -80,7 +82,11 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
   }
   const requests = new Map<string, Row[]>();
-  for (const row of joins.roots) push(requests, destinationKey(row, places.of(row)), row);
+  for (const row of joins.roots) {
+    const place = places.of(row);
+    push(requests, populationKey(row, place), row);
+    if (portOf(row) !== null) push(requests, destinationKey(row, place), row);
+  }
 
   const bySymptom = new Map<string, Case[]>();
   for (const failed of joins.cases) {
@@ -98,6 +104,7 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     rows,
     complete,
     ...extentOf(observation),
+    lastEnd: most(rows.map((row) => row.end).filter(Number.isFinite)),
     coverage,
     groups: traffic.groups,
     cases: joins.cases,
@@ -139,9 +146,15 @@ function populationKey(row: Row, place: string): string {
   return `${cameIn(row) ? 'inbound' : 'outbound'}\n${place}`;
 }
 
+/** The port that was meant; `null` where no cluster was chosen: then it may have been any of the place. */
+function portOf(row: Row): number | null {
+  if (row.cluster) return row.cluster.port;
+  return isRejectedConnection(row) && row.downstreamLocal ? portOfAddress(row.downstreamLocal) : null;
+}
+
 function destinationKey(row: Row, place: string): string {
-  const refusedAt = isRejectedConnection(row) && row.downstreamLocal ? portOf(row.downstreamLocal) : null;
-  return `${populationKey(row, place)}\n${row.cluster?.port ?? refusedAt ?? ''}`;
+  const port = portOf(row);
+  return port === null ? populationKey(row, place) : `${populationKey(row, place)}\n${port}`;
 }
 
 /** Tells what each line is about, from what all lines of its proxy say together. */

@@ -189,15 +189,15 @@ export class Study {
       values.reduce((total, value) => total + value[of], 0);
     return [
       {
-        text: `with ${name} ${listed(found.bad.map(({ value }) => value))} in that time`,
+        text: `requests with ${name} ${listed(found.bad.map(({ value }) => value))} in that time that failed so`,
         count: sum(found.bad, 'failures'),
         of: sum(found.bad, 'requests'),
       },
       {
-        text: `with any other ${name} (${listed(
+        text: `${WITH_ANY_OTHER}${name} (${listed(
           found.good.map(({ value }) => value),
           2,
-        )})`,
+        )}) that failed so`,
         count: 0,
         of: sum(found.good, 'requests'),
       },
@@ -286,9 +286,11 @@ export function claim(
   };
 }
 
+const WITH_ANY_OTHER = 'requests with any other ';
+
 /** What sets the failing apart and the cause did not say itself. */
 function unsaid(study: Study, evidence: readonly Fact[]): Fact[] {
-  if (evidence.some(({ text }) => text.startsWith('with any other '))) return [];
+  if (evidence.some(({ text }) => text.startsWith(WITH_ANY_OTHER))) return [];
   return study.contrasts(1);
 }
 

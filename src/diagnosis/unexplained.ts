@@ -116,8 +116,12 @@ function contrasts(failing: readonly Row[], all: readonly Row[]): Fact[] {
     const share = failures / Math.max(requests, failures);
     if (share < 3 * (otherFailures / others) || share < 0.05) return [];
     return [
-      { text: `with ${name} ${value}`, count: failures, of: Math.max(requests, failures) },
-      { text: `with any other ${name}`, count: otherFailures, of: others },
+      {
+        text: `requests with ${name} ${value} that failed so`,
+        count: failures,
+        of: Math.max(requests, failures),
+      },
+      { text: `requests with any other ${name} that failed so`, count: otherFailures, of: others },
     ];
   });
 }

@@ -24,6 +24,10 @@ export function span(ms: number): string {
   return `${Number((ms / 3_600_000).toFixed(1))} h`;
 }
 
+/** `2 s`, `4 ms to 88 ms`. */
+export const range = (least: number, most: number): string =>
+  span(least) === span(most) ? span(least) : `${span(least)} to ${span(most)}`;
+
 /** `a`, `a and b`, `a, b and 3 more`. */
 export function listed(items: readonly string[], most = 3): string {
   if (items.length <= 1) return items[0] ?? '';

@@ -193,7 +193,7 @@ describe('the rules by which confidence moves', () => {
   const conflict = 'destinationrule-tls-conflict';
   const clear = { status: 'ok', confirms: [], refutes: [conflict] } as const;
   const weak = { ...incident, hypothesis: { ...incident.hypothesis, confidence: 'likely' } } as const;
-  const ongoing = { ...incident, isOver: false };
+  const ongoing = { ...incident, ending: 'ongoing' as const };
 
   it.each<[string, readonly Finding[], Incident, readonly [string, string]]>([
     ['nothing found changes nothing', [], incident, [conflict, 'high']],

@@ -8,7 +8,7 @@ import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, most } from '../stats.js';
 import { isCut, wasAnswered } from '../traits.js';
-import { clock, listed, plural, span } from '../words.js';
+import { clock, listed, plural, range, span } from '../words.js';
 
 /** A refused connect on the server side: the sidecar lives, its app's port is closed. */
 function isRefusedByApp(row: Row): boolean {
@@ -111,11 +111,11 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   const quickest = least(deciders.map((row) => row.duration));
   const slowest = most(deciders.map((row) => row.duration));
   const where = port === null ? 'its port' : `port ${port}`;
-  const range = quickest === slowest ? span(quickest) : `${span(quickest)} to ${span(slowest)}`;
+  const took = range(quickest, slowest);
 
   const evidence: Fact[] = [
     {
-      text: `connects from the sidecar to the app on ${where} of ${listed(pods)} refused, within ${range}`,
+      text: `connects from the sidecar to the app on ${where} of ${listed(pods)} refused, within ${took}`,
       count: deciders.length,
       of: during.length,
     },
@@ -136,7 +136,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   }
   if (peers.length > 0) {
     evidence.push({
-      text: `requests that the other ${plural(allPods.length - pods.length, 'pod')} refused`,
+      text: `requests to the other ${allPods.length - pods.length === 1 ? 'pod' : `${allPods.length - pods.length} pods`} that were refused`,
       count: 0,
       of: peers.length,
     });

@@ -11,7 +11,7 @@ import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, median, most } from '../stats.js';
 import { claim, Study, studies } from '../study.js';
 import { isCut, resetReason } from '../traits.js';
-import { clock, listed, ofWords, span } from '../words.js';
+import { clock, listed, ofWords, range, span } from '../words.js';
 
 /** Ends this close together are one event: a process that dies takes all its connections in one go. */
 const TOGETHER_MS = 60;
@@ -100,7 +100,7 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
     cause: 'app-crash-oom',
     title: `${pods.length > 1 ? `One of ${pods.length} pods` : 'The pod'} of ${place} lost its app${answeredAfter.length > 0 ? ` for ${span(last - moment)}` : ''}`,
     story:
-      `${together.length} requests in flight on ${proxy} broke in the same instant (${clock(moment)}), aged ${span(least(ages))} to ${span(most(ages))}` +
+      `${together.length} requests in flight on ${proxy} broke in the same instant (${clock(moment)}), aged ${range(least(ages), most(ages))}` +
       (then.length > 0 ? `; its port then refused the next ${then.length}` : '') +
       (answeredAfter.length > 0
         ? `, and ${answeredAfter.length} were answered after ${clock(last)}. `

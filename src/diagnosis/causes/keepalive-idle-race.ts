@@ -6,7 +6,7 @@ import type { Fact, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, podCommand } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, median, most } from '../stats.js';
-import { clock, listed, percent, span } from '../words.js';
+import { clock, listed, percent, range, span } from '../words.js';
 
 /** Slow closers were seen to take 12 ms (Envoy 1.40, observed); a crash or a cut response takes what the request took. */
 const LONGEST_MS = 15;
@@ -72,7 +72,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
       of: cut.length,
     },
     {
-      text: `of these, on a connection that had been idle for ${span(smallest)} to ${span(largest)}`,
+      text: `of these, on a connection that had been idle for ${range(smallest, largest)}`,
       count: reused,
       of: cut.length,
     },
@@ -104,7 +104,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
     title: `${service} closes idle connections about ${span(typical)} after use, while the proxy still reuses them`,
     summary:
       `${cut.length} of ${onProxies.length} requests (${percent(cut.length, onProxies.length)}) to ${service} broke at once ` +
-      `(503 UC) between ${clock(first)} and ${clock(last)}, on connections that had been idle for ${span(smallest)} to ${span(largest)}; ` +
+      `(503 UC) between ${clock(first)} and ${clock(last)}, on connections that had been idle for ${range(smallest, largest)}; ` +
       `${shorter} of ${healthy.length} healthy reuses came sooner. The server ends idle keep-alive connections at about that age; ` +
       `a request that is sent in the same instant is lost. Its ${pods.length === allPods.length ? 'pods are all' : 'pods are partly'} concerned, and none crashed: they serve on.`,
     at: {
@@ -118,7 +118,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
     confidence,
     why:
       confidence === 'high'
-        ? `all failing requests took a connection idle for one and the same time (${span(smallest)} to ${span(largest)})`
+        ? `all failing requests took a connection idle for one and the same time (${range(smallest, largest)})`
         : confidence === 'likely'
           ? 'the failing requests follow idle gaps, but these are few or spread wide'
           : 'the requests break as in a race, but not after a pause or several at once',

@@ -279,7 +279,7 @@ export const websocketRefused: Cause = replyCause({
 export const proxyOverload: Cause = replyCause({
   id: 'proxy-overload',
   reference: 'https://github.com/istio/istio/issues/33283',
-  mechanism: 'The proxy itself is short of memory or CPU and sheds load.',
+  mechanism: 'The proxy itself is short of a resource that its overload manager watches, and sheds load.',
   signs: ['503 overload, 16 bytes, 0 ms, often without a flag; OM on some paths'],
   against: [],
   matches: (row) => details(row) === 'overload' || row.has('OM') || details(row).startsWith('overload_error'),
@@ -290,11 +290,13 @@ export const proxyOverload: Cause = replyCause({
     at: { pods: study.proxies },
     next: [
       {
-        purpose: 'see what it uses',
-        command: `kubectl top pod -A --containers | grep ${shellWord(study.proxies[0]!)}`,
+        purpose: 'see which resource runs out',
+        command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'stats?filter=overload'`,
       },
     ],
-    fix: ['Raise the proxy’s memory and CPU limits; give it less configuration (Sidecar).'],
+    fix: [
+      'More of what runs out (the overload manager’s statistics name it: heap or connections), less configuration (Sidecar), or more pods.',
+    ],
   }),
 });
 

@@ -172,7 +172,11 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
           count: gone.reduce((n, host) => n + host.answersBefore, 0),
           of: gone.reduce((n, host) => n + host.answersBefore, 0),
         },
-        { text: 'requests that they answered afterwards', count: 0, of: study.after.length },
+        {
+          text: 'requests to the service after the last refusal that these addresses answered',
+          count: 0,
+          of: study.after.length,
+        },
         ...study.contrast('upstream host', (row) => row.upstreamIp),
       ],
       confidence:
@@ -291,7 +295,7 @@ function proxyDied(
           of: study.rows.length,
         },
         {
-          text: 'connects refused there in that time',
+          text: 'of these failures, connects that were refused',
           count: back.reduce((n, host) => n + host.cases.length, 0),
           of: study.rows.length,
         },
@@ -312,7 +316,9 @@ function proxyDied(
             : podAtCommand(back[0]!.ip),
         },
       ],
-      fix: ['Give the proxy more memory, or less configuration (Sidecar resource).'],
+      fix: [
+        'What its last state names: OOMKilled, more memory or less configuration (Sidecar resource); Error, its previous log; Completed, what ended it.',
+      ],
     }),
   ];
 }
@@ -360,7 +366,11 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
       },
       evidence: [
         study.fact(`failed connects of ${callers[0]} to these addresses`, study.rows, study.rows.length),
-        { text: 'requests of other callers to these addresses since', count: 0, of: others.length },
+        {
+          text: 'requests of other callers to the service that went to these addresses',
+          count: 0,
+          of: others.length,
+        },
       ],
       confidence: others.length > 0 ? 'high' : 'possible',
       why:

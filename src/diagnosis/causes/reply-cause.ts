@@ -39,7 +39,7 @@ export function replyCause({ matches, keyOf, tell, ...cause }: ReplyCause): Caus
       studies(scene, matches, keyOf && ((row) => keyOf(row, scene))).flatMap((study) => {
         const telling = tell(study);
         if (!telling) return [];
-        const details = study.sample.details ?? (study.sample.flags.join(',') || String(study.sample.code));
+        const details = study.sample.details || study.sample.flags.join(',') || String(study.sample.code);
         return [
           claim(study, {
             cause: cause.id,
