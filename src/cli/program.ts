@@ -89,25 +89,27 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     (args: readonly string[], values: Record<string, unknown>): Promise<void> =>
       handler(args, optionsOf(values));
 
-  addFlags(program, ['failOn', ...cluster, ...common, ...screen], ['text', 'json', 'jsonl', 'raw']).action(
-    (args: string[], values: Record<string, unknown>) => {
-      if (args.length === 0 && !hasStdin) return handlers.bare();
-      // One line per failure of a target, also on a terminal.
-      if (values['output'] === 'jsonl' || values['output'] === 'raw') {
-        return run(handlers.failures)(args, values);
-      }
-      // Who asks for an output or a condition wants the report, also on a terminal.
-      if (program.getOptionValueSource('output') === 'cli' || values['failOn'] !== undefined) {
-        return run(handlers.report)(args, values);
-      }
-      return handlers.look(args, optionsOf(values), screenOptionsOf(values));
-    },
-  );
+  addFlags(
+    program,
+    ['failOn', ...cluster, ...common, ...screen],
+    ['text', 'json', 'markdown', 'jsonl', 'raw'],
+  ).action((args: string[], values: Record<string, unknown>) => {
+    if (args.length === 0 && !hasStdin) return handlers.bare();
+    // One line per failure of a target, also on a terminal.
+    if (values['output'] === 'jsonl' || values['output'] === 'raw') {
+      return run(handlers.failures)(args, values);
+    }
+    // Who asks for an output or a condition wants the report, also on a terminal.
+    if (program.getOptionValueSource('output') === 'cli' || values['failOn'] !== undefined) {
+      return run(handlers.report)(args, values);
+    }
+    return handlers.look(args, optionsOf(values), screenOptionsOf(values));
+  });
   const demo = program
     .command('demo')
     .description('a bundled incident on the screen; its report where the output is no terminal')
     .argument('[scenario]', 'which one; list prints their names');
-  addFlags(demo, [...common, ...screen], ['text', 'json']).action(
+  addFlags(demo, [...common, ...screen], ['text', 'json', 'markdown']).action(
     (scenario: string | undefined, values: Record<string, unknown>) =>
       handlers.demo(scenario === undefined ? [] : [scenario], optionsOf(values), screenOptionsOf(values)),
   );
@@ -117,7 +119,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
       .description('reconstruct from saved logs: incidents, causes, onset, evidence, coverage')
       .argument('[files...]', 'files, directories, globs, or - for stdin'),
     ['failOn', 'objects', ...cluster, ...common],
-    ['text', 'json'],
+    ['text', 'json', 'markdown'],
   ).action((args: string[], values: Record<string, unknown>) =>
     handlers.report(args, optionsOf(values), checkOptionsOf(values).from),
   );

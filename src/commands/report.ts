@@ -4,8 +4,9 @@ import type { ClusterClient } from '../cluster/client.js';
 import { diagnose, type Diagnosis } from '../diagnosis/diagnose.js';
 import { listed } from '../diagnosis/words.js';
 import { ExitStatus } from '../errors.js';
+import { reportMarkdown } from '../output/report-markdown.js';
 import { reportText } from '../output/report-text.js';
-import { reportOf } from '../output/report.js';
+import { reportOf, type Report } from '../output/report.js';
 import { version } from '../paths.js';
 import type { Environment } from './environment.js';
 import { inputWords, readingOf, reportFailed } from './inputs.js';
@@ -55,11 +56,7 @@ export async function report(
     'diagnosed',
   );
   const result = reportOf(snapshot, diagnosis, version, gaps, live?.facts);
-  environment.stdout.write(
-    options.output === 'json'
-      ? `${JSON.stringify(result, null, 2)}\n`
-      : reportText(result, inputWords(args, options)),
-  );
+  environment.stdout.write(faceOf(result, options.output, inputWords(args, options)));
   if (snapshot.coverage.binary && snapshot.coverage.records === 0) {
     environment.warn('the input looks binary; name a text log, or a gzip of one');
   }
@@ -84,4 +81,15 @@ async function held(
   if (notMade.length > 0)
     environment.warn(`some causes are not held against the cluster: ${listed(notMade, SHOWN_REASONS)}`);
   return checked;
+}
+
+function faceOf(result: Report, output: string, inputs: string | null): string {
+  switch (output) {
+    case 'json':
+      return `${JSON.stringify(result, null, 2)}\n`;
+    case 'markdown':
+      return reportMarkdown(result);
+    default:
+      return reportText(result, inputs);
+  }
 }

@@ -1,17 +1,11 @@
 import { clock, ofWords, percent, plural, thousands } from '../diagnosis/words.js';
-import { cellText } from './cells.js';
+import { markdownBlock, markdownText } from '../record/markdown.js';
 import { selectedRow } from './selection.js';
 import type { Explanation, Snapshot } from './snapshot.js';
 import type { State } from './state.js';
 import { endWords } from './screens/content.js';
 import { viewCommand } from './view-command.js';
 import { clockSeconds, factWords } from './words.js';
-
-/** Text of strangers in Markdown: it must not become markup, mentions or links. */
-const quoted = (text: string): string =>
-  cellText(text)
-    .replace(/[\\`*_[\]<>|~#]/g, String.raw`\$&`)
-    .replaceAll('@', '@\u200b');
 
 /** What is seen, as a message for the incident channel. */
 export function briefOf(state: State, snapshot: Snapshot): string {
@@ -42,21 +36,21 @@ function incidentBrief(incident: Explanation, day: string): string[] {
   const since = `${clock(incident.onset)} UTC, ${day}`;
   const until = endWords(incident);
   const lines = [
-    `**${severity.toUpperCase()} · ${verdict} · ${quoted(title)}** (\`${cause}\`, confidence ${confidence})`,
+    `**${severity.toUpperCase()} · ${verdict} · ${markdownText(title)}** (\`${cause}\`, confidence ${confidence})`,
     '',
     failures === 0
       ? `For users nothing fails so far. Since ${since}, ${until}.`
       : `${ofWords(failures, requests)} requests failed (${percent(failures, requests)}), since ${since}, ${until}.`,
     '',
-    quoted(incident.summary),
+    markdownText(incident.summary),
     '',
-    ...incident.evidence.map((fact) => `- ${quoted(factWords(fact))}`),
-    ...incident.against.map((fact) => `- against: ${quoted(factWords(fact))}`),
-    ...incident.checked.map(({ effect, text }) => `- the cluster ${effect} ${quoted(text)}`),
+    ...incident.evidence.map((fact) => `- ${markdownText(factWords(fact))}`),
+    ...incident.against.map((fact) => `- against: ${markdownText(factWords(fact))}`),
+    ...incident.checked.map(({ effect, text }) => `- the cluster ${effect} ${markdownText(text)}`),
   ];
   for (const { purpose, command } of incident.next) {
-    lines.push('', `**Confirm**: ${quoted(purpose)}`, '', '```', cellText(command), '```');
+    lines.push('', `**Confirm**: ${markdownText(purpose)}`, '', ...markdownBlock([command]));
   }
-  if (incident.fix.length > 0) lines.push('', `**Fix**: ${incident.fix.map(quoted).join(' ')}`);
+  if (incident.fix.length > 0) lines.push('', `**Fix**: ${incident.fix.map(markdownText).join(' ')}`);
   return lines;
 }

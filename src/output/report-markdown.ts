@@ -1,0 +1,124 @@
+import { thousands } from '../diagnosis/words.js';
+import { markdownBlock, markdownText } from '../record/markdown.js';
+import { journeyLines } from './journey-text.js';
+import type { Report } from './report.js';
+import {
+  checkText,
+  dismissedText,
+  factText,
+  failsText,
+  GROUP_HEAD,
+  groupCells,
+  headline,
+  joinNotes,
+  linesText,
+  nothingText,
+  NOTHING_READ,
+  quietText,
+  readText,
+  SAVE_COMMAND,
+  SHOWN_GROUPS,
+  SHOWN_INCIDENTS,
+  sinceText,
+  whereText,
+  type ReportIncident,
+} from './report-words.js';
+
+/** The report for the incident channel or the issue: CommonMark with one table as GitHub writes them. */
+export function reportMarkdown(report: Report): string {
+  const { coverage, incidents } = report;
+  const lines: string[] = [];
+  if (coverage.records === 0) {
+    lines.push(
+      `**${NOTHING_READ}**`,
+      '',
+      markdownText(nothingText(report)),
+      '',
+      ...markdownBlock([SAVE_COMMAND]),
+      '',
+    );
+  } else {
+    lines.push(`**${markdownText(headline(report))}**`, '');
+    if (incidents.length === 0) lines.push(markdownText(quietText(report)), '');
+    for (const incident of incidents.slice(0, SHOWN_INCIDENTS)) lines.push(...incidentLines(incident), '');
+    if (incidents.length > SHOWN_INCIDENTS) {
+      lines.push(`and ${incidents.length - SHOWN_INCIDENTS} more incidents; \`-o json\` lists them all`, '');
+    }
+    lines.push(...groupLines(report), ...dismissedLines(report));
+  }
+  lines.push(`Read ${markdownText(readText(coverage))}.`);
+  for (const note of joinNotes(coverage)) lines.push(`- ${markdownText(note)}`);
+  return `${lines.join('\n')}\n`;
+}
+
+const field = (label: string, text: string): string => `- **${label}**: ${markdownText(text)}`;
+
+function incidentLines(incident: ReportIncident): string[] {
+  const { severity, verdict, title, cause, confidence, why } = incident;
+  const where = whereText(incident);
+  const list = (label: string, items: readonly string[]): string[] =>
+    items.length === 0 ? [] : ['', `**${label}**`, '', ...items.map((item) => `- ${markdownText(item)}`)];
+  const lines = [
+    `### ${severity.toUpperCase()} · ${verdict} · ${markdownText(title)}`,
+    '',
+    `\`${cause}\`, confidence ${confidence}, because ${markdownText(why)}`,
+    '',
+    field('Fails', failsText(incident)),
+    field('Since', sinceText(incident)),
+    ...(where ? [field('Where', where)] : []),
+    '',
+    markdownText(incident.summary.trim()),
+    ...list('Evidence', incident.evidence.map(factText)),
+    ...list('Against', incident.against.length > 0 ? incident.against.map(factText) : ['nothing']),
+    ...list('Checked', (incident.checks ?? []).map(checkText)),
+  ];
+  for (const [i, { purpose, command }] of incident.next.entries()) {
+    lines.push(
+      '',
+      `**${i === 0 ? 'Confirm' : 'Then'}**: ${markdownText(purpose)}`,
+      '',
+      ...markdownBlock([command]),
+    );
+  }
+  lines.push(...list('Fix', incident.fix));
+  lines.push(
+    ...list(
+      'Or else',
+      incident.alternatives.map((other) => `${other.cause}: ${other.why}`),
+    ),
+  );
+  if (incident.journey && incident.journey.spans.length > 1) {
+    const { request_id: id } = incident.journey;
+    lines.push('', id === null ? '**One of them**' : `**One of them**: ${markdownText(id)}`, '');
+    lines.push(...markdownBlock(journeyLines(incident.journey, 0, SHOWN_SPANS)));
+  }
+  return lines;
+}
+
+/** More lines of one request than these are for `trace`. */
+const SHOWN_SPANS = 8;
+
+function groupLines(report: Report): string[] {
+  const { groups } = report;
+  if (groups.length === 0) return [];
+  const row = (cells: readonly string[]): string => `| ${cells.map(markdownText).join(' | ')} |`;
+  return [
+    '### Lines',
+    '',
+    `${markdownText(linesText(report))}.`,
+    '',
+    row(GROUP_HEAD),
+    '| --- | --- | ---: | ---: | --- | --- |',
+    ...groups.slice(0, SHOWN_GROUPS).map((group) => row(groupCells(group, report))),
+    ...(groups.length > SHOWN_GROUPS
+      ? ['', `and ${groups.length - SHOWN_GROUPS} more groups; \`-o json\` lists them all`]
+      : []),
+    '',
+  ];
+}
+
+function dismissedLines({ dismissed }: Report): string[] {
+  if (dismissed.length === 0) return [];
+  const items = dismissed.map((one) => `- ${thousands(one.count)}: ${markdownText(dismissedText(one))}`);
+  return ['### Dismissed, after a look', '', ...items, ''];
+}
