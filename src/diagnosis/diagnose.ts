@@ -67,9 +67,9 @@ export interface NamedAddress extends AddressOwner {
 
 /**
  * `over`: the same callers are served there after the last failure. `ongoing`: failures reach to the end of the input.
- * `stopped`: its callers no longer ask.
+ * `stopped`: its callers no longer ask. `unknown`: the input holds failures only.
  */
-export type Ending = 'over' | 'ongoing' | 'stopped';
+export type Ending = 'over' | 'ongoing' | 'stopped' | 'unknown';
 
 export interface Caller {
   readonly value: string;
@@ -423,6 +423,7 @@ function endingOf(
   cases: readonly Case[],
   requests: ReadonlySet<Row>,
 ): Pick<Incident, 'goodAfter' | 'isOver' | 'ending'> {
+  if (scene.errorsOnly) return { goodAfter: 0, isOver: false, ending: 'unknown' };
   const failing = cases.flatMap(({ rows }) => rows);
   const first = least(failing.map((row) => row.start));
   const last = most(failing.map((row) => row.start));

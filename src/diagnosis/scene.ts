@@ -8,6 +8,7 @@ import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Row } from '../aggregate/rows.js';
 import { hostOf, portOf as portOfAddress } from '../record/address.js';
 import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
+import { holdsErrorsOnly } from './coverage-limits.js';
 import { least, most } from './stats.js';
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
 
@@ -33,6 +34,8 @@ export interface Scene {
   /** Largest end: what a proxy logged last. */
   readonly lastEnd: number;
   readonly coverage: CoverageSnapshot;
+  /** The log holds nothing but errors: nothing is told of shares. */
+  readonly errorsOnly: boolean;
   readonly groups: readonly GroupSnapshot[];
   readonly cases: readonly Case[];
   readonly symptoms: readonly Symptom[];
@@ -106,6 +109,7 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     ...extentOf(observation),
     lastEnd: most(rows.map((row) => row.end).filter(Number.isFinite)),
     coverage,
+    errorsOnly: holdsErrorsOnly(observation),
     groups: traffic.groups,
     cases: joins.cases,
     symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),

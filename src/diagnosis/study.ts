@@ -4,7 +4,7 @@ import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict }
 import { PARTITIONS } from './partitions.js';
 import type { Scene } from './scene.js';
 import { byFrequency, distinct, groupBy, least, median, most } from './stats.js';
-import { clock, listed, ofWords, percent } from './words.js';
+import { clock, listed, ofWords, percent, plural } from './words.js';
 
 /** One side of a comparison: how many of these requests failed in the way that is studied. */
 export interface Contrast {
@@ -228,6 +228,9 @@ export class Study {
     const whose = theirs === this.population ? '' : ` of ${listed(this.affectedCallers)}`;
     const when =
       rows.length === 1 ? `at ${clock(this.first)}` : `between ${clock(this.first)} and ${clock(this.last)}`;
+    if (this.scene.errorsOnly) {
+      return `${plural(rows.length, 'request')}${whose} to ${this.place} ${when}, of how many the log does not hold`;
+    }
     return `${ofWords(rows.length, of)} requests${whose} to ${this.place} ${when} (${percent(rows.length, of)})`;
   }
 

@@ -100,7 +100,7 @@ export const UNJUDGED: ReadonlyMap<CauseId, Unjudged> = new Map<CauseId, Unjudge
   [
     'log-format-customised',
     {
-      why: 'found while reading, before any line is judged: such lines count as malformed or lack fields',
+      why: 'told of an input as a whole, where most of its lines look like access lines and none can be read',
       decide: '`meshtail parse --all` on the log, and accessLogFormat of the mesh',
     },
   ],

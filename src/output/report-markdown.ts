@@ -5,18 +5,17 @@ import type { Report } from './report.js';
 import {
   checkText,
   dismissedText,
+  EMPTY,
   factText,
   failsText,
   GROUP_HEAD,
   groupCells,
   headline,
-  joinNotes,
+  readNotes,
   linesText,
-  nothingText,
   NOTHING_READ,
   quietText,
   readText,
-  SAVE_COMMAND,
   SHOWN_GROUPS,
   SHOWN_INCIDENTS,
   sinceText,
@@ -29,14 +28,10 @@ export function reportMarkdown(report: Report): string {
   const { coverage, incidents } = report;
   const lines: string[] = [];
   if (coverage.records === 0) {
-    lines.push(
-      `**${NOTHING_READ}**`,
-      '',
-      markdownText(nothingText(report)),
-      '',
-      ...markdownBlock([SAVE_COMMAND]),
-      '',
-    );
+    lines.push(`**${NOTHING_READ}**`, '', ...(incidents.length === 0 ? [EMPTY, ''] : []));
+    for (const { summary, next, fix } of incidents) {
+      lines.push(markdownText(summary), ...next.flatMap(stepLines), ...listLines('Fix', fix), '');
+    }
   } else {
     lines.push(`**${markdownText(headline(report))}**`, '');
     if (incidents.length === 0) lines.push(markdownText(quietText(report)), '');
@@ -47,17 +42,25 @@ export function reportMarkdown(report: Report): string {
     lines.push(...groupLines(report), ...dismissedLines(report));
   }
   lines.push(`Read ${markdownText(readText(coverage))}.`);
-  for (const note of joinNotes(coverage)) lines.push(`- ${markdownText(note)}`);
+  for (const note of readNotes(coverage)) lines.push(`- ${markdownText(note)}`);
   return `${lines.join('\n')}\n`;
 }
 
 const field = (label: string, text: string): string => `- **${label}**: ${markdownText(text)}`;
 
+const listLines = (label: string, items: readonly string[]): string[] =>
+  items.length === 0 ? [] : ['', `**${label}**`, '', ...items.map((item) => `- ${markdownText(item)}`)];
+
+const stepLines = ({ purpose, command }: ReportIncident['next'][number], i: number): string[] => [
+  '',
+  `**${i === 0 ? 'Confirm' : 'Then'}**: ${markdownText(purpose)}`,
+  '',
+  ...markdownBlock([command]),
+];
+
 function incidentLines(incident: ReportIncident): string[] {
   const { severity, verdict, title, cause, confidence, why } = incident;
   const where = whereText(incident);
-  const list = (label: string, items: readonly string[]): string[] =>
-    items.length === 0 ? [] : ['', `**${label}**`, '', ...items.map((item) => `- ${markdownText(item)}`)];
   const lines = [
     `### ${severity.toUpperCase()} · ${verdict} · ${markdownText(title)}`,
     '',
@@ -68,21 +71,14 @@ function incidentLines(incident: ReportIncident): string[] {
     ...(where ? [field('Where', where)] : []),
     '',
     markdownText(incident.summary.trim()),
-    ...list('Evidence', incident.evidence.map(factText)),
-    ...list('Against', incident.against.length > 0 ? incident.against.map(factText) : ['nothing']),
-    ...list('Checked', (incident.checks ?? []).map(checkText)),
+    ...listLines('Evidence', incident.evidence.map(factText)),
+    ...listLines('Against', incident.against.length > 0 ? incident.against.map(factText) : ['nothing']),
+    ...listLines('Checked', (incident.checks ?? []).map(checkText)),
   ];
-  for (const [i, { purpose, command }] of incident.next.entries()) {
-    lines.push(
-      '',
-      `**${i === 0 ? 'Confirm' : 'Then'}**: ${markdownText(purpose)}`,
-      '',
-      ...markdownBlock([command]),
-    );
-  }
-  lines.push(...list('Fix', incident.fix));
+  lines.push(...incident.next.flatMap(stepLines));
+  lines.push(...listLines('Fix', incident.fix));
   lines.push(
-    ...list(
+    ...listLines(
       'Or else',
       incident.alternatives.map((other) => `${other.cause}: ${other.why}`),
     ),

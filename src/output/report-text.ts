@@ -8,18 +8,17 @@ import type { Report } from './report.js';
 import {
   checkText,
   dismissedText,
+  EMPTY,
   factText,
   failsText,
   GROUP_HEAD,
   groupCells,
   headline,
-  joinNotes,
+  readNotes,
   linesText,
-  nothingText,
   NOTHING_READ,
   quietText,
   readText,
-  SAVE_COMMAND,
   SHOWN_GROUPS,
   SHOWN_INCIDENTS,
   SHOWN_INPUTS,
@@ -35,8 +34,7 @@ import {
 export function reportText(report: Report, inputs: string | null = null): string {
   const { coverage, incidents } = report;
   const lines: string[] = [];
-  if (coverage.records === 0)
-    lines.push(NOTHING_READ, '', ...wrap(nothingText(report), WIDTH), `  ${SAVE_COMMAND}`, '');
+  if (coverage.records === 0) lines.push(NOTHING_READ, '', ...nothingLines(report), '');
   else {
     lines.push(headline(report), '');
     if (incidents.length === 0) lines.push(...wrap(quietText(report), WIDTH), '');
@@ -50,6 +48,21 @@ export function reportText(report: Report, inputs: string | null = null): string
   }
   lines.push(...readLines(report));
   return lines.map(safeText).join('\n') + '\n';
+}
+
+/** Why there is nothing to say, and what to do about it. */
+function nothingLines({ coverage, incidents: [incident] }: Report): string[] {
+  if (!incident) return [EMPTY];
+  return [
+    ...wrap(incident.summary, WIDTH),
+    '',
+    ...incident.next.flatMap(({ command, purpose }, i) => [
+      labelledRaw(i === 0 ? 'confirm' : 'then', command),
+      ...labelled('', `-> ${purpose}`),
+    ]),
+    ...incident.fix.flatMap((fix) => labelled('fix', fix)),
+    ...(coverage.malformed > 0 ? labelled('', `${thousands(coverage.malformed)} damaged access lines`) : []),
+  ];
 }
 
 function incidentLines(incident: ReportIncident, inputs: string | null): string[] {
@@ -184,7 +197,7 @@ function readLines({ coverage }: Report): string[] {
     const at = `${example.origin.file ?? example.origin.pod ?? '-'}:${example.origin.line}:${example.at}`;
     result.push(...labelled('', `${at} expected ${example.expected}, found ${example.found}`));
   }
-  result.push(...joinNotes(coverage).flatMap((note) => labelled('', note)));
+  result.push(...readNotes(coverage).flatMap((note) => labelled('', note)));
   for (const gap of coverage.gaps) result.push(...labelled('', `not read: ${gap.reason}`));
   return result;
 }

@@ -63,6 +63,7 @@ export function sinceText(incident: ReportIncident): string {
 const ENDINGS: Readonly<Record<ReportIncident['ending'], string>> = {
   over: 'over: the same callers are served again',
   ongoing: 'still going on at the end of the logs',
+  unknown: 'whether it is over, a log of failures does not tell',
   stopped: 'perhaps over: its callers sent next to nothing there afterwards',
 };
 
@@ -151,20 +152,8 @@ export function groupCells(group: Report['groups'][number], { coverage }: Report
 export const dismissedText = ({ title, why, cause }: Report['dismissed'][number]): string =>
   `${title}: ${why} (${cause})`;
 
-/** Why nothing can be said, where no access line was read. */
-export function nothingText({ coverage }: Report): string {
-  const held =
-    coverage.lines === 0
-      ? 'It is empty.'
-      : `It holds ${plural(coverage.lines, 'line')}: ${thousands(coverage.malformed)} damaged access lines and ${thousands(coverage.foreign)} other lines.`;
-  return (
-    `${held} Access logging may be off: Istio writes no access log unless meshConfig.accessLogFile or a Telemetry resource asks for it ` +
-    '(kubectl get telemetry -A -o yaml). Or the log is of another container: save it with'
-  );
-}
-
 export const NOTHING_READ = 'No access-log line in the input.';
-export const SAVE_COMMAND = 'kubectl logs POD -c istio-proxy > POD.log';
+export const EMPTY = 'It is empty.';
 
 /** How many lines were read, and how many not. */
 export function readText({
@@ -186,10 +175,13 @@ export function readText({
 
 export const SHOWN_INPUTS = 20;
 
-/** What hampers joining the lines of several proxies, where something does. */
-export function joinNotes({ joins, records }: Report['coverage']): string[] {
+/** What hampers telling or joining, where something does. */
+export function readNotes({ joins, records, errors_only: errorsOnly }: Report['coverage']): string[] {
   const { repeated, evicted, shared_ids: ids, shared_id_lines: lines, clocks } = joins;
   return [
+    errorsOnly
+      ? 'only failures: the log seems to be filtered to errors, so that no share of the traffic is told'
+      : '',
     ...clocks
       .slice(0, SHOWN_INPUTS)
       .map(

@@ -2,6 +2,7 @@ import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import { DIMENSIONS, type Dimension, type DimensionValue, type GroupSnapshot } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { NO_FACTS, type Change, type ClusterFacts } from '../diagnosis/cluster-facts.js';
+import { holdsErrorsOnly, noAccessLines } from '../diagnosis/coverage-limits.js';
 import {
   exampleOf,
   type CheckedFact,
@@ -44,7 +45,9 @@ export function reportOf(
   facts: ClusterFacts = NO_FACTS,
 ) {
   const { coverage, traffic } = observation;
-  const errorsOnly = onlyFailures(observation);
+  const errorsOnly = holdsErrorsOnly(observation);
+  const silent = noAccessLines(observation);
+  const incidents = silent ? [silent] : diagnosis.incidents;
   return {
     schema: REPORT_SCHEMA,
     version,
@@ -62,16 +65,10 @@ export function reportOf(
       by_answerer: traffic.byAnswerer,
       duration_ms: traffic.durationMs,
     },
-    incidents: diagnosis.incidents.map((incident, index) => incidentOf(incident, index + 1, errorsOnly)),
+    incidents: incidents.map((incident, index) => incidentOf(incident, index + 1, errorsOnly)),
     dismissed: diagnosis.dismissed.map(({ cause, title, count, why }) => ({ cause, title, count, why })),
     groups: traffic.groups.map((group) => groupOf(group, errorsOnly, facts)),
   };
-}
-
-/** Enough lines to expect successes among them, and not one. */
-function onlyFailures({ traffic }: ObservationSnapshot): boolean {
-  const EXPECT_SUCCESSES = 20;
-  return traffic.failures >= EXPECT_SUCCESSES && traffic.failures === traffic.requests;
 }
 
 function coverageOf(

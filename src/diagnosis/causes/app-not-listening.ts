@@ -154,7 +154,8 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   const named = deciders.every((row) => connectErrorOf(row) === 'refused');
   const confidence =
     !named || inside > during.length / 2 ? 'possible' : neverWorked || inside > 0 ? 'likely' : 'high';
-  const everyPod = pods.length === allPods.length;
+  // Pods that serve well have no line in a log of errors.
+  const everyPod = pods.length === allPods.length && !scene.errorsOnly;
   const addresses = new Set(deciders.map((row) => row.upstreamIp));
   const { arrived } = turnover(scene.callersLines(service));
   const arrivedLate = neverWorked && [...addresses].every((ip) => arrived.some((life) => life.ip === ip));
@@ -165,7 +166,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
     times > 1 ? ` ${times} times, for up to ${span(longest)}` : ongoing ? '' : ` for ${span(last - first)}`;
   const title = everyPod
     ? `The app of ${service} does not listen on ${where}${howLong}`
-    : `The app in ${pods.length} of ${allPods.length} pods of ${service} does not listen on ${where}${times > 1 ? howLong : ''}`;
+    : `The app in ${scene.errorsOnly ? plural(pods.length, 'pod') : `${pods.length} of ${allPods.length} pods`} of ${service} does not listen on ${where}${times > 1 ? howLong : ''}`;
   return {
     cause: 'app-not-listening',
     title,
