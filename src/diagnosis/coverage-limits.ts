@@ -37,8 +37,8 @@ export function noAccessLines({ coverage }: ObservationSnapshot): Incident | nul
     requests: 0,
     timeShape: 'always',
     callers: [],
-    ending: 'ongoing',
     goodAfter: 0,
+    ending: 'unknown',
     groups: [],
   };
 }

@@ -66,9 +66,9 @@ export interface NamedAddress extends AddressOwner {
 
 /**
  * `over`: the same callers are served there after the last failure. `ongoing`: failures reach to the end of the input.
- * `unknown`: its callers have stopped asking, or the input holds failures only.
+ * `stopped`: its callers no longer ask. `unknown`: the input holds failures only.
  */
-export type Ending = 'over' | 'ongoing' | 'unknown';
+export type Ending = 'over' | 'ongoing' | 'stopped' | 'unknown';
 
 export interface Caller {
   readonly value: string;
@@ -435,36 +435,39 @@ function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<R
 }
 
 /**
- * Good requests of the same callers after the last failure tell that it is over, if they are so many that some of them
- * would have failed; silence tells nothing.
+ * Good requests of the same callers to the same destination after the last failure, and whether they are so many that the
+ * failures, as often as they were, would hardly have left them all out. Without them, silence longer than the failures
+ * ever kept tells that nobody asked any more.
  */
 function endingOf(
   scene: Scene,
   cases: readonly Case[],
   requests: ReadonlySet<Row>,
-): Pick<Incident, 'ending' | 'goodAfter'> {
-  if (scene.errorsOnly) return { ending: 'unknown', goodAfter: 0 };
+): Pick<Incident, 'goodAfter' | 'ending'> {
+  if (scene.errorsOnly) return { goodAfter: 0, ending: 'unknown' };
   const failing = cases.flatMap(({ rows }) => rows);
   const first = least(failing.map((row) => row.start));
   const last = most(failing.map((row) => row.start));
   const lastEnd = most(failing.map((row) => row.end));
-  const callers = new Set(failing.map((row) => scene.joins.rootOf(row).proxy));
-  let during = 0;
+  const roots = new Set(failing.map((row) => scene.joins.rootOf(row)));
+  const callers = new Set([...roots].map((row) => row.proxy));
   let good = 0;
+  let during = 0;
   for (const row of requests) {
-    if (row.start >= first && row.start <= last) during += row.weight;
-    else if (row.start > lastEnd && !row.failure && callers.has(row.proxy)) good += row.weight;
+    if (!callers.has(row.proxy)) continue;
+    if (row.start > lastEnd) good += row.failure ? 0 : row.weight;
+    else if (row.start >= first) during += row.weight;
   }
-  const failed = cases.reduce((sum, { root }) => sum + root.weight, 0);
-  const wouldHaveFailed = (good * failed) / Math.max(during, failed);
-  if (good >= GOOD_AFTER && wouldHaveFailed >= FEWEST_MISSED) return { ending: 'over', goodAfter: good };
+  const failed = [...roots].reduce((sum, row) => sum + row.weight, 0);
+  const spared = Math.max(0, 1 - failed / Math.max(during, 1)) ** good;
+  const isOver = good >= GOOD_AFTER && spared < BY_CHANCE && lastEnd < scene.last;
   const usualGap = (last - first) / Math.max(1, cases.length - 1);
-  const silent = scene.lastEnd - lastEnd > GOOD_AFTER * Math.max(usualGap, LEAST_SILENCE_MS);
-  return { ending: silent ? 'unknown' : 'ongoing', goodAfter: good };
+  const isSilent = scene.lastEnd - lastEnd > GOOD_AFTER * Math.max(usualGap, LEAST_SILENCE_MS);
+  return { goodAfter: good, ending: isOver ? 'over' : isSilent ? 'stopped' : 'ongoing' };
 }
 
 const GOOD_AFTER = 5;
-const FEWEST_MISSED = 3;
+const BY_CHANCE = 0.05;
 /** Requests come in bursts: less than this is no silence yet. */
 const LEAST_SILENCE_MS = 1_000;
 

@@ -132,6 +132,8 @@ export class Study {
     const badRequests = bad.reduce((sum, { requests }) => sum + requests, 0);
     const badShare = bad.reduce((sum, { failures }) => sum + failures, 0) / Math.max(1, badRequests);
     if (bad.length === 0 || goodRequests === 0) return null;
+    // Many values with most of the requests are no place: those that did not fail are the exception then.
+    if (bad.length > FEW_VALUES && badRequests > goodRequests) return null;
     // As many healthy attempts as would have shown three failures at the same rate.
     return goodRequests * badShare >= 3 ? { bad, good } : null;
   }
@@ -243,6 +245,8 @@ export class Study {
 }
 
 const FEWEST_FOR_A_SPAN = 3;
+/** So many values a person looks at one by one. */
+const FEW_VALUES = 6;
 /** A share of fewer failures says little of the traffic: nobody is woken for it. */
 export const FEWEST_FOR_A_SHARE = 5;
 

@@ -12,7 +12,7 @@ export const SHOWN_INCIDENTS = 20;
 export function headline({ coverage, incidents }: Report): string {
   const some = (ending: ReportIncident['ending']): boolean =>
     incidents.some((incident) => incident.ending === ending);
-  const over = some('ongoing') ? ', not over' : some('unknown') ? ', perhaps over' : ', over';
+  const over = some('ongoing') ? ', not over' : some('stopped') ? ', perhaps over' : ', over';
   const count = incidents.length === 0 ? 'No incident' : plural(incidents.length, 'incident') + over;
   const logs = plural(coverage.inputs.filter(({ records }) => records > 0).length, 'log');
   if (coverage.first === null || coverage.last === null) return `${count}.  ${logs}`;
@@ -57,13 +57,14 @@ export function sinceText(incident: ReportIncident): string {
   const broke =
     from !== undefined && to !== undefined && to - onset > 500 ? ` (the first one ended ${clock(to)})` : '';
   const shape = SHAPES[incident.time_shape];
-  return `${before}${clock(onset)}${broke}, last one begun ${clock(last)}${shape ? `, ${shape}` : ''}; ${'share' in incident ? ENDINGS[incident.ending] : 'whether it is over, a log of failures does not tell'}`;
+  return `${before}${clock(onset)}${broke}, last one begun ${clock(last)}${shape ? `, ${shape}` : ''}; ${ENDINGS[incident.ending]}`;
 }
 
 const ENDINGS: Readonly<Record<ReportIncident['ending'], string>> = {
   over: 'over: the same callers are served again',
   ongoing: 'still going on at the end of the logs',
-  unknown: 'perhaps over: too little was sent there afterwards to tell',
+  unknown: 'whether it is over, a log of failures does not tell',
+  stopped: 'perhaps over: its callers sent next to nothing there afterwards',
 };
 
 /** How failures lie in time, as a reader would say it. */

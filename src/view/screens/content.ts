@@ -111,6 +111,7 @@ export function endWords({ onset, last, end, goodAfter }: Explanation): string {
   const took = `for ${duration(last - onset)}`;
   const good = `${thousands(goodAfter)} went well`;
   if (end === 'over') return `${took}, over since ${clockSeconds(last)} (${good})`;
+  if (end === 'unknown') return `${took}; whether it is over, a log of failures does not tell`;
   const why = goodAfter === 0 ? 'its callers stopped' : `${good}, too few to call it over`;
   return `${took}, none since ${clockSeconds(last)}: ${why}`;
 }

@@ -154,7 +154,8 @@ function beganWords({ rows, onset }: Snapshot): [Span[], Span[]] {
 const ENDS: Readonly<Record<Explanation['end'], (last: string) => Span>> = {
   ongoing: () => span(', goes on', 'bad'),
   over: (last) => span(`, over since ${last}`, 'good'),
-  unknown: (last) => span(`, none since ${last}`, 'warn'),
+  stopped: (last) => span(`, none since ${last}`, 'warn'),
+  unknown: (last) => span(`, last at ${last}`, 'warn'),
 };
 
 function tableLines(state: State, rows: readonly TableRow[], shown: number): Line[] {
@@ -184,10 +185,10 @@ const codeWords = ({ code, seenCode }: TableRow): string =>
 function untilWords({ explanation }: TableRow): string {
   if (!explanation) return '-';
   const last = clockSeconds(explanation.last);
-  return { ongoing: 'goes on', over: last, unknown: `${last}?` }[explanation.end];
+  return { ongoing: 'goes on', over: last, stopped: `${last}?`, unknown: `${last}?` }[explanation.end];
 }
 
-const UNTIL_STYLES = { ongoing: 'bad', over: 'good', unknown: 'warn' } as const;
+const UNTIL_STYLES = { ongoing: 'bad', over: 'good', stopped: 'warn', unknown: 'warn' } as const;
 const untilStyle = ({ explanation }: TableRow): StyleName =>
   explanation ? UNTIL_STYLES[explanation.end] : 'dim';
 
