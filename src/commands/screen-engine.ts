@@ -177,9 +177,9 @@ async function answer(): Promise<void> {
   if (answering || !engine.ready) return;
   answering = true;
   try {
-    while (due && spec) {
+    for (let asked = spec; due && asked; asked = spec) {
       due = false;
-      const snapshot = await answerTo(spec);
+      const snapshot = await answerTo(asked);
       // Questions that came while this one was worked on are in the queue: let them in before the next.
       await new Promise((resolve) => setImmediate(resolve));
       if (snapshot) say({ kind: 'snapshot', snapshot });
