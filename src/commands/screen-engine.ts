@@ -41,15 +41,16 @@ const FORGET_EVERY_MS = 60_000;
 /** gzip makes logs about this much smaller; only the progress bar depends on it. */
 const GZIP_RATIO = 12;
 
-/**
- * Reading steps back where processors are few, so that a key is answered first. Linux alone keeps a priority for each
- * thread (0 is the calling one); elsewhere it would be that of the whole program.
- * https://man7.org/linux/man-pages/man2/setpriority.2.html, "C library/kernel differences"
- */
-if (platform() === 'linux') setPriority(0, 10);
-
 const port = parentPort!;
 const job = workerData as EngineJob<LiveJob>;
+
+/**
+ * Reading steps back where processors are few, so that a key is answered first. Linux alone keeps a priority for each
+ * thread (0 is the calling one); elsewhere it would be that of the whole program. A cluster's logs do not wait to be read.
+ * https://man7.org/linux/man-pages/man2/setpriority.2.html, "C library/kernel differences"
+ */
+if (platform() === 'linux' && !job.live) setPriority(0, 10);
+
 const say = (message: FromEngine): void => port.postMessage(message);
 
 const observation = new Observation();
