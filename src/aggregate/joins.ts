@@ -136,8 +136,11 @@ export function join(rows: readonly Row[]): Joins {
   }
   const cases = [...failingByRoot].map(([root, failing]): Case => {
     const top = root.failure ? root : failing.toSorted((a, b) => a.end - b.end).at(-1)!;
-    // An outer 4xx passes a refusal on: the app's own as far as its line tells, and no success. TCP tells of neither.
-    const masked = !root.failure && root.http && (root.code ?? 0) < 400;
+    // An outer 4xx passes a refusal on, unless another attempt gave that answer. TCP tells of neither.
+    const masked =
+      !root.failure &&
+      root.http &&
+      ((root.code ?? 0) < 400 || failing.every((row) => wasRepeated(row, tree)));
     const decided = decider(top, children);
     const coped = masked ? copedAt(decided, (row) => tree.parent(row)) : undefined;
     return { root, decider: decided, rows: failing, masked, ...(coped && { copedAt: coped }) };
@@ -153,6 +156,22 @@ export function join(rows: readonly Row[]): Joins {
     joinedBy: (row) => tree.joinedBy(row),
     rootOf: (row) => tree.rootOf(row),
   };
+}
+
+/** Whether the caller's proxy went on with what another attempt answered, at this hop or at one above it. */
+function wasRepeated(row: Row, tree: Tree): boolean {
+  const seen = new Set<Row>();
+  for (let attempt = row; !seen.has(attempt);) {
+    seen.add(attempt);
+    const caller = tree.parent(attempt);
+    if (!caller) return false;
+    const isAnswer = (other: Row): boolean =>
+      other !== attempt && other.direction === 'inbound' && !other.failure && other.code === caller.code;
+    if (attempt.direction === 'inbound' && !caller.failure && tree.children(caller).some(isAnswer))
+      return true;
+    attempt = caller;
+  }
+  return false;
 }
 
 /** Lines that share a request id, where more than one does. */

@@ -400,7 +400,7 @@ const masked = perScene((scene: Scene): Hypothesis[] => {
           ? `${plural(hosts.bad.length, 'pod')} of ${place} fail${hosts.bad.length === 1 ? 's' : ''} ${attempts} attempts; retries hide it`
           : `${place} fails ${attempts} attempts; retries hide it`,
         story:
-          `users see nothing yet: each of these attempts was answered by ${top(study.rows, (row) => String(row.code))} on the server’s side and repeated by the caller’s proxy under the same request id, with success. ` +
+          `users see nothing yet: each of these attempts was answered by ${top(study.rows, (row) => String(row.code))} on the server’s side and repeated by the caller’s proxy under the same request id, which then got its answer. ` +
           (posts > 0
             ? `${plural(posts, 'POST')} ran on a pod that had already answered: whether both counted, the logs cannot show.`
             : ''),
@@ -408,7 +408,7 @@ const masked = perScene((scene: Scene): Hypothesis[] => {
         at: { services: [place], endpoints: hosts?.bad.map(({ value }) => value) ?? [], pods },
         evidence: [
           study.fact('attempts in that time that failed at the server', study.rows, study.during),
-          { text: 'of these, whose request then succeeded', count: group.length, of: group.length },
+          { text: 'of these, whose request another attempt then answered', count: group.length, of: group.length },
           ...study.contrast('upstream host', (row) => row.upstreamIp),
         ],
         confidence: 'high',
