@@ -158,17 +158,18 @@ export function join(rows: readonly Row[]): Joins {
   };
 }
 
-/** Whether the caller's proxy went on with what another attempt answered, at this hop or at one above it. */
+/**
+ * Whether the caller's proxy passed on what another attempt answered, at this hop or at one above it: a proxy relays a code
+ * as it is, so that a good one above a failed attempt came from elsewhere, even where that line is missing.
+ */
 function wasRepeated(row: Row, tree: Tree): boolean {
   const seen = new Set<Row>();
   for (let attempt = row; !seen.has(attempt);) {
     seen.add(attempt);
     const caller = tree.parent(attempt);
     if (!caller) return false;
-    const isAnswer = (other: Row): boolean =>
-      other !== attempt && other.direction === 'inbound' && !other.failure && other.code === caller.code;
-    if (attempt.direction === 'inbound' && !caller.failure && tree.children(caller).some(isAnswer))
-      return true;
+    const isHop = attempt.direction === 'inbound' && caller.direction === 'outbound' && attempt.http;
+    if (isHop && !caller.failure && caller.answeredBy === 'peer' && caller.code !== attempt.code) return true;
     attempt = caller;
   }
   return false;

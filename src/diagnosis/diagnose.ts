@@ -220,18 +220,23 @@ function withoutOrphans(chosen: readonly Chosen[]): readonly Chosen[] {
     const [story] = deeper.toSorted((a, b) => followed(b, endsAt) - followed(a, endsAt));
     if (!story) continue;
     kept.splice(kept.indexOf(one), 1);
+    // What a retry hid wherever the caller's line is there, it hid where that is missing.
+    const isHidden = story.hypothesis.cases.every(({ masked }) => masked);
+    const joined = one.hypothesis.cases.map((some) => (isHidden ? { ...some, masked: true } : some));
     kept[kept.indexOf(story)] = {
-      hypothesis: { ...story.hypothesis, cases: [...story.hypothesis.cases, ...one.hypothesis.cases] },
+      hypothesis: { ...story.hypothesis, cases: [...story.hypothesis.cases, ...joined] },
       others: story.others,
     };
   }
   return kept;
 }
 
-/** Requests of a story with a line like these ends, that were followed to another line. */
+/** Requests of a story with a line like these ends, that were followed to another line, deeper or further out. */
 const followed = ({ hypothesis }: Chosen, endsAt: ReadonlySet<string>): number =>
-  hypothesis.cases.filter(({ decider, rows }) =>
-    rows.some((row) => row !== decider && endsAt.has(row.groupKey)),
+  hypothesis.cases.filter(
+    ({ root, decider, rows, masked }) =>
+      rows.some((row) => row !== decider && endsAt.has(row.groupKey)) ||
+      (masked && root !== decider && endsAt.has(decider.groupKey)),
   ).length;
 
 /**

@@ -58,6 +58,8 @@ export interface Scene {
   roleOf(proxy: string): Role;
   /** The pod that owns an address, where its own log shows it. */
   podOf(ip: string): string | null;
+  /** Whether a line is the server's of a hop, by its direction or by the line above it. */
+  cameIn(row: Row): boolean;
   /** Who called: the pod that logged a caller's line, or whom a server's line names. */
   callerOf(row: Row): string | null;
   /** What a cluster tells beside the lines. */
@@ -83,13 +85,13 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     const { format, cluster, upstreamLocal, downstreamRemote } = row;
     signs.add({ format, cluster, fromOwnPod: isFromOwnPod(upstreamLocal, downstreamRemote) });
     if (row.direction === 'outbound' && !row.tunnel) push(callers, places.of(row), row);
-    if (!row.tunnel) push(populations, populationKey(row, places.of(row)), row);
+    if (!row.tunnel) push(populations, populationKey(row, places.of(row), joins), row);
   }
   const requests = new Map<string, Row[]>();
   for (const row of joins.roots) {
     const place = places.of(row);
-    push(requests, populationKey(row, place), row);
-    if (portOf(row) !== null) push(requests, destinationKey(row, place), row);
+    push(requests, populationKey(row, place, joins), row);
+    if (portOf(row) !== null) push(requests, destinationKey(row, place, joins), row);
   }
 
   const bySymptom = new Map<string, Case[]>();
@@ -101,9 +103,10 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     const sample = cases[0]!.decider;
     return { key, place: places.of(sample), sample, cases };
   });
-  const owners = ownersOf(rows);
+  const owners = ownersOf(rows, joins);
   const podOf = (ip: string): string | null => owners.pods.get(ip) ?? null;
-  const linesOf = (row: Row): readonly Row[] => populations.get(populationKey(row, places.of(row))) ?? [];
+  const linesOf = (row: Row): readonly Row[] =>
+    populations.get(populationKey(row, places.of(row), joins)) ?? [];
   return {
     rows,
     complete,
@@ -122,10 +125,11 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     linesOf,
     callersLines: (place) => callers.get(place) ?? [],
     linesOfProxy: (proxy) => byProxy.get(proxy) ?? [],
-    requestsLike: (row) => requests.get(destinationKey(row, places.of(row))) ?? [],
+    requestsLike: (row) => requests.get(destinationKey(row, places.of(row), joins)) ?? [],
     roleOf: (proxy) => roles.get(proxy)?.told().role ?? 'unknown',
     podOf,
-    callerOf: (row) => (cameIn(row) ? row.peer && (podOf(row.peer) ?? row.peer) : row.proxy),
+    cameIn: (row) => cameIn(row, joins),
+    callerOf: (row) => (cameIn(row, joins) ? row.peer && (podOf(row.peer) ?? row.peer) : row.proxy),
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
   };
 }
@@ -143,12 +147,20 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   else map.set(key, [value]);
 }
 
-/** Whether a line is a server's: what a listener refused has no direction of its own, and had come in. */
-const cameIn = (row: Row): boolean => row.direction === 'inbound' || isRejectedConnection(row);
+/**
+ * Whether a line is a server's: what a listener refused has no direction of its own, and had come in. Envoy's own text
+ * names no cluster on either side: there the line below another one of the same upstream host is the server's.
+ */
+const cameIn = (row: Row, { parent }: Joins): boolean =>
+  row.direction === 'inbound' ||
+  isRejectedConnection(row) ||
+  (row.direction === 'unknown' &&
+    row.upstreamHost !== null &&
+    parent(row)?.upstreamHost === row.upstreamHost);
 
 /** Lines without a direction of their own (no route, no cluster) are counted with those that got one. */
-function populationKey(row: Row, place: string): string {
-  return `${cameIn(row) ? 'inbound' : 'outbound'}\n${place}`;
+function populationKey(row: Row, place: string, joins: Joins): string {
+  return `${cameIn(row, joins) ? 'inbound' : 'outbound'}\n${place}`;
 }
 
 /** The port that was meant; `null` where no cluster was chosen: then it may have been any of the place. */
@@ -157,9 +169,10 @@ function portOf(row: Row): number | null {
   return isRejectedConnection(row) && row.downstreamLocal ? portOfAddress(row.downstreamLocal) : null;
 }
 
-function destinationKey(row: Row, place: string): string {
+function destinationKey(row: Row, place: string, joins: Joins): string {
   const port = portOf(row);
-  return port === null ? populationKey(row, place) : `${populationKey(row, place)}\n${port}`;
+  const key = populationKey(row, place, joins);
+  return port === null ? key : `${key}\n${port}`;
 }
 
 /** Tells what each line is about, from what all lines of its proxy say together. */
@@ -235,14 +248,17 @@ function bareHost(authority: string): string {
 }
 
 /** Whose address is whose: a server's own lines show its pod's, a sidecar's own calls too. */
-function ownersOf(rows: readonly Row[]): {
+function ownersOf(
+  rows: readonly Row[],
+  joins: Joins,
+): {
   pods: ReadonlyMap<string, string>;
   addresses: ReadonlyMap<string, readonly string[]>;
 } {
   const pods = new Map<string, string>();
   const addresses = new Map<string, string[]>();
   for (const row of rows) {
-    const ip = ownAddress(row);
+    const ip = ownAddress(row, joins);
     if (ip === null || pods.has(ip)) continue;
     pods.set(ip, row.proxy);
     push(addresses, row.proxy, ip);
@@ -250,10 +266,11 @@ function ownersOf(rows: readonly Row[]): {
   return { pods, addresses };
 }
 
-function ownAddress(row: Row): string | null {
+function ownAddress(row: Row, joins: Joins): string | null {
   if (row.direction === 'inbound' && row.cluster?.kind === 'inbound') {
     return row.downstreamLocal && hostOf(row.downstreamLocal);
   }
+  if (row.direction === 'unknown' && !isRejectedConnection(row) && cameIn(row, joins)) return row.upstreamIp;
   if (row.direction !== 'outbound' || !row.upstreamLocal || !row.downstreamRemote) return null;
   const own = hostOf(row.upstreamLocal);
   return own === hostOf(row.downstreamRemote) ? own : null;

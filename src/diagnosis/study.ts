@@ -98,7 +98,7 @@ export class Study {
   }
   /** Healthy traffic after the last failure: it is over. */
   get isOver(): boolean {
-    return this.after.filter((row) => !row.failure).length >= 5;
+    return this.after.filter((row) => !row.failure).length >= FEWEST_TO_BE_OVER;
   }
   get spanMs(): number {
     return this.last - this.first;
@@ -166,6 +166,11 @@ export class Study {
     return own.length >= this.rows.length ? own : this.population;
   }
 
+  /** What the callers that are concerned sent from the first failure to the last. */
+  get theirsDuring(): readonly Row[] {
+    return this.#theirs.filter((row) => row.start >= this.first && row.start <= this.last);
+  }
+
   fact(text: string, rows: readonly Row[] = this.rows, of: readonly Row[] | number = this.population): Fact {
     return { text, count: rows.length, of: typeof of === 'number' ? of : of.length };
   }
@@ -182,7 +187,16 @@ export class Study {
         count: 0,
         of: before.length,
       },
-      { text: `requests ${whose}after ${clock(this.last)} that failed this way`, count: 0, of: after.length },
+      // A handful after the last failure would be there if it went on, too.
+      ...(after.length < FEWEST_TO_BE_OVER
+        ? []
+        : [
+            {
+              text: `requests ${whose}after ${clock(this.last)} that failed this way`,
+              count: 0,
+              of: after.length,
+            },
+          ]),
     ];
   }
 
@@ -209,14 +223,14 @@ export class Study {
     ];
   }
 
-  /** The partitions that set the failing apart, in the order of `PARTITIONS`; those that say the same are told once. */
-  contrasts(most = 2, told: readonly string[] = []): Fact[] {
+  /** The partitions that set the failing apart, in the order of `PARTITIONS`; what says the same as another fact is left out. */
+  contrasts(most: number, told: readonly Fact[]): Fact[] {
     const facts: Fact[] = [];
-    const seen = new Set<string>();
+    const seen = new Set(told.map((fact, i) => figures([fact, ...told.slice(i + 1, i + 2)])));
     for (const [name, valueOf] of PARTITIONS) {
-      if (facts.length >= 2 * most || told.includes(name)) continue;
+      if (facts.length >= 2 * most) break;
       const pair = this.contrast(name, valueOf);
-      const key = pair.map(({ count, of }) => `${count}/${of}`).join();
+      const key = figures(pair);
       if (pair.length === 0 || seen.has(key)) continue;
       seen.add(key);
       facts.push(...pair);
@@ -228,8 +242,7 @@ export class Study {
   extent(): string {
     const { rows } = this;
     const theirs = this.#theirs;
-    const sent = theirs.filter((row) => row.start >= this.first && row.start <= this.last).length;
-    const of = Math.max(rows.length, sent);
+    const of = Math.max(rows.length, this.theirsDuring.length);
     const whose = theirs === this.population ? '' : ` of ${listed(this.affectedCallers)}`;
     const when =
       rows.length === 1 ? `at ${clock(this.first)}` : `between ${clock(this.first)} and ${clock(this.last)}`;
@@ -245,6 +258,7 @@ export class Study {
 }
 
 const FEWEST_FOR_A_SPAN = 3;
+const FEWEST_TO_BE_OVER = 5;
 /** So many values a person looks at one by one. */
 const FEW_VALUES = 6;
 /** A share of fewer failures says little of the traffic: nobody is woken for it. */
@@ -298,10 +312,12 @@ export function claim(
 
 const WITH_ANY_OTHER = 'requests with any other ';
 
+const figures = (facts: readonly Fact[]): string => facts.map(({ count, of }) => `${count}/${of}`).join();
+
 /** What sets the failing apart and the cause did not say itself. */
 function unsaid(study: Study, evidence: readonly Fact[]): Fact[] {
   if (evidence.some(({ text }) => text.startsWith(WITH_ANY_OTHER))) return [];
-  return study.contrasts(1);
+  return study.contrasts(1, evidence);
 }
 
 /** Studies of the cases whose deciding line matches, one per place and port (or as `keyOf` says). */

@@ -63,6 +63,7 @@ export function otherEnd(scene: Scene, row: Row): OtherEnd | null {
   const proxy = scene.podOf(ip) ?? nodeProxies(scene).get(ip);
   if (proxy === undefined)
     return { kind: 'not-given', name: `${ownerWords(row, ip)} (${scene.placeOf(row)})` };
+  if (proxy === row.proxy) return null;
   const span = spansOfLogs(scene).get(proxy)!;
   return covers(scene, proxy, row.start, row.end)
     ? { kind: 'silent', proxy }

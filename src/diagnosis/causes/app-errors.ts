@@ -6,10 +6,10 @@ import type { Hypothesis, Severity } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, podCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { byFrequency, distinct, groupBy, median } from '../stats.js';
+import { byFrequency, distinct, groupBy, least, median, most } from '../stats.js';
 import { claim, FEWEST_FOR_A_SHARE, Study, top } from '../study.js';
 import { fingerprintOf, isExternal, networkOf, serverLogged } from '../traits.js';
-import { listed, ofWords, plural, shellWord, span } from '../words.js';
+import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
 
 /** A 5xx that the proxy relayed. */
 const isRelayed = (row: Row): boolean =>
@@ -19,8 +19,6 @@ const isRelayed = (row: Row): boolean =>
 const weight = ({ rows, shareDuring }: Study): Severity =>
   rows.length < FEWEST_FOR_A_SHARE || shareDuring <= 0.1 ? 'medium' : shareDuring > 0.9 ? 'critical' : 'high';
 
-const reachedApp = (row: Row): boolean => row.direction === 'inbound';
-
 /** Relayed errors of one place, told by how deep the logs reach and where the errors concentrate. */
 const relayed = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.cases.filter(
@@ -28,8 +26,8 @@ const relayed = perScene((scene: Scene): Hypothesis[] => {
   );
   const found: Hypothesis[] = [];
   for (const group of groupBy(cases, ({ decider }) => scene.placeOf(decider)).values()) {
-    const inside = group.filter(({ decider }) => reachedApp(decider));
-    const fromOutside = group.filter(({ decider }) => !reachedApp(decider));
+    const inside = group.filter(({ decider }) => scene.cameIn(decider));
+    const fromOutside = group.filter(({ decider }) => !scene.cameIn(decider));
     // Where some requests were seen by the app’s own sidecar, the others are the same story from further away.
     const parts = inside.length >= fromOutside.length ? [group] : [inside, fromOutside];
     for (const part of parts) if (part.length > 0) found.push(...judgePart(scene, part));
@@ -41,7 +39,7 @@ function judgePart(scene: Scene, cases: readonly Case[]): Hypothesis[] {
   const study = new Study(scene, cases, populationOf(scene, cases));
   const printed = study.rows.filter((row) => fingerprintOf(row) !== null);
   if (isExternal(study.sample)) return [external(study)];
-  const atApp = study.rows.filter(reachedApp).length * 2 >= study.rows.length;
+  const atApp = study.rows.filter((row) => study.scene.cameIn(row)).length * 2 >= study.rows.length;
   const known = printed.length * 2 > study.rows.length;
   const hidden = !atApp && known;
   const found: Hypothesis[] = [];
@@ -58,14 +56,14 @@ function judgePart(scene: Scene, cases: readonly Case[]): Hypothesis[] {
 
 /** Both sides of a hop say the same of a host: the side that decided is counted. */
 function populationOf(scene: Scene, cases: readonly Case[]): readonly Row[] {
-  const inbound = cases.filter(({ decider }) => reachedApp(decider)).length * 2 >= cases.length;
-  const row = cases.find(({ decider }) => reachedApp(decider) === inbound)!.decider;
+  const inbound = cases.filter(({ decider }) => scene.cameIn(decider)).length * 2 >= cases.length;
+  const row = cases.find(({ decider }) => scene.cameIn(decider) === inbound)!.decider;
   return scene.linesOf(row);
 }
 
 function appError(study: Study, atApp: boolean, printed: boolean, narrower: boolean): Hypothesis {
   const codes = byFrequency(study.rows, (row) => String(row.code)).map(([code]) => code);
-  const pods = distinct(study.rows, (row) => (reachedApp(row) ? row.proxy : null));
+  const pods = distinct(study.rows, (row) => (study.scene.cameIn(row) ? row.proxy : null));
   const paths = study.concentration((row) => row.pathTemplate);
   const pod = pods[0] ?? study.hosts.map((ip) => study.scene.podOf(ip)).find((name) => name !== null) ?? null;
   return claim(study, {
@@ -169,7 +167,7 @@ function oneBadHost(scene: Scene, study: Study, atApp: boolean, hidden: boolean)
       : `One of ${hosts.length} pods of ${study.place} fails${slower ? ' and is slow' : ''}`,
     story:
       `${ofWords(sum(bad, 'failures'), sum(bad, 'requests'))} requests to ${listed(pods.length > 0 ? pods : ips)} failed, ${ofWords(sum(good, 'failures'), sum(good, 'requests'))} to its peers. ` +
-      (fresh ? 'These addresses first appear shortly before: a new version. ' : '') +
+      (fresh ? `${arrivalWords(change.arrived.filter(({ ip }) => ips.includes(ip)))} ` : '') +
       (slower ? `What it answers takes a median of ${span(slow)} against ${span(usual)} elsewhere. ` : '') +
       (atApp ? 'Its own sidecar relayed the errors, so the app in it made them.' : ''),
     severity: fresh ? 'high' : 'medium',
@@ -206,10 +204,18 @@ function oneBadHost(scene: Scene, study: Study, atApp: boolean, hidden: boolean)
     ],
     fix: fresh
       ? [
-          `Roll back: kubectl ${namespaceFlag(study.place)}rollout undo deploy/${shellWord(study.place.split('.')[0]!)}`,
+          `Roll back, where its Deployment is called so: kubectl ${namespaceFlag(study.place)}rollout undo deploy/${shellWord(study.place.split('.')[0]!)}`,
         ]
       : ['Keep its log, then delete the pod; a readiness probe that covers what fails; outlier detection.'],
   });
+}
+
+/** When addresses were first dialled, which tells of pods that are newer than the log. */
+function arrivalWords(lives: readonly { readonly first: number }[]): string {
+  const first = least(lives.map((life) => life.first));
+  const last = most(lives.map((life) => life.first));
+  const when = last - first < 1_000 ? `at ${clock(first)}` : `between ${clock(first)} and ${clock(last)}`;
+  return `${lives.length === 1 ? 'This address was' : 'These addresses were'} first called ${when}, long after the log begins: a new version.`;
 }
 
 /** One host with far more failures than its peers, where these are not clean. */
@@ -303,7 +309,7 @@ function firstFrom(rows: readonly Row[], start: number): number {
 
 /** The same pods’ own calls fail in the same seconds: the error is passed on. */
 function ownCalls(scene: Scene, study: Study): Hypothesis | null {
-  const servers = new Set(study.rows.filter(reachedApp).map((row) => row.proxy));
+  const servers = new Set(study.rows.filter((row) => study.scene.cameIn(row)).map((row) => row.proxy));
   const calls = scene.rows.filter(
     (row) =>
       row.failure &&
@@ -312,7 +318,7 @@ function ownCalls(scene: Scene, study: Study): Hypothesis | null {
       !study.has(row),
   );
   const byProxy = groupBy(calls, (call) => call.proxy);
-  const served = study.rows.filter(reachedApp);
+  const served = study.rows.filter((row) => study.scene.cameIn(row));
   const fitting = served.filter((row) => {
     const own = byProxy.get(row.proxy) ?? [];
     for (let i = firstFrom(own, row.start - 5); i < own.length && own[i]!.start <= row.end; i++) {
@@ -408,7 +414,11 @@ const masked = perScene((scene: Scene): Hypothesis[] => {
         at: { services: [place], endpoints: hosts?.bad.map(({ value }) => value) ?? [], pods },
         evidence: [
           study.fact('attempts in that time that failed at the server', study.rows, study.during),
-          { text: 'of these, whose request another attempt then answered', count: group.length, of: group.length },
+          {
+            text: 'of these, whose request another attempt then answered',
+            count: group.length,
+            of: group.length,
+          },
           ...study.contrast('upstream host', (row) => row.upstreamIp),
         ],
         confidence: 'high',

@@ -108,6 +108,7 @@ function deadNode(scene: Scene, cases: readonly Case[]): Hypothesis | null {
 
 function blocked(scene: Scene, study: Study, place: string): Hypothesis {
   const callers = study.affectedCallers;
+  const whose = callers.length > 0 ? ` of ${listed(callers)}` : '';
   const hosts = study.by((row) => row.upstreamIp, study.during);
   const one = hosts.length > 1 && hosts.filter(({ failures }) => failures > 0).length === 1;
   const longest = most(study.rows.map((row) => row.duration));
@@ -138,7 +139,11 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
     },
     cases: [...study.cases, ...noRoute],
     evidence: [
-      study.fact('requests and connections whose connect nobody answered', study.rows, study.during),
+      study.fact(
+        `requests and connections${whose} in that time whose connect nobody answered`,
+        study.rows,
+        Math.max(study.rows.length, study.theirsDuring.length),
+      ),
       { text: 'of these, that failed within 20 ms of another', count: aligned, of: study.rows.length },
       {
         text: 'requests of other callers to it in the same time that went well',

@@ -152,7 +152,8 @@ const sockets = (ms: (i: number) => number, flags = 'DC'): readonly Logged[] =>
       ms: ms(i),
     }),
   );
-const masked = (hidden: boolean): Lines => [
+/** `hidden`: what the other pod answered the second attempt with; `null`: there was none. */
+const masked = (hidden: Partial<Line> | null): Lines => [
   healthy(web, orders, { to: 9_000 }),
   healthy(web, orders, { pods: [two, three] }),
   moments(9_000, 1_300, 25).flatMap((moment) => {
@@ -171,6 +172,7 @@ const masked = (hidden: boolean): Lines => [
         at: moment - 2,
         id: `0d0d0d0d-0000-9000-8000-${String(moment).padStart(12, '0')}`,
         ms: 22,
+        ...hidden,
       }),
     ];
   }),
@@ -762,9 +764,12 @@ export const REPLIES: readonly CauseCase[] = [
   },
   {
     cause: 'retry-masked-failure',
-    incident: { 'saved elsewhere': () => masked(true) },
+    incident: {
+      'saved elsewhere': () => masked({}),
+      'saved by an answer that there is no such thing': () => masked(answer(404, 21)),
+    },
     at: { services: ['orders.sales'], endpoints: [one.ip] },
-    but: [{ differs: 'no retry saves it', lines: () => masked(false), named: 'single-bad-endpoint' }],
+    but: [{ differs: 'no retry saves it', lines: () => masked(null), named: 'single-bad-endpoint' }],
   },
   {
     cause: 'access-logs-disabled',
