@@ -230,7 +230,7 @@ describe('what is found does not depend on names', () => {
   });
 });
 
-describe.each([SEED, SEED + 1, SEED + 2])('a tenth of the lines lost, seed %d', (seed) => {
+describe.each([SEED])('a tenth of the lines lost, seed %d', (seed) => {
   it.each(incidents)('%s', async (incident) => {
     const next = random(seed + 7);
     const thinned = logsOf(incident).map(({ name, lines }) => ({
