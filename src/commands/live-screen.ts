@@ -51,6 +51,10 @@ export function liveOf(
     };
   }
   const status = session.status();
+  const denied = status.refused.find(({ code }) => code === 'forbidden');
+  if (denied && status.streams.length > 0 && status.streams.every(({ state }) => state === 'refused')) {
+    return { phase: 'no-rights', said: denied.message, fix: (denied.hint ?? '').split('\n') };
+  }
   const since = coveredSince(status, options.since, began);
   const gaps = groupBy(status.gaps, ({ origin }) => origin);
   return {

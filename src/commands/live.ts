@@ -183,7 +183,8 @@ function narrate(session: LiveSession, environment: Environment, tally: Tally): 
       // Who stopped following may have seen too little to say so.
       await silent.turn(!session.options.follow);
       tell();
-      if (tally.lines === 0 && !session.options.follow) environment.warn(nothingRead(session));
+      const nothing = nothingRead(session);
+      if (tally.lines === 0 && !session.options.follow && nothing !== null) environment.warn(nothing);
     },
   };
 }
@@ -247,10 +248,11 @@ export async function readSession(
   return { lines, records, failed };
 }
 
-/** Logs that hold no line at all. */
-function nothingRead(session: LiveSession): string {
+/** Logs that hold no line at all; `null` where none could be read. */
+function nothingRead(session: LiveSession): string | null {
   const { since, previous } = session.options;
-  const count = session.status().streams.length;
+  const count = session.status().streams.filter(({ state }) => state !== 'refused').length;
+  if (count === 0) return null;
   const logs = count === 1 ? 'the log of 1 pod holds' : `the logs of ${count} pods hold`;
   if (previous) return `${logs} nothing of an instance before: no container was restarted, or it is gone`;
   return since === null

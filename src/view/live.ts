@@ -59,11 +59,9 @@ export type Live =
     }
   | {
       readonly phase: 'no-rights';
-      readonly verb: string;
-      readonly resource: string;
-      readonly namespace: string;
-      readonly user: string;
-      /** Commands for a person to run. */
+      /** What was refused, as the API server said it. */
+      readonly said: string;
+      /** What to ask for, line by line. */
       readonly fix: readonly string[];
     }
   | {

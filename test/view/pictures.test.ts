@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { observe } from '../../src/pipeline.js';
 import { Engine } from '../../src/replay/engine.js';
+import { forbidden } from '../../src/source/pod-log.js';
 import { fileSource } from '../../src/source/file.js';
 import type { Live, LiveStream, Marker } from '../../src/view/live.js';
 import { specOf, type State } from '../../src/view/state.js';
@@ -24,6 +25,10 @@ function checked(player: Player): string {
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(player.state.columns);
   return text;
 }
+
+/** As kube-apiserver 1.36 says it. */
+const REFUSAL =
+  'pods "checkout-9f98g5nwm-448gz" is forbidden: User "jane@example.com" cannot get resource "pods/log" in API group "" in the namespace "store"';
 
 describe('pictures of recordings', () => {
   const scenes: readonly (readonly [string, string, string])[] = [
@@ -123,11 +128,8 @@ describe('pictures of states before and beside the table', () => {
     'no-rights': blank(80, 24, {
       source: live({
         phase: 'no-rights',
-        verb: 'get',
-        resource: 'pods/log',
-        namespace: 'store',
-        user: 'jane@example.com',
-        fix: ['kubectl -n store create role log-reader --verb=get,list,watch --resource=pods,pods/log'],
+        said: forbidden('get', 'pods/log', 'store', REFUSAL).message,
+        fix: forbidden('get', 'pods/log', 'store', REFUSAL).hint!.split('\n'),
       }),
     }),
   };

@@ -145,14 +145,10 @@ function loggingOff({ columns }: State, live: Extract<Live, { phase: 'logging-of
 function noRights({ columns }: State, live: Extract<Live, { phase: 'no-rights' }>): Line[] {
   return [
     [],
-    [
-      span(' '),
-      span('no rights', 'bad'),
-      span(`: ${live.user} may not ${live.verb} ${live.resource} in ${live.namespace}`),
-    ],
+    [span(' '), span('no rights', 'bad'), span(': the logs are there, and may not be read')],
     [],
-    ...labelled('needs', `${live.verb} on ${live.resource} in namespace ${live.namespace}`, columns),
-    ...live.fix.flatMap((command, i) => commandLines(i === 0 ? 'grant' : '', command, columns, 4)),
+    ...labelled('said', live.said, columns),
+    ...live.fix.flatMap((line, i) => commandLines(i === 0 ? 'needs' : '', line, columns, 4)),
     [],
     ...labelled(
       'or',
