@@ -12,7 +12,11 @@ export const SHOWN_INCIDENTS = 20;
 export function headline({ coverage, incidents }: Report): string {
   const some = (ending: ReportIncident['ending']): boolean =>
     incidents.some((incident) => incident.ending === ending);
-  const over = some('ongoing') ? ', not over' : some('stopped') ? ', perhaps over' : ', over';
+  const over = some('ongoing')
+    ? ', not over'
+    : some('stopped') || some('unknown')
+      ? ', perhaps over'
+      : ', over';
   const count = incidents.length === 0 ? 'No incident' : plural(incidents.length, 'incident') + over;
   const logs = plural(coverage.inputs.filter(({ records }) => records > 0).length, 'log');
   if (coverage.first === null || coverage.last === null) return `${count}.  ${logs}`;
