@@ -1,6 +1,7 @@
 import type { ApiObject } from './client.js';
 import type { Resource } from './cluster.js';
 import { workloadOf, type Pod } from './pods.js';
+import { labelsOf, list, metadataOf, strings, text, tree, type Tree } from './untyped.js';
 
 /** Something of the cluster that was changed, or that happened. */
 export interface Change {
@@ -28,10 +29,6 @@ export interface ChangeSubject {
   readonly selector?: Readonly<Record<string, string>>;
 }
 
-type Tree = Readonly<Record<string, unknown>>;
-const tree = (value: unknown): Tree => (typeof value === 'object' && value !== null ? (value as Tree) : {});
-const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const time = (value: unknown): number => Date.parse(text(value));
 
 const REVISION = 'deployment.kubernetes.io/revision';
@@ -51,7 +48,7 @@ export interface Rollout {
 
 /** The revision of a Deployment that a ReplicaSet stands for; `null`: it belongs to none. */
 export function rolloutOf(object: ApiObject): Rollout | null {
-  const metadata = tree(object['metadata']);
+  const metadata = metadataOf(object);
   const owner = list(metadata['ownerReferences'])
     .map(tree)
     .find(({ kind }) => kind === 'Deployment');
@@ -63,7 +60,7 @@ export function rolloutOf(object: ApiObject): Rollout | null {
     replicaSet: text(metadata['name']),
     deployment: text(owner['name']),
     revision,
-    labels: labelsOf(tree(tree(tree(tree(object['spec'])['template'])['metadata'])['labels'])) ?? {},
+    labels: labelsOf(tree(object['spec'])['template']),
     at: annotations[REVISION_HISTORY] === undefined ? time(metadata['creationTimestamp']) : null,
   };
 }
@@ -180,7 +177,7 @@ export function configChange(
   resource: Resource,
   rootNamespace: string,
 ): { readonly key: string; readonly change: Change } {
-  const metadata = tree(object['metadata']);
+  const metadata = metadataOf(object);
   const namespace = text(metadata['namespace']);
   const generation = Number(metadata['generation'] ?? 0);
   const name = `${resource.kind} ${namespace}/${text(metadata['name'])}`;
@@ -218,7 +215,7 @@ function subjectOf(
 ): ChangeSubject {
   const spec = tree(object['spec']);
   if (kind === 'Gateway' && group === 'gateway.networking.k8s.io') {
-    const name = text(tree(object['metadata'])['name']);
+    const name = text(metadataOf(object)['name']);
     return { namespace, selector: { 'gateway.networking.k8s.io/gateway-name': name } };
   }
   if (BY_HOST.has(kind)) {
@@ -232,17 +229,17 @@ function subjectOf(
     return { namespace: null, hosts: backendsOf(spec, namespace) };
   }
   const selector =
-    labelsOf(tree(tree(spec['selector'])['matchLabels'])) ??
-    labelsOf(tree(tree(spec['workloadSelector'])['labels'])) ??
-    (kind === 'Gateway' ? labelsOf(tree(spec['selector'])) : undefined);
+    labelsIn(tree(spec['selector'])['matchLabels']) ??
+    labelsIn(tree(spec['workloadSelector'])['labels']) ??
+    (kind === 'Gateway' ? labelsIn(spec['selector']) : undefined);
   // Gateways select pods in every namespace, and what lies in the root namespace is meant for all.
   const everywhere = namespace === rootNamespace || kind === 'Gateway';
   return { namespace: everywhere ? null : namespace, ...(selector && { selector }) };
 }
 
-function labelsOf(labels: Tree): Readonly<Record<string, string>> | undefined {
-  const pairs = Object.entries(labels).filter(([, value]) => typeof value === 'string');
-  return pairs.length === 0 ? undefined : (Object.fromEntries(pairs) as Record<string, string>);
+function labelsIn(value: unknown): Readonly<Record<string, string>> | undefined {
+  const labels = strings(value);
+  return Object.keys(labels).length === 0 ? undefined : labels;
 }
 
 /** `payments` in shop, `payments.shop`, `payments.shop.svc.cluster.local` are one; other hosts stay. */

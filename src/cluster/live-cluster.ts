@@ -18,6 +18,7 @@ import {
 } from './cluster.js';
 import { limited } from './limit.js';
 import { getFromPod, PortForwardError } from './port-forward.js';
+import { labelsOf, list, metadataOf, tree, trees, type Tree } from './untyped.js';
 
 /*
  * A cluster as its API server tells it. Every kind is read by itself and once: what is forbidden, not installed or broken
@@ -305,11 +306,6 @@ const refusalOf = (
   reason: string,
 ): Refusal => ({ verb, resource: group === '' ? resource : `${resource}.${group}`, reason });
 
-type Tree = Readonly<Record<string, unknown>>;
-const tree = (value: unknown): Tree => (typeof value === 'object' && value !== null ? (value as Tree) : {});
-const metadataOf = (object: unknown): Tree => tree(tree(object)['metadata']);
-const labelsOf = (object: unknown): Readonly<Record<string, string>> =>
-  tree(metadataOf(object)['labels']) as Record<string, string>;
 const nameOf = (object: unknown): PodName => ({
   namespace: String(metadataOf(object)['namespace'] ?? ''),
   name: String(metadataOf(object)['name'] ?? ''),
@@ -326,11 +322,11 @@ const isRunningIstiod = (pod: unknown): boolean =>
 /** Kept per object of what kubectl hides too: when, and not what, somebody set. What hangs on an owner needs no template. */
 function slim(object: ApiObject): ApiObject {
   const metadata = metadataOf(object);
-  const managers = Array.isArray(metadata['managedFields']) ? metadata['managedFields'].map(tree) : [];
+  const managers = trees(metadata['managedFields']);
   const { 'kubectl.kubernetes.io/last-applied-configuration': _, ...annotations } = tree(
     metadata['annotations'],
   );
-  const owned = Array.isArray(metadata['ownerReferences']) && metadata['ownerReferences'].length > 0;
+  const owned = list(metadata['ownerReferences']).length > 0;
   const kind = object['kind'];
   const { spec, ...rest } = object;
   const bare = owned && (kind === 'ReplicaSet' || kind === 'Job');

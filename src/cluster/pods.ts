@@ -1,4 +1,5 @@
 import type { ApiObject } from './client.js';
+import { labelsOf, metadataOf, strings, text, tree, trees, type Tree } from './untyped.js';
 
 /*
  * Pods as far as meshtail asks: whose they are, where they run, which of their containers is the proxy, and what became of
@@ -50,30 +51,20 @@ export interface Pod {
   readonly containers: readonly ContainerState[];
 }
 
-type Tree = Readonly<Record<string, unknown>>;
-const tree = (value: unknown): Tree => (typeof value === 'object' && value !== null ? (value as Tree) : {});
-const list = (value: unknown): readonly Tree[] => (Array.isArray(value) ? value.map(tree) : []);
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const time = (value: unknown): number | null => {
   const at = Date.parse(text(value));
   return Number.isNaN(at) ? null : at;
 };
 
-const strings = (value: unknown): Record<string, string> =>
-  Object.fromEntries(Object.entries(tree(value)).filter(([, one]) => typeof one === 'string')) as Record<
-    string,
-    string
-  >;
-
 /** @param object a v1 Pod */
 export function podOf(object: ApiObject): Pod {
-  const metadata = tree(object['metadata']);
+  const metadata = metadataOf(object);
   const spec = tree(object['spec']);
   const status = tree(object['status']);
-  const owner = list(metadata['ownerReferences']).find(({ controller }) => controller === true);
-  const natives = list(spec['initContainers']).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const owner = trees(metadata['ownerReferences']).find(({ controller }) => controller === true);
+  const natives = trees(spec['initContainers']).filter(({ restartPolicy }) => restartPolicy === 'Always');
   const statuses = new Map(
-    [...list(status['containerStatuses']), ...list(status['initContainerStatuses'])].map((one) => [
+    [...trees(status['containerStatuses']), ...trees(status['initContainerStatuses'])].map((one) => [
       text(one['name']),
       one,
     ]),
@@ -92,20 +83,20 @@ export function podOf(object: ApiObject): Pod {
     ips: addressesOf(status),
     hostIp: text(status['hostIP']),
     hostNetwork: spec['hostNetwork'] === true,
-    labels: strings(metadata['labels']),
+    labels: labelsOf(object),
     annotations: strings(metadata['annotations']),
     phase,
-    ready: list(status['conditions']).some((one) => one['type'] === 'Ready' && one['status'] === 'True'),
+    ready: trees(status['conditions']).some((one) => one['type'] === 'Ready' && one['status'] === 'True'),
     createdAt: time(metadata['creationTimestamp']) ?? 0,
     deletedAt: time(metadata['deletionTimestamp']),
     endedAt: phase === 'Succeeded' || phase === 'Failed' ? lastEndOf([...statuses.values()]) : null,
     owner: owner ? { kind: text(owner['kind']), name: text(owner['name']) } : null,
-    containers: [...list(spec['containers']).map(container(false)), ...natives.map(container(true))],
+    containers: [...trees(spec['containers']).map(container(false)), ...natives.map(container(true))],
   };
 }
 
 function addressesOf(status: Tree): readonly string[] {
-  const all = list(status['podIPs']).map(({ ip }) => text(ip));
+  const all = trees(status['podIPs']).map(({ ip }) => text(ip));
   return [...new Set([text(status['podIP']), ...all])].filter((ip) => ip !== '');
 }
 

@@ -2,6 +2,7 @@ import { ApiError } from '../cluster/client.js';
 import { collectionPath, RESOURCES } from '../cluster/cluster.js';
 import { podOf, workloadOf, type Pod } from '../cluster/pods.js';
 import { selectionOf, type Selection } from '../cluster/targets.js';
+import { labelsOf } from '../cluster/untyped.js';
 import type { Side } from '../cli/options.js';
 import type { Wanted } from '../diagnosis/widening.js';
 import { plural } from '../diagnosis/words.js';
@@ -218,6 +219,3 @@ const ofWaypoint = (name: string, namespace: string): Beside => ({
   namespace,
   selects: ({ labels }) => labels['gateway.networking.k8s.io/gateway-name'] === name,
 });
-
-const labelsOf = (object: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> =>
-  (object['metadata'] as { labels?: Record<string, string> }).labels ?? {};
