@@ -147,16 +147,13 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   else map.set(key, [value]);
 }
 
-/**
- * Whether a line is a server's: what a listener refused has no direction of its own, and had come in. Envoy's own text
- * names no cluster on either side: there the line below another one of the same upstream host is the server's.
- */
-const cameIn = (row: Row, { parent }: Joins): boolean =>
-  row.direction === 'inbound' ||
-  isRejectedConnection(row) ||
-  (row.direction === 'unknown' &&
-    row.upstreamHost !== null &&
-    parent(row)?.upstreamHost === row.upstreamHost);
+/** Envoy's own text names no cluster on either side of a hop: the line below another of the same upstream host is the server's. */
+const isBelowItsCaller = (row: Row, { parent }: Joins): boolean =>
+  row.direction === 'unknown' && row.upstreamHost !== null && parent(row)?.upstreamHost === row.upstreamHost;
+
+/** Whether a line is a server's: what a listener refused has no direction of its own, and had come in. */
+const cameIn = (row: Row, joins: Joins): boolean =>
+  row.direction === 'inbound' || isRejectedConnection(row) || isBelowItsCaller(row, joins);
 
 /** Lines without a direction of their own (no route, no cluster) are counted with those that got one. */
 function populationKey(row: Row, place: string, joins: Joins): string {
@@ -270,7 +267,7 @@ function ownAddress(row: Row, joins: Joins): string | null {
   if (row.direction === 'inbound' && row.cluster?.kind === 'inbound') {
     return row.downstreamLocal && hostOf(row.downstreamLocal);
   }
-  if (row.direction === 'unknown' && !isRejectedConnection(row) && cameIn(row, joins)) return row.upstreamIp;
+  if (isBelowItsCaller(row, joins)) return row.upstreamIp;
   if (row.direction !== 'outbound' || !row.upstreamLocal || !row.downstreamRemote) return null;
   const own = hostOf(row.upstreamLocal);
   return own === hostOf(row.downstreamRemote) ? own : null;

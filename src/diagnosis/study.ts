@@ -223,19 +223,14 @@ export class Study {
     ];
   }
 
-  /** The partitions that set the failing apart, in the order of `PARTITIONS`; what says the same as another fact is left out. */
-  contrasts(most: number, told: readonly Fact[]): Fact[] {
-    const facts: Fact[] = [];
-    const seen = new Set(told.map((fact, i) => figures([fact, ...told.slice(i + 1, i + 2)])));
+  /** The first of `PARTITIONS` that sets the failing apart, as two facts that do not repeat the figures of others. */
+  firstContrast(told: readonly Fact[]): Fact[] {
+    const said = new Set(told.map((_, i) => figures(told.slice(i, i + 2))));
     for (const [name, valueOf] of PARTITIONS) {
-      if (facts.length >= 2 * most) break;
       const pair = this.contrast(name, valueOf);
-      const key = figures(pair);
-      if (pair.length === 0 || seen.has(key)) continue;
-      seen.add(key);
-      facts.push(...pair);
+      if (pair.length > 0 && !said.has(figures(pair))) return pair;
     }
-    return facts;
+    return [];
   }
 
   /** `12 of 340 requests to orders.shop (3.5%) between 16:02:13.204 and 16:04:01.000`. */
@@ -317,7 +312,7 @@ const figures = (facts: readonly Fact[]): string => facts.map(({ count, of }) =>
 /** What sets the failing apart and the cause did not say itself. */
 function unsaid(study: Study, evidence: readonly Fact[]): Fact[] {
   if (evidence.some(({ text }) => text.startsWith(WITH_ANY_OTHER))) return [];
-  return study.contrasts(1, evidence);
+  return study.firstContrast(evidence);
 }
 
 /** Studies of the cases whose deciding line matches, one per place and port (or as `keyOf` says). */
