@@ -183,8 +183,8 @@ function narrate(session: LiveSession, environment: Environment, tally: Tally): 
       // Who stopped following may have seen too little to say so.
       await silent.turn(!session.options.follow);
       tell();
-      const nothing = nothingRead(session);
-      if (tally.lines === 0 && !session.options.follow && nothing !== null) environment.warn(nothing);
+      const nothing = tally.lines === 0 && !session.options.follow ? nothingRead(session) : null;
+      if (nothing !== null) environment.warn(nothing);
     },
   };
 }
