@@ -258,6 +258,8 @@ const KIND_TEXTS = [
 
 /** What may be asked of a line without asking which one of its kind it is. */
 export interface Kind {
+  /** One object for all lines of a kind. */
+  readonly kind: Kind;
   readonly format: string;
   /** Whose log it stands in: pod, else file. */
   readonly proxy: string;
@@ -361,6 +363,10 @@ class SharedKind implements Kind {
     this.ahead = clocks.aheadOf(this.proxy);
   }
 
+  get kind(): Kind {
+    return this;
+  }
+
   has(flag: string): boolean {
     return this.flags.includes(flag);
   }
@@ -415,7 +421,6 @@ export class Row implements Kind {
     return Number.isNaN(value) ? null : value;
   }
 
-  /** What it shares with others: one object for all of them. */
   get kind(): Kind {
     return this.#kind;
   }
