@@ -1,7 +1,7 @@
 import { maskedRequestId } from '../record/request-id.js';
 import { parseMeshServerName, type UpstreamCluster } from '../record/upstream-cluster.js';
 import { isRejectedConnection, sameConnection, sameHost, sameService } from './ends.js';
-import type { Row } from './rows.js';
+import type { Kind, Row } from './rows.js';
 
 /*
  * One request is logged by every proxy on its way. Lines are joined into trees: a caller's outbound line, below it the
@@ -393,7 +393,7 @@ function joinNames(rows: readonly Row[], tree: Tree): void {
 }
 
 /** The service that a gateway between networks was asked for: its cluster's, or the server name that found no chain. */
-export const meantBy = (row: Row): Pick<UpstreamCluster, 'port' | 'subset' | 'host' | 'service'> | null =>
+export const meantBy = (row: Kind): Pick<UpstreamCluster, 'port' | 'subset' | 'host' | 'service'> | null =>
   row.cluster?.kind === 'sni'
     ? row.cluster
     : row.serverName === null
@@ -401,11 +401,11 @@ export const meantBy = (row: Row): Pick<UpstreamCluster, 'port' | 'subset' | 'ho
       : parseMeshServerName(row.serverName);
 
 /** A gateway in AUTO_PASSTHROUGH mode that has no chain for a mesh client's server name, or no endpoint behind it. */
-export const isRefusedBetweenNetworks = (row: Row): boolean =>
+export const isRefusedBetweenNetworks = (row: Kind): boolean =>
   (isRejectedConnection(row) && meantBy(row) !== null) || (row.cluster?.kind === 'sni' && row.has('UH'));
 
 /** The same, also where it has an endpoint and cannot reach it. */
-const isStuckBetweenNetworks = (row: Row): boolean =>
+const isStuckBetweenNetworks = (row: Kind): boolean =>
   isRefusedBetweenNetworks(row) || (row.cluster?.kind === 'sni' && row.has('UF'));
 
 const nameKey = ({ host, port, subset }: Pick<UpstreamCluster, 'host' | 'port' | 'subset'>): string =>
@@ -442,7 +442,7 @@ function runningAt(outers: readonly Row[], inner: Row, tree: Tree): Row | undefi
 /** A request that its proxy sends through an internal listener, and so through HBONE: the host names the pod behind it. */
 export const isThroughTunnel = (row: Row): boolean => row.upstreamHost?.startsWith('envoy://') === true;
 
-export const isZtunnel = (row: Row): boolean => row.format.startsWith('ztunnel');
+export const isZtunnel = (row: Kind): boolean => row.format.startsWith('ztunnel');
 
 function best(
   outers: readonly Row[],

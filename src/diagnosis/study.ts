@@ -1,5 +1,5 @@
 import type { Case } from '../aggregate/joins.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/rows.js';
 import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict } from './hypothesis.js';
 import { PARTITIONS } from './partitions.js';
 import type { Scene } from './scene.js';
@@ -315,14 +315,20 @@ function unsaid(study: Study, evidence: readonly Fact[]): Fact[] {
   return study.firstContrast(evidence);
 }
 
-/** Studies of the cases whose deciding line matches, one per place and port (or as `keyOf` says). */
+/**
+ * Studies of the cases whose deciding line is of a kind that matches, and fits itself: one per place and port (or as
+ * `keyOf` says).
+ */
 export function studies(
   scene: Scene,
-  matches: (row: Row, one: Case) => boolean,
-  keyOf: (row: Row) => string = (row) =>
-    `${row.direction}\n${scene.placeOf(row)}\n${row.cluster?.port ?? ''}`,
+  matches: (kind: Kind) => boolean,
+  {
+    fits,
+    keyOf = (row) => `${row.direction}\n${scene.placeOf(row)}\n${row.cluster?.port ?? ''}`,
+  }: { fits?: ((row: Row, one: Case) => boolean) | undefined; keyOf?: (row: Row) => string } = {},
 ): Study[] {
-  const found = scene.cases.filter((one) => matches(one.decider, one));
+  const alike = scene.casesOf(matches);
+  const found = fits ? alike.filter((one) => fits(one.decider, one)) : alike;
   return [...groupBy(found, ({ decider }) => keyOf(decider)).values()].map(
     (cases) => new Study(scene, cases),
   );
