@@ -26,7 +26,7 @@ export class ByKind<T> {
     const found: number[][] = [];
     for (const [kind, places] of this.#places) if (matches(kind)) found.push(places);
     if (found.length === this.#places.size) return this.all;
-    const places = found.length === 1 ? found[0]! : Int32Array.from(found.flat()).sort();
+    const places = found.length === 1 ? found[0]! : Int32Array.from(found.flat()).toSorted();
     return Array.from(places, (place) => this.all[place]!);
   }
 }
