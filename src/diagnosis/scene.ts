@@ -1,4 +1,5 @@
 import type { Clocks } from '../aggregate/clocks.js';
+import { ByKind } from '../aggregate/by-kind.js';
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import { isRejectedConnection } from '../aggregate/ends.js';
 import type { GroupSnapshot } from '../aggregate/groups.js';
@@ -7,7 +8,6 @@ import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { isFromOwnPod, RoleSigns, type Role } from '../aggregate/role.js';
 import type { Kind, Row } from '../aggregate/rows.js';
 import { hostOf, portOf as portOfAddress } from '../record/address.js';
-import { ByKind } from './by-kind.js';
 import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
 import { holdsErrorsOnly } from './coverage-limits.js';
 import { least, most } from './stats.js';
@@ -77,8 +77,8 @@ export interface Scene {
 export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = NO_FACTS): Scene {
   const { coverage, traffic } = observation;
   const { rows, complete } = observation.rows;
-  const joins = join(rows);
   const rowsByKind = new ByKind(rows, (row) => row.kind);
+  const joins = join(rowsByKind);
   const casesByKind = new ByKind(joins.cases, ({ decider }) => decider.kind);
   const places = new Places(rowsByKind);
   const byProxy = new Lists(({ proxy }) => proxy);

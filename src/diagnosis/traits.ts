@@ -1,5 +1,6 @@
 import type { Kind, Row } from '../aggregate/rows.js';
 import { hostOf, isPrivate } from '../record/address.js';
+import { boundedCache } from '../record/bounded-cache.js';
 import { parseMeshServerName } from '../record/upstream-cluster.js';
 import type { Scene } from './scene.js';
 import { connectErrorOf } from './connect-error.js';
@@ -111,7 +112,8 @@ export const serverLogged = (scene: Scene, row: Row): boolean => {
 };
 
 /** The /24 (IPv4) or /64 (IPv6) of an address: pods of one node usually share it. */
-export const networkOf = (ip: string): string =>
+export const networkOf = boundedCache((ip) =>
   ip.includes(':')
     ? `${ip.split(':').slice(0, 4).join(':')}::/64`
-    : `${ip.split('.').slice(0, 3).join('.')}.0/24`;
+    : `${ip.split('.').slice(0, 3).join('.')}.0/24`,
+);

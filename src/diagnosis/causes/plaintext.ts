@@ -109,15 +109,17 @@ function servicesAt(scene: Scene, cases: readonly Case[]): readonly string[] {
 const addressesOfServices = perScene(
   (scene: Scene): ReadonlyMap<string, string> =>
     new Map(
-      scene.rows.flatMap((row): [string, string][] =>
-        row.cluster?.kind === 'outbound' &&
-        row.cluster.service &&
-        row.downstreamLocal &&
-        row.downstreamLocal !== row.upstreamHost &&
-        scene.roleOf(row.proxy) === 'sidecar'
-          ? [[row.downstreamLocal, row.cluster.service]]
-          : [],
-      ),
+      scene
+        .rowsOf(
+          ({ cluster, downstreamLocal, proxy }) =>
+            cluster?.kind === 'outbound' &&
+            !!cluster.service &&
+            !!downstreamLocal &&
+            scene.roleOf(proxy) === 'sidecar',
+        )
+        .flatMap((row): [string, string][] =>
+          row.downstreamLocal !== row.upstreamHost ? [[row.downstreamLocal!, row.cluster!.service!]] : [],
+        ),
     ),
 );
 

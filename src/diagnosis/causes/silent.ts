@@ -206,16 +206,15 @@ const loggingOff: Cause = {
   against: ['its callers fail as well: the pod is gone'],
   judge(scene: Scene): Hypothesis[] {
     const proxies = new Set(scene.rows.map((row) => row.proxy));
+    const answered = scene.rowsOf(
+      (kind) => kind.direction === 'outbound' && kind.answeredBy === 'peer' && !kind.failure,
+    );
     const silent: Row[] = [];
     for (const proxy of proxies) {
+      const lastOwn = scene.linesOfProxy(proxy).findLast((row) => row.direction === 'inbound')?.start;
+      if (lastOwn === undefined || lastOwn + 3_000 >= scene.last) continue;
       const ips = new Set(scene.addressesOf(proxy));
-      const own = scene.linesOfProxy(proxy).filter((row) => row.direction === 'inbound');
-      const lastOwn = own.at(-1)?.start;
-      if (lastOwn === undefined) continue;
-      if (lastOwn + 3_000 >= scene.last) continue;
-      const served = scene
-        .rowsOf((kind) => kind.direction === 'outbound' && kind.answeredBy === 'peer' && !kind.failure)
-        .filter((row) => row.start > lastOwn + 3_000 && ips.has(row.upstreamIp ?? ''));
+      const served = answered.filter((row) => row.start > lastOwn + 3_000 && ips.has(row.upstreamIp ?? ''));
       if (served.length >= 5) silent.push(...served);
     }
     if (silent.length === 0) return [];
