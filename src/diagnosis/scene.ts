@@ -59,6 +59,8 @@ export interface Scene {
   linesOfProxy(proxy: string): readonly Row[];
   /** All outermost lines to the same destination as a case's. */
   requestsLike(row: Row): readonly Row[];
+  /** Whether a proxy stands in front of an app: its log has inbound lines. */
+  servesApp(proxy: string): boolean;
   /** What a proxy is, told by its own lines: an input may hold several. */
   roleOf(proxy: string): Role;
   /** The pod that owns an address, where its own log shows it. */
@@ -97,6 +99,8 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     requests.push(row, side);
     if (portOf(row) !== null) requestsToPort.push(row, side);
   }
+  const serving = new Set<string>();
+  for (const [{ direction, proxy }] of rowsByKind.counts()) if (direction === 'inbound') serving.add(proxy);
   const roles = new Map<string, Role>();
   const roleOf = (proxy: string): Role => {
     let role = roles.get(proxy);
@@ -127,6 +131,7 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     callersLines: (place) => callers.named(place),
     linesOfProxy: (proxy) => byProxy.named(proxy),
     requestsLike: (row) => (portOf(row) === null ? requests : requestsToPort).like(row, sideOf(row, joins)),
+    servesApp: (proxy) => serving.has(proxy),
     roleOf,
     podOf,
     cameIn: (row) => sideOf(row, joins) === 'inbound',

@@ -27,13 +27,13 @@ function isNoise(scene: Scene, hosts: ReadonlySet<string>, tries: ReadonlyMap<st
       const host = bareAuthority(row.authority ?? '');
       return isScannerRequest(row) || (!hosts.has(host) && (tries.get(host) ?? 0) < FEW);
     }
-    const lines = scene.linesOfProxy(row.proxy);
-    if (row.cluster !== null || lines.some((line) => line.direction === 'inbound')) return false;
+    if (row.cluster !== null || scene.servesApp(row.proxy)) return false;
     const garbage = row.code === 400 && row.has('DPE') && row.method === null;
     const stray = !row.http && row.has('NR');
     return (
       (garbage || stray) &&
-      (tries.get(row.serverName ?? row.peer ?? '') ?? 0) < Math.max(FEW, lines.length * SMALL)
+      (tries.get(row.serverName ?? row.peer ?? '') ?? 0) <
+        Math.max(FEW, scene.linesOfProxy(row.proxy).length * SMALL)
     );
   };
 }

@@ -18,8 +18,8 @@ import { listed, ofWords, plural, shellWord, span } from '../words.js';
 const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene.casesOf(isRejectedConnection).filter(({ decider }) => decider.peer !== null);
   const unnamed = cases.filter(({ decider }) => !isRefusedBetweenNetworks(decider));
-  const atApps = unnamed.filter(({ decider }) => servesApp(scene, decider));
-  const atGateways = unnamed.filter(({ decider }) => !servesApp(scene, decider));
+  const atApps = unnamed.filter(({ decider }) => scene.servesApp(decider.proxy));
+  const atGateways = unnamed.filter(({ decider }) => !scene.servesApp(decider.proxy));
   const byName = ({ decider }: Case): string => `${decider.proxy}\n${decider.serverName ?? ''}`;
   return [
     ...betweenNetworks(scene),
@@ -47,10 +47,6 @@ const atListener = (scene: Scene, cases: readonly Case[]): Study =>
     cases,
     scene.rowsOf((kind) => kind.downstreamLocal === cases[0]!.decider.downstreamLocal),
   );
-
-/** A sidecar in front of an app: its log has inbound lines. */
-const servesApp = (scene: Scene, row: Row): boolean =>
-  scene.linesOfProxy(row.proxy).some((line) => line.direction === 'inbound');
 
 /**
  * Plaintext from an address. With its proxy's log there and silent, the traffic goes around that proxy. Where only the
