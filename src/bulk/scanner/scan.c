@@ -1,0 +1,748 @@
+/*
+ * Finds, in bytes that lie in this module's memory, the lines of Istio's text layout that stand exactly as Envoy writes
+ * them, and counts them; every other line is handed to the host as it stands. Of a line the bytes that tell its kind (method,
+ * protocol to transport failure, authority, cluster, server name and route, and signs) make one key, counted once; the first line
+ * of each key is shown to the host, which parses it and answers what is to be done with all of its kind. What takes many
+ * values (upstream host, downstream peer, path, user agent, duration) is counted in pairs with the cell that the host told.
+ *
+ * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them: then
+ * the reader in the host, which knows many layouts, would have found the same fields. Nothing here may read a line otherwise.
+ *
+ * Built by scripts/build-scanner.mjs into module.ts; the host's side is scanner.ts.
+ */
+#include <stdint.h>
+#include <wasm_simd128.h>
+
+typedef uint8_t u8;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+#define IMPORT(name) __attribute__((import_module("host"), import_name(#name)))
+#define EXPORT(name) __attribute__((export_name(#name)))
+
+/* A key that is new: `bytes[start, end)` is a line of it. Answers its cell and signs, or a negative number for a line
+ * that is to be handed over each time. */
+IMPORT(met) extern int32_t met(u32 start, u32 end);
+/* A line that is not read here. */
+IMPORT(other) extern void other(u32 start, u32 end);
+/* A line that is to be kept; `failing`: 1 or 0. */
+IMPORT(keep) extern void keep(u32 start, u32 end, u32 hash, u32 failing);
+/* ms since the Unix epoch of the 24 bytes at `start`; NaN where they are no time. */
+IMPORT(time_of) extern double time_of(u32 start);
+
+/* Signs in the host's answer, below the cell. */
+#define FAILING 1
+#define ANSWERS 2
+#define COUNTS 4
+#define DOWNSTREAM 8
+#define CELL_SHIFT 4
+
+/* Signs of a key, as aggregate/tally.ts derives them of a record. */
+#define HAS_PATH 1
+#define NO_SERVICE_TIME 2
+#define CALLS_OWN_APP 4
+#define FROM_OWN_POD 64
+#define FROM_ELSEWHERE 128
+
+#define HOST 0
+#define PEER 1
+#define PATH 2
+#define AGENT 3
+#define KINDS 4
+#define DURATION 4
+#define KINDS_SHIFT 3
+
+#define SEPARATORS 35
+#define QUOTES 14
+#define LONGEST_PATH 512
+#define SHORT_DURATIONS 65536
+
+#define MOST_KEYS 65536
+#define MOST_PAIRS (1 << 19)
+#define MOST_TEXT (24u << 20)
+
+/* ---- memory ---- */
+
+extern u8 __heap_base;
+static u32 heap_end;
+
+static u32 room(u32 bytes) {
+  u32 at = (heap_end + 63) & ~63u;
+  heap_end = at + bytes + 64;
+  u32 pages = (heap_end + 65535) >> 16;
+  u32 have = __builtin_wasm_memory_size(0);
+  if (pages > have && __builtin_wasm_memory_grow(0, pages - have) == (u32)-1) __builtin_trap();
+  return at;
+}
+
+/* ---- texts ---- */
+
+static inline u64 word_at(const u8 *at) {
+  u64 word;
+  __builtin_memcpy(&word, at, 8);
+  return word;
+}
+
+static inline u64 stirred(u64 hash, u64 word) {
+  hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+  return hash ^ (hash >> 32);
+}
+
+/* Bytes behind the end are read and not regarded. */
+static inline u64 hash_of(const u8 *at, u32 length) {
+  u64 hash = length;
+  while (length > 8) {
+    hash = stirred(hash, word_at(at));
+    at += 8;
+    length -= 8;
+  }
+  u64 last = length == 0 ? 0 : word_at(at) << (64 - 8 * length);
+  return stirred(hash, last);
+}
+
+static inline int same(const u8 *a, const u8 *b, u32 length) {
+  while (length > 16) {
+    if (wasm_v128_any_true(wasm_v128_xor(wasm_v128_load(a), wasm_v128_load(b)))) return 0;
+    a += 16;
+    b += 16;
+    length -= 16;
+  }
+  u32 differ = ~wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(a), wasm_v128_load(b)));
+  return (differ & ((1u << length) - 1)) == 0;
+}
+
+/* The hash by which aggregate/rows.ts decides which lines to keep: `hashBytes` of record/dictionary.ts. */
+static inline u32 mixed32(u32 hash) {
+  hash ^= hash >> 16;
+  hash *= 0x85ebca6bu;
+  hash ^= hash >> 13;
+  hash *= 0xc2b2ae35u;
+  return hash ^ (hash >> 16);
+}
+
+static inline u32 stirred32(u32 hash, u32 word) {
+  hash = (hash ^ word) * 0x9e3779b1u;
+  return hash ^ (hash >> 15);
+}
+
+static inline u32 word32_at(const u8 *at) {
+  u32 word;
+  __builtin_memcpy(&word, at, 4);
+  return word;
+}
+
+static inline u32 hash32_of(const u8 *at, u32 length) {
+  u32 hash = length;
+  for (; length >= 4; length -= 4, at += 4) hash = stirred32(hash, word32_at(at));
+  for (; length > 0; length--, at++) hash = (hash ^ *at) * 0x01000193u;
+  return mixed32(hash);
+}
+
+/* The same of a request id; of a UUID without the character in which Envoy keeps its trace decision. */
+static inline u32 hash32_of_id(const u8 *at, u32 length) {
+  if (length != 36) return hash32_of(at, length);
+  u32 hash = 36;
+  for (u32 i = 0; i < 36; i += 4) {
+    u32 word = word32_at(at + i);
+    if (i == 12) word = (word & 0xff00ffffu) | (120u << 16);
+    hash = stirred32(hash, word);
+  }
+  return mixed32(hash);
+}
+
+/* ---- tables ---- */
+
+typedef struct {
+  u64 hash;
+  u32 at;
+  u32 length;
+} Text;
+
+typedef struct {
+  u32 count;
+  u32 mask;
+  u32 *slots;
+  Text *texts;
+} Texts;
+
+static Texts values[KINDS];
+static u8 *arena;
+static u32 arena_used;
+static u32 arena_size;
+
+static u32 put_text(const u8 *at, u32 length) {
+  if (arena_used + length + 16 > arena_size) {
+    u32 size = arena_size * 2 > arena_used + length + 16 ? arena_size * 2 : arena_used + length + (1u << 20);
+    u8 *wider = (u8 *)room(size);
+    __builtin_memcpy(wider, arena, arena_used);
+    arena = wider;
+    arena_size = size;
+  }
+  u32 from = arena_used;
+  __builtin_memcpy(arena + from, at, length);
+  arena_used += length;
+  return from;
+}
+
+static void clear_texts(Texts *texts, u32 slots) {
+  texts->count = 0;
+  texts->mask = slots - 1;
+  texts->slots = (u32 *)room(slots * 4);
+  texts->texts = (Text *)room(slots / 2 * sizeof(Text));
+  __builtin_memset(texts->slots, 0, slots * 4);
+}
+
+static void widen_texts(Texts *texts) {
+  Texts old = *texts;
+  clear_texts(texts, (old.mask + 1) * 2);
+  texts->count = old.count;
+  __builtin_memcpy(texts->texts, old.texts, old.count * sizeof(Text));
+  for (u32 i = 0; i < old.count; i++) {
+    u32 slot = (u32)(old.texts[i].hash >> 20) & texts->mask;
+    while (texts->slots[slot]) slot = (slot + 1) & texts->mask;
+    texts->slots[slot] = i + 1;
+  }
+}
+
+static inline u32 id_of(Texts *texts, const u8 *at, u32 length) {
+  u64 hash = hash_of(at, length);
+  u32 slot = (u32)(hash >> 20) & texts->mask;
+  for (u32 held = texts->slots[slot]; held; held = texts->slots[slot]) {
+    Text *text = &texts->texts[held - 1];
+    if (text->hash == hash && text->length == length && same(arena + text->at, at, length)) return held - 1;
+    slot = (slot + 1) & texts->mask;
+  }
+  u32 id = texts->count++;
+  texts->texts[id].hash = hash;
+  texts->texts[id].length = length;
+  texts->texts[id].at = put_text(at, length);
+  texts->slots[slot] = id + 1;
+  if (texts->count * 2 > texts->mask) widen_texts(texts);
+  return id;
+}
+
+/* Cell and kind with a value, and how often both were met. A count of 0 is a free place. */
+typedef struct {
+  u32 cell_and_kind;
+  u32 value;
+  u32 count;
+  u32 unused;
+} Pair;
+
+static Pair *pairs;
+static u32 pairs_mask;
+static u32 pairs_count;
+
+static inline u32 pair_slot(u32 cell_and_kind, u32 value) {
+  u64 hash = (((u64)cell_and_kind << 32) | value) * 0x9e3779b97f4a7c15ull;
+  return (u32)(hash >> 32) & pairs_mask;
+}
+
+static void widen_pairs(void) {
+  Pair *old = pairs;
+  u32 places = pairs_mask + 1;
+  pairs_mask = places * 2 - 1;
+  pairs = (Pair *)room(places * 2 * sizeof(Pair));
+  __builtin_memset(pairs, 0, places * 2 * sizeof(Pair));
+  for (u32 i = 0; i < places; i++) {
+    if (!old[i].count) continue;
+    u32 slot = pair_slot(old[i].cell_and_kind, old[i].value);
+    while (pairs[slot].count) slot = (slot + 1) & pairs_mask;
+    pairs[slot] = old[i];
+  }
+}
+
+static inline void count_pair(u32 cell_and_kind, u32 value) {
+  u32 slot = pair_slot(cell_and_kind, value);
+  for (;; slot = (slot + 1) & pairs_mask) {
+    Pair *pair = &pairs[slot];
+    if (!pair->count) break;
+    if (pair->cell_and_kind == cell_and_kind && pair->value == value) {
+      pair->count++;
+      return;
+    }
+  }
+  pairs[slot].cell_and_kind = cell_and_kind;
+  pairs[slot].value = value;
+  pairs[slot].count = 1;
+  if (++pairs_count * 2 > pairs_mask) widen_pairs();
+}
+
+/* The kinds of lines that were met. */
+typedef struct {
+  u64 hash;
+  u32 text;
+  u32 length;
+  int32_t answer;
+  u32 count;
+  double first;
+  double last;
+  u32 stream;
+  u32 signs;
+} Key;
+
+static Key *keys;
+static u32 keys_count;
+static u32 key_slots[2 * MOST_KEYS];
+
+static u32 short_durations[SHORT_DURATIONS];
+
+/* ---- what the host sets and reads ---- */
+
+static u32 stream;
+static u32 stream_hash;
+static u64 keep_below[2];
+static double first_time;
+static double last_time;
+static u32 counted;
+static u32 lines;
+static u32 longest_line;
+
+/* Request ids (their hashes) that are on too many lines to be kept or dropped together. */
+#define SHARED_SLOTS 4096
+static u32 shared_ids[2][SHARED_SLOTS];
+static u32 shared_count[2];
+
+static inline int is_shared(u32 failing, u32 hash) {
+  for (u32 slot = hash & (SHARED_SLOTS - 1);; slot = (slot + 1) & (SHARED_SLOTS - 1)) {
+    if (!shared_ids[failing][slot]) return 0;
+    if (shared_ids[failing][slot] == hash) return 1;
+  }
+}
+
+EXPORT(share_id) void share_id(u32 failing, u32 hash) {
+  if (is_shared(failing, hash) || shared_count[failing] >= SHARED_SLOTS / 2) return;
+  u32 slot = hash & (SHARED_SLOTS - 1);
+  while (shared_ids[failing][slot]) slot = (slot + 1) & (SHARED_SLOTS - 1);
+  shared_ids[failing][slot] = hash;
+  shared_count[failing]++;
+}
+
+/* What follows is of another source, or another part of one. */
+EXPORT(begin) void begin(u32 number, u32 hash) {
+  stream = number;
+  stream_hash = hash;
+  counted = 0;
+  lines = 0;
+  first_time = __builtin_inf();
+  last_time = -__builtin_inf();
+}
+
+/* Lines with a hash below are kept. */
+EXPORT(keep_lines) void keep_lines(u32 failing, double below) { keep_below[failing] = (u64)below; }
+
+static u8 minute[17];
+static double minute_ms;
+
+
+static u32 input;
+
+/* Forgets all that was counted, and its memory. `size`: bytes to be read at once; longer lines than `longest` are not read
+ * here. Answers where the bytes go. */
+EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
+  longest_line = longest_allowed;
+  heap_end = (u32)&__heap_base;
+  /* A line is read in steps of 64 bytes. */
+  input = room(size + 128);
+  arena_size = 1 << 20;
+  arena_used = 0;
+  arena = (u8 *)room(arena_size);
+  for (u32 kind = 0; kind < KINDS; kind++) clear_texts(&values[kind], 1 << 12);
+  pairs_mask = (1 << 14) - 1;
+  pairs_count = 0;
+  pairs = (Pair *)room((pairs_mask + 1) * sizeof(Pair));
+  __builtin_memset(pairs, 0, (pairs_mask + 1) * sizeof(Pair));
+  __builtin_memset(short_durations, 0, sizeof short_durations);
+  keys = (Key *)room(MOST_KEYS * sizeof(Key));
+  keys_count = 0;
+  __builtin_memset(key_slots, 0, sizeof key_slots);
+  return input;
+}
+
+/* ---- one line ---- */
+
+static inline int is_digit(u8 byte) { return (u8)(byte - 48) < 10; }
+
+/* The value of up to nine digits; -1 where anything else stands there. */
+static inline int32_t digits(const u8 *at, const u8 *end) {
+  if (at == end || end - at > 9) return -1;
+  int32_t value = 0;
+  for (; at < end; at++) {
+    if (!is_digit(*at)) return -1;
+    value = value * 10 + (*at - 48);
+  }
+  return value;
+}
+
+/* An address as a tail holds them, or `-`. */
+static inline int is_address(const u8 *at, const u8 *end) {
+  if (end - at < 2) return end - at == 1 && *at == '-';
+  for (; at < end; at++)
+    if (*at == ':' || *at == '/' || *at == '.') return 1;
+  return 0;
+}
+
+static inline int is_dash(const u8 *at, const u8 *end) { return end - at == 1 && *at == '-'; }
+
+typedef struct {
+  const u8 *at;
+  u32 length;
+} Bytes;
+
+/* The host of an address, `10.0.0.1:80` or `[fd00::1]:80`; 0 for one of another kind. */
+static inline int host_of(const u8 *at, const u8 *end, Bytes *host) {
+  if (is_digit(*at)) {
+    const u8 *colon = 0;
+    for (const u8 *i = at; i < end; i++) {
+      if (*i != ':') continue;
+      if (colon) return 0;
+      colon = i;
+    }
+    host->at = at;
+    host->length = (u32)((colon ? colon : end) - at);
+    return 1;
+  }
+  if (*at != '[') return 0;
+  const u8 *close = at + 1;
+  while (close < end && *close != ']') close++;
+  if (close == end) return 0;
+  host->at = at + 1;
+  host->length = (u32)(close - at - 1);
+  return 1;
+}
+
+static inline int is_hex(u8 byte) { return is_digit(byte) || (u8)((byte | 32) - 'a') < 6; }
+
+/* As aggregate/path-template.ts tells ids: 1 for `{uuid}`, 2 for `{id}`, 0 for a word. Longer than 7, digits in it or 36 long. */
+static int id_like(const u8 *at, u32 length) {
+  u32 hex = 0, digit = 0, token = 0, dash = 0;
+  for (u32 i = 0; i < length; i++) {
+    u8 byte = at[i];
+    digit += is_digit(byte);
+    hex += is_hex(byte);
+    dash += byte == '-';
+    token += is_digit(byte) || (u8)((byte | 32) - 'a') < 26 || byte == '-' || byte == '_';
+  }
+  if (length == 36 && hex == 32 && dash == 4 && at[8] == '-' && at[13] == '-' && at[18] == '-' && at[23] == '-') return 1;
+  if (hex == length && digit > 0) return 2;
+  return token == length && length >= 16 && digit > 0 && digit < length ? 2 : 0;
+}
+
+static u8 template[2 * LONGEST_PATH];
+
+/* A path with its ids replaced; 0 for one that is too long. */
+static inline int template_of(const u8 *at, const u8 *end, Bytes *path) {
+  u32 used = 0;
+  const u8 *segment = at;
+  u32 digit = 0;
+  const u8 *from = at;
+  for (;; at++) {
+    u8 byte = at < end ? *at : '?';
+    if (is_digit(byte)) {
+      digit++;
+      continue;
+    }
+    if (byte != '/' && byte != '?') continue;
+    if (at - from > LONGEST_PATH - 1) return 0;
+    u32 length = (u32)(at - segment);
+    const char *put = 0;
+    u32 put_length = 0;
+    if (length > 0 && digit == length) {
+      put = "{n}";
+      put_length = 3;
+    } else if (length >= 8 && (digit > 0 || length == 36)) {
+      int id = id_like(segment, length);
+      if (id) {
+        put = id == 1 ? "{uuid}" : "{id}";
+        put_length = id == 1 ? 6 : 4;
+      }
+    }
+    if (put) for (u32 i = 0; i < put_length; i++) template[used++] = (u8)put[i];
+    else for (u32 i = 0; i < length; i++) template[used++] = segment[i];
+    if (byte == '?') break;
+    template[used++] = '/';
+    segment = at + 1;
+    digit = 0;
+  }
+  path->at = template;
+  path->length = used;
+  return 1;
+}
+
+static inline u64 mask_of(v128_t a, v128_t b, v128_t c, v128_t d) {
+  return (u64)wasm_i8x16_bitmask(a) | (u64)wasm_i8x16_bitmask(b) << 16 | (u64)wasm_i8x16_bitmask(c) << 32 |
+         (u64)wasm_i8x16_bitmask(d) << 48;
+}
+
+/* Counts a line whose separators stand at `cut`; 0 where it is none that is read here. */
+static inline int count_line(const u8 *line, const u8 *end, const u32 *cut) {
+#define AT(i) (line + cut[i])
+  /* Quotes, each beside the blank that its field begins or ends with. */
+  if (cut[1] != cut[0] + 1 || cut[3] != cut[2] + 1 || cut[8] != cut[7] + 1 || cut[10] != cut[9] + 1 ||
+      cut[15] != cut[14] + 1 || cut[17] != cut[16] + 1 || cut[18] != cut[17] + 1 || cut[20] != cut[19] + 1 ||
+      cut[21] != cut[20] + 1 || cut[23] != cut[22] + 1 || cut[24] != cut[23] + 1 || cut[26] != cut[25] + 1 ||
+      cut[27] != cut[26] + 1 || cut[29] != cut[28] + 1)
+    return 0;
+  if (*AT(1) != '"' || *AT(2) != '"' || *AT(8) != '"' || *AT(9) != '"' || *AT(15) != '"' || *AT(16) != '"' ||
+      *AT(18) != '"' || *AT(19) != '"' || *AT(21) != '"' || *AT(22) != '"' || *AT(24) != '"' || *AT(25) != '"' ||
+      *AT(27) != '"' || *AT(28) != '"')
+    return 0;
+  /* `[2026-01-02T03:04:05.678Z]` */
+  if (cut[0] != 26 || line[0] != '[' || line[25] != ']' || line[24] != 'Z' || line[20] != '.') return 0;
+  if (!same(line + 1, minute, 17)) {
+    double at = time_of((u32)(line + 1));
+    if (at != at || line[1] != '2' || line[2] != '0') return 0;
+    int32_t second = digits(line + 18, line + 20), ms = digits(line + 21, line + 24);
+    if (second < 0 || ms < 0) return 0;
+    minute_ms = at - second * 1000.0 - ms;
+    __builtin_memcpy(minute, line + 1, 17);
+  }
+  int32_t second = digits(line + 18, line + 20), ms = digits(line + 21, line + 24);
+  if (second < 0 || second > 60 || ms < 0) return 0;
+  double time = minute_ms + (second * 1000 + ms);
+
+  /* method path protocol */
+  const u8 *method = AT(1) + 1, *close = AT(2), *protocol;
+  if (cut[2] < cut[1] + 6) return 0;
+  if (close[-1] == '-' && close[-2] == ' ') protocol = close - 1;
+  else if (close - method > 9 && close[-9] == ' ' && word_at(close - 8) >> 8 == 0x312e312f505454ull && close[-8] == 'H')
+    protocol = close - 8;
+  else if (close - method > 7 && close[-7] == ' ' && word32_at(close - 6) == 0x50545448u && close[-2] == '/' && close[-1] > ' ')
+    protocol = close - 6;
+  else return 0;
+  const u8 *method_end = method;
+  while (*method_end != ' ') method_end++;
+  const u8 *path = method_end + 1, *path_end = protocol - 1;
+  if (path_end < path) return 0;
+
+  /* counts */
+  int32_t received = digits(AT(10) + 1, AT(11)), sent = digits(AT(11) + 1, AT(12));
+  int32_t duration = is_dash(AT(12) + 1, AT(13)) ? -2 : digits(AT(12) + 1, AT(13));
+  if (received < 0 || sent < 0 || duration == -1 || cut[14] == cut[13] + 1) return 0;
+
+  /* addresses */
+  const u8 *host = AT(27) + 1, *host_end = AT(28), *local = AT(30) + 1, *local_end = AT(31), *peer = AT(32) + 1,
+           *peer_end = AT(33);
+  if (!is_address(host, host_end) || !is_address(local, local_end) || !is_address(AT(31) + 1, AT(32)) ||
+      !is_address(peer, peer_end))
+    return 0;
+  if (cut[30] == cut[29] + 1 || cut[34] == cut[33] + 1 || line + cut[34] + 1 >= end) return 0;
+  Bytes peer_host = {peer, 0}, local_host;
+  int has_peer = !is_dash(peer, peer_end);
+  if (has_peer && !host_of(peer, peer_end, &peer_host)) return 0;
+
+  u32 signs = 0;
+  if (path_end > path && !is_dash(path, path_end)) signs |= HAS_PATH;
+  for (const u8 *at = AT(13) + 1; at < AT(14); at++)
+    if (!is_digit(*at)) signs |= NO_SERVICE_TIME;
+  if (!is_dash(local, local_end)) {
+    if ((local_end - local >= 10 && word_at(local) == 0x2e302e302e373231ull && local[8] == '6' && local[9] == ':') ||
+        (local_end - local >= 6 && word32_at(local) == 0x363a3a5bu && local[4] == ']' && local[5] == ':'))
+      signs |= CALLS_OWN_APP;
+    if (!host_of(local, local_end, &local_host)) return 0;
+    if (has_peer)
+      signs |= local_host.length == peer_host.length && same(local_host.at, peer_host.at, peer_host.length)
+                   ? FROM_OWN_POD
+                   : FROM_ELSEWHERE;
+  }
+  const u8 *authority = AT(24) + 1;
+  int http = (signs & HAS_PATH) || (method_end > method && !is_dash(method, method_end)) || *protocol != '-' ||
+             (AT(25) > authority && !is_dash(authority, AT(25)));
+
+  /* The kind of line. */
+  const Bytes pieces[6] = {
+      {method, (u32)(path - method)},        {protocol, (u32)(AT(9) + 1 - protocol)},
+      {authority, (u32)(AT(26) - authority)}, {AT(29) + 1, cut[30] - cut[29]},
+      {AT(33) + 1, (u32)(end - AT(33) - 1)},  {AT(31), http ? 0 : cut[32] - cut[31]},
+  };
+  u64 hash = signs | (u64)stream << 32;
+  u32 length = 0;
+  for (int i = 0; i < 6; i++) {
+    hash = stirred(hash, hash_of(pieces[i].at, pieces[i].length));
+    length += pieces[i].length;
+  }
+  Key *key = 0;
+  u32 slot = (u32)(hash >> 20) & (2 * MOST_KEYS - 1);
+  for (u32 held = key_slots[slot]; held; held = key_slots[slot]) {
+    Key *here = &keys[held - 1];
+    if (here->hash == hash && here->length == length && here->signs == signs && here->stream == stream) {
+      const u8 *text = arena + here->text;
+      int equal = 1;
+      for (int i = 0; i < 6 && equal; i++) {
+        equal = same(text, pieces[i].at, pieces[i].length);
+        text += pieces[i].length;
+      }
+      if (equal) {
+        key = here;
+        break;
+      }
+    }
+    slot = (slot + 1) & (2 * MOST_KEYS - 1);
+  }
+  Bytes path_template;
+  if ((signs & HAS_PATH) && !template_of(path, path_end, &path_template)) return 0;
+  if (!key) {
+    if (keys_count == MOST_KEYS) return 0;
+    int32_t answer = met((u32)line, (u32)end);
+    key = &keys[keys_count++];
+    key->hash = hash;
+    key->length = length;
+    key->signs = signs;
+    key->stream = stream;
+    key->answer = answer;
+    key->count = 0;
+    key->first = __builtin_inf();
+    key->last = -__builtin_inf();
+    for (int i = 0; i < 6; i++) {
+      u32 at = put_text(pieces[i].at, pieces[i].length);
+      if (i == 0) key->text = at;
+    }
+    key_slots[slot] = keys_count;
+  }
+  int32_t answer = key->answer;
+  if (answer < 0) return 0;
+  key->count++;
+  counted++;
+  if (time < first_time) first_time = time;
+  if (time > last_time) last_time = time;
+
+  u32 cell = (u32)answer >> CELL_SHIFT;
+  if (answer & COUNTS) {
+    u32 base = cell << KINDS_SHIFT;
+    if (!is_dash(host, host_end)) count_pair(base | HOST, id_of(&values[HOST], host, (u32)(host_end - host)));
+    if (has_peer) count_pair(base | PEER, id_of(&values[PEER], peer_host.at, peer_host.length));
+    if (signs & HAS_PATH) count_pair(base | PATH, id_of(&values[PATH], path_template.at, path_template.length));
+    const u8 *agent = AT(18) + 1;
+    if (!is_dash(agent, AT(19))) count_pair(base | AGENT, id_of(&values[AGENT], agent, (u32)(AT(19) - agent)));
+    if (duration >= 0) {
+      if (answer & ANSWERS) {
+        if (duration < SHORT_DURATIONS) short_durations[duration]++;
+        else count_pair(DURATION, (u32)duration);
+      }
+      if (answer & FAILING) count_pair(base | DURATION, (u32)duration);
+    }
+    if (answer & FAILING) {
+      if (time < key->first) key->first = time;
+      if (time > key->last) key->last = time;
+    }
+  }
+
+  /* Whether the line stays: by its request where it names one, else its connection, else itself. */
+  const u8 *id = AT(21) + 1;
+  u32 id_length = cut[22] - cut[21] - 1;
+  u32 failing = answer & FAILING, keep_hash;
+  int lone = 0;
+  if (id_length > 0 && !is_dash(id, AT(22))) {
+    keep_hash = hash32_of_id(id, id_length);
+    lone = shared_count[failing] > 0 && is_shared(failing, keep_hash);
+  } else {
+    const u8 *at = answer & DOWNSTREAM ? peer : local, *stop = answer & DOWNSTREAM ? peer_end : local_end;
+    if (is_dash(at, stop)) lone = 1;
+    else keep_hash = hash32_of(at, (u32)(stop - at));
+  }
+  if (lone) {
+    keep_hash = stirred32(stream_hash, (u32)(int64_t)time);
+    keep_hash = stirred32(keep_hash, duration < 0 ? 0 : (u32)duration);
+    keep_hash = mixed32(stirred32(keep_hash, (u32)sent));
+  }
+  if (keep_hash < keep_below[failing]) keep((u32)line, (u32)end, keep_hash, failing);
+  return 1;
+#undef AT
+}
+
+/*
+ * Reads the lines in `[from, to)`. Answers where it stopped: at the first byte of a line that has no end there, or before, where
+ * tables are full (`is_full`).
+ */
+EXPORT(scan) u32 scan(u32 from, u32 to) {
+  *(u8 *)to = '\n';
+  const v128_t quote = wasm_i8x16_splat('"'), blank = wasm_i8x16_splat(' '), newline = wasm_i8x16_splat('\n');
+  u32 cut[SEPARATORS + 80];
+  while (from < to) {
+    if (pairs_count > MOST_PAIRS || arena_used > MOST_TEXT) break;
+    const u8 *line = (const u8 *)from;
+    u32 count = 0, quotes = 0, control = 0, at = 0, length;
+    u64 inside = 0;
+    for (;; at += 64) {
+      v128_t a = wasm_v128_load(line + at), b = wasm_v128_load(line + at + 16), c = wasm_v128_load(line + at + 32),
+             d = wasm_v128_load(line + at + 48);
+      u64 q = mask_of(wasm_i8x16_eq(a, quote), wasm_i8x16_eq(b, quote), wasm_i8x16_eq(c, quote), wasm_i8x16_eq(d, quote));
+      u64 s = mask_of(wasm_i8x16_eq(a, blank), wasm_i8x16_eq(b, blank), wasm_i8x16_eq(c, blank), wasm_i8x16_eq(d, blank));
+      u64 end = 0;
+      v128_t least = wasm_u8x16_min(wasm_u8x16_min(a, b), wasm_u8x16_min(c, d));
+      if (wasm_v128_any_true(wasm_u8x16_lt(least, blank))) {
+        u64 low = mask_of(wasm_u8x16_lt(a, blank), wasm_u8x16_lt(b, blank), wasm_u8x16_lt(c, blank), wasm_u8x16_lt(d, blank));
+        end = mask_of(wasm_i8x16_eq(a, newline), wasm_i8x16_eq(b, newline), wasm_i8x16_eq(c, newline),
+                      wasm_i8x16_eq(d, newline));
+        u64 before = end ? (end & -end) - 1 : ~0ull;
+        q &= before;
+        s &= before;
+        control += (u32)__builtin_popcountll(low & before);
+      }
+      u64 in = q;
+      in ^= in << 1;
+      in ^= in << 2;
+      in ^= in << 4;
+      in ^= in << 8;
+      in ^= in << 16;
+      in ^= in << 32;
+      in ^= inside;
+      inside = (u64)((int64_t)in >> 63);
+      u64 cuts = q | (s & ~in);
+      u32 found = (u32)__builtin_popcountll(cuts);
+      quotes += (u32)__builtin_popcountll(q);
+      if (count <= SEPARATORS) {
+        u32 *put = cut + count;
+        for (int i = 0; i < 8; i++) {
+          put[i] = at + (u32)__builtin_ctzll(cuts);
+          cuts &= cuts - 1;
+        }
+        if (found > 8) {
+          for (int i = 8; i < 16; i++) {
+            put[i] = at + (u32)__builtin_ctzll(cuts);
+            cuts &= cuts - 1;
+          }
+          for (u32 i = 16; i < found; i++) {
+            put[i] = at + (u32)__builtin_ctzll(cuts);
+            cuts &= cuts - 1;
+          }
+        }
+      }
+      count += found;
+      if (end) {
+        length = at + (u32)__builtin_ctzll(end);
+        break;
+      }
+    }
+    if (from + length >= to) break;
+    lines++;
+    const u8 *last = line + length;
+    if (control == 1 && last[-1] == '\r') {
+      control = 0;
+      last--;
+    }
+    if (count != SEPARATORS || quotes != QUOTES || control || (u32)(last - line) > longest_line ||
+        (last[-1] == 'n' && last[-2] == '\\') ||
+        !count_line(line, last, cut))
+      other(from, from + length);
+    from += length + 1;
+  }
+  return from;
+}
+
+/* ---- what was counted ---- */
+
+EXPORT(is_full) u32 is_full(void) { return pairs_count > MOST_PAIRS || arena_used > MOST_TEXT; }
+EXPORT(key_count) u32 key_count(void) { return keys_count; }
+EXPORT(keys_at) u32 keys_at(void) { return (u32)keys; }
+EXPORT(pair_places) u32 pair_places(void) { return pairs_mask + 1; }
+EXPORT(pairs_at) u32 pairs_at(void) { return (u32)pairs; }
+EXPORT(text_count) u32 text_count(u32 kind) { return values[kind].count; }
+EXPORT(texts_at) u32 texts_at(u32 kind) { return (u32)values[kind].texts; }
+EXPORT(arena_at) u32 arena_at(void) { return (u32)arena; }
+EXPORT(durations_at) u32 durations_at(void) { return (u32)short_durations; }
+/* Of what was scanned since `begin`: how many lines, and of those that were counted here how many and between which times. */
+EXPORT(line_count) u32 line_count(void) { return lines; }
+EXPORT(counted_lines) u32 counted_lines(void) { return counted; }
+EXPORT(first_at) double first_at(void) { return first_time; }
+EXPORT(last_at) double last_at(void) { return last_time; }
