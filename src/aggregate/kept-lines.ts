@@ -59,7 +59,7 @@ export class KeptLines {
   /** Whether some hash is on more lines than that. */
   hasCrowd(limit: number): boolean {
     if (this.size <= limit) return false;
-    const sorted = this.#hashes.slice(0, this.size).sort();
+    const sorted = this.#hashes.subarray(0, this.size).toSorted();
     for (let i = limit; i < sorted.length; i++) if (sorted[i] === sorted[i - limit]) return true;
     return false;
   }

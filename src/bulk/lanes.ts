@@ -72,7 +72,7 @@ export class WorkerLane implements LaneReader {
 
   async read(part: Part): Promise<void> {
     const { name, origin, kind } = part.source;
-    this.#worker.postMessage({ ...part, source: { name, origin, kind } } satisfies Asked);
+    this.#worker.postMessage({ ...part, source: { name, origin, kind } } satisfies Asked, []);
     this.#ahead++;
     const most = part.bytes.kind === 'held' ? HELD_AHEAD : AHEAD;
     while (this.#ahead >= most) {
@@ -86,7 +86,7 @@ export class WorkerLane implements LaneReader {
         if (answer !== 'read') resolve(answer);
       });
     });
-    this.#worker.postMessage('finish' satisfies Asked);
+    this.#worker.postMessage('finish' satisfies Asked, []);
     return Promise.race([answered, this.#ended]);
   }
 

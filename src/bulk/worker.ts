@@ -23,7 +23,7 @@ async function answer(asked: Asked): Promise<void> {
     return;
   }
   await here.read({ ...asked, source: { ...asked.source, open: (): never => fail() } });
-  port.postMessage('read' satisfies Answer);
+  port.postMessage('read' satisfies Answer, []);
 }
 
 /** Memory that is handed over, not copied. */
