@@ -6,16 +6,21 @@ import { MeshtailError } from '../errors.js';
 import { LineScanner } from '../framing/lines.js';
 import { count, LineReader, parseSource, type Parsed } from '../pipeline.js';
 import { LineParser } from '../../parsers/index.js';
+import { istioJson } from '../../parsers/istio-json.js';
+import { istioText } from '../../parsers/istio-text.js';
 import { deeper } from '../../parsers/text-layout.js';
 import { RecordCursor } from '../record/record-view.js';
 import { parseTime } from '../record/time.js';
 import type { Source } from '../source/source.js';
 import type { Compiled } from './job.js';
 import { chunksOf, openPart, type Part } from './parts.js';
+import { membersOf } from './scanner/members.js';
 import { Scanner } from './scanner/scanner.js';
 
 /** Numbers of lines are told apart by their part until it is known how many lines the parts before had. */
 export const LINES_OF_A_PART = 2 ** 32;
+/** What the scanner knows. */
+const SCANNED: ReadonlySet<string> = new Set([istioText.name, istioJson.name]);
 const LF = 10;
 const CR = 13;
 
@@ -69,6 +74,7 @@ export class Lane {
     this.#scanner = new Scanner(
       {
         met: (start, end) => this.#met(start, end),
+        layout: (start, end) => membersOf(this.#scanner!.input, start, end, reading.envelopeKeys ?? []),
         other: (start, end) => this.#other(start, end),
         keep: (start, end, hash, failing) => this.#keep(start, end, hash, failing),
         timeOf: (start, end) => parseTime(this.#scanner!.input, start, end),
@@ -194,7 +200,7 @@ export class Lane {
     const { result, origin } = reader.peek({ bytes: this.#scanner!.input, start, end });
     // The same line is handed over then, and read again.
     this.#tuples.push(-1);
-    if (result !== 'record' || reader.record.format !== 'istio-text') return null;
+    if (result !== 'record' || !SCANNED.has(reader.record.format)) return null;
     const { tally } = this.observation;
     const tuple = tally.admit(reader.record, origin, name);
     this.#tuples[this.#tuples.length - 1] = tuple;

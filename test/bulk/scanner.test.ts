@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { observeAll } from '../../src/bulk/observe-all.js';
 import { COMPILER, MODULE } from '../../src/bulk/scanner/module.js';
+import { membersOf } from '../../src/bulk/scanner/members.js';
 import { Scanner, type Host } from '../../src/bulk/scanner/scanner.js';
 import type { Observation } from '../../src/aggregate/observation.js';
 import { packageRoot } from '../../src/paths.js';
@@ -67,6 +68,7 @@ function scan(lines: readonly string[]): { counted: number; other: string[] } {
   const other: string[] = [];
   const host: Host = {
     met: () => ({ cell: 1, failing: false, answers: true, counts: true, downstream: true }),
+    layout: (start, end) => membersOf(scanner.input, start, end, []),
     other: (start, end) => other.push(scanner.input.toString('latin1', start, end)),
     keep: () => undefined,
     timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
@@ -198,6 +200,7 @@ describe('the scanner', () => {
     const tcp =
       '[2026-11-24T08:13:37.675Z] "- - -" 0 - - - "-" 5 7 9 - "-" "-" "-" "-" "10.9.1.1:5432" outbound|5432||db.data.svc.cluster.local 10.20.0.7:20001 10.96.2.1:5432 10.20.0.9:20002 - -';
     expect(scan([...lines, tcp, `${tcp}\r`])).toEqual({ counted: 502, other: [] });
+    expect(scan([...trafficLines('json', 250)])).toEqual({ counted: 250, other: [] });
   });
 
   it('hands over what is no such line, as it stands', () => {
@@ -219,6 +222,51 @@ describe('the scanner', () => {
         bothAgree(bytesOf(lines)),
       ),
       { numRuns: 150 },
+    );
+  });
+
+  it('says the same of JSON, whatever the members', async () => {
+    const objects = [...trafficLines('json', 40)].map((text) => JSON.parse(text) as Record<string, unknown>);
+    const keys = [...Object.keys(objects[0]!), 'more', 'message', 'log', 'status', '__proto__', 'pod'];
+    const value = fc.constantFrom<unknown>(
+      ...[null, '-', '', 'x', '17', 7, 70_000, 1.5, -1, 1e21, true, 'é', 'a"b', '10.0.0.1:80', '[fd00::1]:2'],
+      ...[
+        '127.0.0.6:1',
+        ['UF'],
+        { a: 1 },
+        '2026-11-24T08:13:37.675Z',
+        '[2026-11-24T08:13:37.675Z] "- - -" 0 -',
+      ],
+    );
+    const dropped = Symbol('dropped');
+    const changed = fc
+      .tuple(
+        fc.constantFrom(...objects),
+        fc.array(
+          fc.tuple(
+            fc.constantFrom(...keys),
+            fc.oneof({ weight: 9, arbitrary: value }, { weight: 1, arbitrary: fc.constant(dropped) }),
+          ),
+          { maxLength: 1 },
+        ),
+        fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2),
+      )
+      .map(([object, changes, shape]) => {
+        const entries = new Map(Object.entries(object));
+        for (const [key, to] of changes) {
+          if (to === dropped) entries.delete(key);
+          else entries.set(key, to);
+        }
+        const members = [...entries].map(([key, held]) => `${JSON.stringify(key)}:${JSON.stringify(held)}`);
+        if (shape === 1) members.reverse();
+        if (shape === 2) members.push(members[5]!);
+        return `{${members.join(',')}}`;
+      });
+    await fc.assert(
+      fc.asyncProperty(fc.array(changed, { minLength: 1, maxLength: 120 }), (lines) =>
+        bothAgree(bytesOf(lines)),
+      ),
+      { numRuns: 100 },
     );
   });
 

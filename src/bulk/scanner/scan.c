@@ -1,12 +1,12 @@
 /*
- * Finds, in bytes that lie in this module's memory, the lines of Istio's text layout that stand exactly as Envoy writes
- * them, and counts them; every other line is handed to the host as it stands. Of a line the bytes that tell its kind (method,
- * protocol to transport failure, authority, cluster, server name and route, and signs) make one key, counted once; the first line
- * of each key is shown to the host, which parses it and answers what is to be done with all of its kind. What takes many
+ * Finds, in bytes that lie in this module's memory, the lines of Istio's text and JSON layouts that stand exactly as Envoy
+ * writes them, and counts them; every other line is handed to the host as it stands. Of a line the bytes that tell its kind
+ * (method, protocol, code to transport failure, authority, cluster, server name and route, and signs) make one key, counted
+ * once; the first line of each key is shown to the host, which parses it and answers what is to be done with all of its kind. What takes many
  * values (upstream host, downstream peer, path, user agent, duration) is counted in pairs with the cell that the host told.
  *
- * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them: then
- * the reader in the host, which knows many layouts, would have found the same fields. Nothing here may read a line otherwise.
+ * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
+ * members in an order that the host has told, with nothing escaped: then the reader in the host, which knows many layouts, would have found the same fields. Nothing here may read a line otherwise.
  *
  * Built by scripts/build-scanner.mjs into module.ts; the host's side is scanner.ts.
  */
@@ -23,6 +23,8 @@ typedef uint64_t u64;
 /* A key that is new: `bytes[start, end)` is a line of it. Answers its cell and signs, or a negative number for a line
  * that is to be handed over each time. */
 IMPORT(met) extern int32_t met(u32 start, u32 end);
+/* A line of JSON with keys that are new: the host adds their members; 0 where lines like it are to be handed over. */
+IMPORT(layout) extern u32 layout(u32 start, u32 end);
 /* A line that is not read here. */
 IMPORT(other) extern void other(u32 start, u32 end);
 /* A line that is to be kept; `failing`: 1 or 0. */
@@ -52,8 +54,6 @@ IMPORT(time_of) extern double time_of(u32 start);
 #define DURATION 4
 #define KINDS_SHIFT 3
 
-#define SEPARATORS 35
-#define QUOTES 14
 #define LONGEST_PATH 512
 #define SHORT_DURATIONS 65536
 
@@ -76,6 +76,11 @@ static u32 room(u32 bytes) {
 }
 
 /* ---- texts ---- */
+
+typedef struct {
+  const u8 *at;
+  u32 length;
+} Bytes;
 
 static inline u64 word_at(const u8 *at) {
   u64 word;
@@ -131,7 +136,9 @@ static inline u32 word32_at(const u8 *at) {
   return word;
 }
 
-static inline u32 hash32_of(const u8 *at, u32 length) {
+static inline u32 hash32_of(Bytes bytes) {
+  const u8 *at = bytes.at;
+  u32 length = bytes.length;
   u32 hash = length;
   for (; length >= 4; length -= 4, at += 4) hash = stirred32(hash, word32_at(at));
   for (; length > 0; length--, at++) hash = (hash ^ *at) * 0x01000193u;
@@ -139,8 +146,9 @@ static inline u32 hash32_of(const u8 *at, u32 length) {
 }
 
 /* The same of a request id; of a UUID without the character in which Envoy keeps its trace decision. */
-static inline u32 hash32_of_id(const u8 *at, u32 length) {
-  if (length != 36) return hash32_of(at, length);
+static inline u32 hash32_of_id(Bytes id) {
+  const u8 *at = id.at;
+  if (id.length != 36) return hash32_of(id);
   u32 hash = 36;
   for (u32 i = 0; i < 36; i += 4) {
     u32 word = word32_at(at + i);
@@ -204,7 +212,9 @@ static void widen_texts(Texts *texts) {
   }
 }
 
-static inline u32 id_of(Texts *texts, const u8 *at, u32 length) {
+static inline u32 id_of(Texts *texts, Bytes bytes) {
+  const u8 *at = bytes.at;
+  u32 length = bytes.length;
   u64 hash = hash_of(at, length);
   u32 slot = (u32)(hash >> 20) & texts->mask;
   for (u32 held = texts->slots[slot]; held; held = texts->slots[slot]) {
@@ -374,6 +384,13 @@ static inline int32_t digits(const u8 *at, const u8 *end) {
   return value;
 }
 
+static inline int all_digits(const u8 *at, const u8 *end) {
+  if (at == end) return 0;
+  for (; at < end; at++)
+    if (!is_digit(*at)) return 0;
+  return 1;
+}
+
 /* An address as a tail holds them, or `-`. */
 static inline int is_address(const u8 *at, const u8 *end) {
   if (end - at < 2) return end - at == 1 && *at == '-';
@@ -384,13 +401,10 @@ static inline int is_address(const u8 *at, const u8 *end) {
 
 static inline int is_dash(const u8 *at, const u8 *end) { return end - at == 1 && *at == '-'; }
 
-typedef struct {
-  const u8 *at;
-  u32 length;
-} Bytes;
-
 /* The host of an address, `10.0.0.1:80` or `[fd00::1]:80`; 0 for one of another kind. */
-static inline int host_of(const u8 *at, const u8 *end, Bytes *host) {
+static inline int host_of(Bytes address, Bytes *host) {
+  const u8 *at = address.at, *end = at + address.length;
+  if (address.length == 0) return 0;
   if (is_digit(*at)) {
     const u8 *colon = 0;
     for (const u8 *i = at; i < end; i++) {
@@ -431,7 +445,8 @@ static int id_like(const u8 *at, u32 length) {
 static u8 template[2 * LONGEST_PATH];
 
 /* A path with its ids replaced; 0 for one that is too long. */
-static inline int template_of(const u8 *at, const u8 *end, Bytes *path) {
+static inline int template_of(Bytes whole, Bytes *path) {
+  const u8 *at = whole.at, *end = at + whole.length;
   u32 used = 0;
   const u8 *segment = at;
   u32 digit = 0;
@@ -474,92 +489,80 @@ static inline u64 mask_of(v128_t a, v128_t b, v128_t c, v128_t d) {
          (u64)wasm_i8x16_bitmask(d) << 48;
 }
 
-/* Counts a line whose separators stand at `cut`; 0 where it is none that is read here. */
-static inline int count_line(const u8 *line, const u8 *end, const u32 *cut) {
-#define AT(i) (line + cut[i])
-  /* Quotes, each beside the blank that its field begins or ends with. */
-  if (cut[1] != cut[0] + 1 || cut[3] != cut[2] + 1 || cut[8] != cut[7] + 1 || cut[10] != cut[9] + 1 ||
-      cut[15] != cut[14] + 1 || cut[17] != cut[16] + 1 || cut[18] != cut[17] + 1 || cut[20] != cut[19] + 1 ||
-      cut[21] != cut[20] + 1 || cut[23] != cut[22] + 1 || cut[24] != cut[23] + 1 || cut[26] != cut[25] + 1 ||
-      cut[27] != cut[26] + 1 || cut[29] != cut[28] + 1)
-    return 0;
-  if (*AT(1) != '"' || *AT(2) != '"' || *AT(8) != '"' || *AT(9) != '"' || *AT(15) != '"' || *AT(16) != '"' ||
-      *AT(18) != '"' || *AT(19) != '"' || *AT(21) != '"' || *AT(22) != '"' || *AT(24) != '"' || *AT(25) != '"' ||
-      *AT(27) != '"' || *AT(28) != '"')
-    return 0;
-  /* `[2026-01-02T03:04:05.678Z]` */
-  if (cut[0] != 26 || line[0] != '[' || line[25] != ']' || line[24] != 'Z' || line[20] != '.') return 0;
-  if (!same(line + 1, minute, 17)) {
-    double at = time_of((u32)(line + 1));
-    if (at != at || line[1] != '2' || line[2] != '0') return 0;
-    int32_t second = digits(line + 18, line + 20), ms = digits(line + 21, line + 24);
-    if (second < 0 || ms < 0) return 0;
-    minute_ms = at - second * 1000.0 - ms;
-    __builtin_memcpy(minute, line + 1, 17);
+/* What is counted of a line. A field that is not there, or null, is `-`. */
+typedef struct {
+  const u8 *line, *end;
+  /* 24 bytes. */
+  const u8 *time;
+  Bytes method, path, protocol, authority, host, local, peer, agent, id;
+  /* Milliseconds; -2 for none. */
+  int32_t duration;
+  int32_t sent;
+  u32 has_service_time;
+  /* What makes the line's kind, and the downstream local address, which does where nothing tells what was meant. */
+  Bytes pieces[12];
+  u32 piece_count;
+  Bytes downstream_local;
+} Fields;
+
+static inline int is_null(Bytes text) { return text.length == 1 && *text.at == '-'; }
+static inline int is_there(Bytes text) { return text.length > 0 && !is_null(text); }
+static inline Bytes between(const u8 *at, const u8 *end) {
+  Bytes bytes = {at, (u32)(end - at)};
+  return bytes;
+}
+
+/* 127.0.0.6 is the address from which a sidecar calls its own app. */
+static inline int calls_own_app(Bytes local) {
+  return (local.length >= 10 && word_at(local.at) == 0x2e302e302e373231ull && local.at[8] == '6' && local.at[9] == ':') ||
+         (local.length >= 6 && word32_at(local.at) == 0x363a3a5bu && local.at[4] == ']' && local.at[5] == ':');
+}
+
+/* ms since the Unix epoch of `2026-01-02T03:04:05.678Z`; NaN for another time. */
+static inline double time_at(const u8 *at) {
+  if (at[23] != 'Z' || at[19] != '.' || !is_digit(at[17]) || !is_digit(at[18]) || !is_digit(at[20]) || !is_digit(at[21]) ||
+      !is_digit(at[22]))
+    return __builtin_nan("");
+  int32_t second = (at[17] - 48) * 10 + (at[18] - 48);
+  int32_t ms = second * 1000 + (at[20] - 48) * 100 + (at[21] - 48) * 10 + (at[22] - 48);
+  if (second > 60) return __builtin_nan("");
+  if (!same(at, minute, 17)) {
+    double time = time_of((u32)at);
+    if (time != time || at[0] != '2' || at[1] != '0') return __builtin_nan("");
+    minute_ms = time - ms;
+    __builtin_memcpy(minute, at, 17);
   }
-  int32_t second = digits(line + 18, line + 20), ms = digits(line + 21, line + 24);
-  if (second < 0 || second > 60 || ms < 0) return 0;
-  double time = minute_ms + (second * 1000 + ms);
+  return minute_ms + ms;
+}
 
-  /* method path protocol */
-  const u8 *method = AT(1) + 1, *close = AT(2), *protocol;
-  if (cut[2] < cut[1] + 6) return 0;
-  if (close[-1] == '-' && close[-2] == ' ') protocol = close - 1;
-  else if (close - method > 9 && close[-9] == ' ' && word_at(close - 8) >> 8 == 0x312e312f505454ull && close[-8] == 'H')
-    protocol = close - 8;
-  else if (close - method > 7 && close[-7] == ' ' && word32_at(close - 6) == 0x50545448u && close[-2] == '/' && close[-1] > ' ')
-    protocol = close - 6;
-  else return 0;
-  const u8 *method_end = method;
-  while (*method_end != ' ') method_end++;
-  const u8 *path = method_end + 1, *path_end = protocol - 1;
-  if (path_end < path) return 0;
-
-  /* counts */
-  int32_t received = digits(AT(10) + 1, AT(11)), sent = digits(AT(11) + 1, AT(12));
-  int32_t duration = is_dash(AT(12) + 1, AT(13)) ? -2 : digits(AT(12) + 1, AT(13));
-  if (received < 0 || sent < 0 || duration == -1 || cut[14] == cut[13] + 1) return 0;
-
-  /* addresses */
-  const u8 *host = AT(27) + 1, *host_end = AT(28), *local = AT(30) + 1, *local_end = AT(31), *peer = AT(32) + 1,
-           *peer_end = AT(33);
-  if (!is_address(host, host_end) || !is_address(local, local_end) || !is_address(AT(31) + 1, AT(32)) ||
-      !is_address(peer, peer_end))
-    return 0;
-  if (cut[30] == cut[29] + 1 || cut[34] == cut[33] + 1 || line + cut[34] + 1 >= end) return 0;
-  Bytes peer_host = {peer, 0}, local_host;
-  int has_peer = !is_dash(peer, peer_end);
-  if (has_peer && !host_of(peer, peer_end, &peer_host)) return 0;
-
-  u32 signs = 0;
-  if (path_end > path && !is_dash(path, path_end)) signs |= HAS_PATH;
-  for (const u8 *at = AT(13) + 1; at < AT(14); at++)
-    if (!is_digit(*at)) signs |= NO_SERVICE_TIME;
-  if (!is_dash(local, local_end)) {
-    if ((local_end - local >= 10 && word_at(local) == 0x2e302e302e373231ull && local[8] == '6' && local[9] == ':') ||
-        (local_end - local >= 6 && word32_at(local) == 0x363a3a5bu && local[4] == ']' && local[5] == ':'))
-      signs |= CALLS_OWN_APP;
-    if (!host_of(local, local_end, &local_host)) return 0;
+/* Counts a line; 0 where it is to be handed over. */
+static int count_fields(const Fields *fields) {
+  double time = time_at(fields->time);
+  if (time != time) return 0;
+  Bytes peer_host = {0, 0}, local_host, path;
+  int has_peer = !is_null(fields->peer), has_path = is_there(fields->path);
+  if (has_peer && !host_of(fields->peer, &peer_host)) return 0;
+  if (has_path && !template_of(fields->path, &path)) return 0;
+  u32 signs = (has_path ? HAS_PATH : 0) | (fields->has_service_time ? 0 : NO_SERVICE_TIME);
+  if (!is_null(fields->local)) {
+    if (calls_own_app(fields->local)) signs |= CALLS_OWN_APP;
+    if (!host_of(fields->local, &local_host)) return 0;
     if (has_peer)
       signs |= local_host.length == peer_host.length && same(local_host.at, peer_host.at, peer_host.length)
                    ? FROM_OWN_POD
                    : FROM_ELSEWHERE;
   }
-  const u8 *authority = AT(24) + 1;
-  int http = (signs & HAS_PATH) || (method_end > method && !is_dash(method, method_end)) || *protocol != '-' ||
-             (AT(25) > authority && !is_dash(authority, AT(25)));
 
   /* The kind of line. */
-  const Bytes pieces[6] = {
-      {method, (u32)(path - method)},        {protocol, (u32)(AT(9) + 1 - protocol)},
-      {authority, (u32)(AT(26) - authority)}, {AT(29) + 1, cut[30] - cut[29]},
-      {AT(33) + 1, (u32)(end - AT(33) - 1)},  {AT(31), http ? 0 : cut[32] - cut[31]},
-  };
   u64 hash = signs | (u64)stream << 32;
-  u32 length = 0;
-  for (int i = 0; i < 6; i++) {
-    hash = stirred(hash, hash_of(pieces[i].at, pieces[i].length));
-    length += pieces[i].length;
+  u32 length = 0, pieces = fields->piece_count;
+  int http = has_path || is_there(fields->method) || is_there(fields->protocol) || is_there(fields->authority);
+  Bytes all[12];
+  for (u32 i = 0; i < pieces; i++) all[i] = fields->pieces[i];
+  if (!http) all[pieces++] = fields->downstream_local;
+  for (u32 i = 0; i < pieces; i++) {
+    hash = stirred(hash, hash_of(all[i].at, all[i].length));
+    length += all[i].length;
   }
   Key *key = 0;
   u32 slot = (u32)(hash >> 20) & (2 * MOST_KEYS - 1);
@@ -567,23 +570,18 @@ static inline int count_line(const u8 *line, const u8 *end, const u32 *cut) {
     Key *here = &keys[held - 1];
     if (here->hash == hash && here->length == length && here->signs == signs && here->stream == stream) {
       const u8 *text = arena + here->text;
-      int equal = 1;
-      for (int i = 0; i < 6 && equal; i++) {
-        equal = same(text, pieces[i].at, pieces[i].length);
-        text += pieces[i].length;
-      }
-      if (equal) {
+      u32 i = 0;
+      for (; i < pieces && same(text, all[i].at, all[i].length); i++) text += all[i].length;
+      if (i == pieces) {
         key = here;
         break;
       }
     }
     slot = (slot + 1) & (2 * MOST_KEYS - 1);
   }
-  Bytes path_template;
-  if ((signs & HAS_PATH) && !template_of(path, path_end, &path_template)) return 0;
   if (!key) {
     if (keys_count == MOST_KEYS) return 0;
-    int32_t answer = met((u32)line, (u32)end);
+    int32_t answer = met((u32)fields->line, (u32)fields->end);
     key = &keys[keys_count++];
     key->hash = hash;
     key->length = length;
@@ -593,8 +591,8 @@ static inline int count_line(const u8 *line, const u8 *end, const u32 *cut) {
     key->count = 0;
     key->first = __builtin_inf();
     key->last = -__builtin_inf();
-    for (int i = 0; i < 6; i++) {
-      u32 at = put_text(pieces[i].at, pieces[i].length);
+    for (u32 i = 0; i < pieces; i++) {
+      u32 at = put_text(all[i].at, all[i].length);
       if (i == 0) key->text = at;
     }
     key_slots[slot] = keys_count;
@@ -606,48 +604,371 @@ static inline int count_line(const u8 *line, const u8 *end, const u32 *cut) {
   if (time < first_time) first_time = time;
   if (time > last_time) last_time = time;
 
-  u32 cell = (u32)answer >> CELL_SHIFT;
+  u32 failing = answer & FAILING, duration = (u32)fields->duration;
   if (answer & COUNTS) {
-    u32 base = cell << KINDS_SHIFT;
-    if (!is_dash(host, host_end)) count_pair(base | HOST, id_of(&values[HOST], host, (u32)(host_end - host)));
-    if (has_peer) count_pair(base | PEER, id_of(&values[PEER], peer_host.at, peer_host.length));
-    if (signs & HAS_PATH) count_pair(base | PATH, id_of(&values[PATH], path_template.at, path_template.length));
-    const u8 *agent = AT(18) + 1;
-    if (!is_dash(agent, AT(19))) count_pair(base | AGENT, id_of(&values[AGENT], agent, (u32)(AT(19) - agent)));
-    if (duration >= 0) {
+    u32 base = ((u32)answer >> CELL_SHIFT) << KINDS_SHIFT;
+    if (!is_null(fields->host)) count_pair(base | HOST, id_of(&values[HOST], fields->host));
+    if (has_peer) count_pair(base | PEER, id_of(&values[PEER], peer_host));
+    if (has_path) count_pair(base | PATH, id_of(&values[PATH], path));
+    if (!is_null(fields->agent)) count_pair(base | AGENT, id_of(&values[AGENT], fields->agent));
+    if (fields->duration >= 0) {
       if (answer & ANSWERS) {
         if (duration < SHORT_DURATIONS) short_durations[duration]++;
-        else count_pair(DURATION, (u32)duration);
+        else count_pair(DURATION, duration);
       }
-      if (answer & FAILING) count_pair(base | DURATION, (u32)duration);
+      if (failing) count_pair(base | DURATION, duration);
     }
-    if (answer & FAILING) {
+    if (failing) {
       if (time < key->first) key->first = time;
       if (time > key->last) key->last = time;
     }
   }
 
   /* Whether the line stays: by its request where it names one, else its connection, else itself. */
-  const u8 *id = AT(21) + 1;
-  u32 id_length = cut[22] - cut[21] - 1;
-  u32 failing = answer & FAILING, keep_hash;
+  u32 keep_hash = 0;
   int lone = 0;
-  if (id_length > 0 && !is_dash(id, AT(22))) {
-    keep_hash = hash32_of_id(id, id_length);
+  if (is_there(fields->id)) {
+    keep_hash = hash32_of_id(fields->id);
     lone = shared_count[failing] > 0 && is_shared(failing, keep_hash);
   } else {
-    const u8 *at = answer & DOWNSTREAM ? peer : local, *stop = answer & DOWNSTREAM ? peer_end : local_end;
-    if (is_dash(at, stop)) lone = 1;
-    else keep_hash = hash32_of(at, (u32)(stop - at));
+    Bytes connection = answer & DOWNSTREAM ? fields->peer : fields->local;
+    lone = is_null(connection);
+    if (!lone) keep_hash = hash32_of(connection);
   }
   if (lone) {
     keep_hash = stirred32(stream_hash, (u32)(int64_t)time);
-    keep_hash = stirred32(keep_hash, duration < 0 ? 0 : (u32)duration);
-    keep_hash = mixed32(stirred32(keep_hash, (u32)sent));
+    keep_hash = stirred32(keep_hash, fields->duration < 0 ? 0 : duration);
+    keep_hash = mixed32(stirred32(keep_hash, fields->sent < 0 ? 0 : (u32)fields->sent));
   }
-  if (keep_hash < keep_below[failing]) keep((u32)line, (u32)end, keep_hash, failing);
+  if (keep_hash < keep_below[failing]) keep((u32)fields->line, (u32)fields->end, keep_hash, failing);
   return 1;
+}
+
+/* ---- text ---- */
+
+#define SEPARATORS 35
+#define QUOTES 14
+
+/*
+ * [time] "method path protocol" code flags details termination "reason" received sent duration service-time
+ * "forwarded-for" "agent" "id" "authority" "host" cluster local downstream-local peer server-name route
+ *
+ * A line whose separators, all quotes and the blanks that no quotes enclose, stand at `cut`; 0 where it is none of these.
+ */
+static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
+#define AT(i) (line + cut[i])
+  /* Quotes, each beside the blank that its field begins or ends with. */
+  if (cut[0] != 26 || cut[1] != 27 || cut[3] != cut[2] + 1 || cut[8] != cut[7] + 1 || cut[10] != cut[9] + 1 ||
+      cut[15] != cut[14] + 1 || cut[17] != cut[16] + 1 || cut[18] != cut[17] + 1 || cut[20] != cut[19] + 1 ||
+      cut[21] != cut[20] + 1 || cut[23] != cut[22] + 1 || cut[24] != cut[23] + 1 || cut[26] != cut[25] + 1 ||
+      cut[27] != cut[26] + 1 || cut[29] != cut[28] + 1)
+    return 0;
+  if (*AT(1) != '"' || *AT(2) != '"' || *AT(8) != '"' || *AT(9) != '"' || *AT(15) != '"' || *AT(16) != '"' ||
+      *AT(18) != '"' || *AT(19) != '"' || *AT(21) != '"' || *AT(22) != '"' || *AT(24) != '"' || *AT(25) != '"' ||
+      *AT(27) != '"' || *AT(28) != '"')
+    return 0;
+  if (line[0] != '[' || line[25] != ']') return 0;
+
+  const u8 *method = AT(1) + 1, *close = AT(2), *protocol;
+  if (cut[2] < cut[1] + 6) return 0;
+  if (close[-1] == '-' && close[-2] == ' ') protocol = close - 1;
+  else if (close - method > 9 && close[-9] == ' ' && word_at(close - 8) >> 8 == 0x312e312f505454ull && close[-8] == 'H')
+    protocol = close - 8;
+  else if (close - method > 7 && close[-7] == ' ' && word32_at(close - 6) == 0x50545448u && close[-2] == '/' && close[-1] > ' ')
+    protocol = close - 6;
+  else return 0;
+  const u8 *method_end = method;
+  while (*method_end != ' ') method_end++;
+  if (protocol - 1 < method_end + 1) return 0;
+
+  Fields fields;
+  fields.sent = digits(AT(11) + 1, AT(12));
+  fields.duration = is_dash(AT(12) + 1, AT(13)) ? -2 : digits(AT(12) + 1, AT(13));
+  if (fields.sent < 0 || fields.duration == -1 || digits(AT(10) + 1, AT(11)) < 0 || cut[14] == cut[13] + 1) return 0;
+  if (!is_address(AT(27) + 1, AT(28)) || !is_address(AT(30) + 1, AT(31)) || !is_address(AT(31) + 1, AT(32)) ||
+      !is_address(AT(32) + 1, AT(33)))
+    return 0;
+  if (cut[30] == cut[29] + 1 || cut[34] == cut[33] + 1 || AT(34) + 1 >= end) return 0;
+
+  fields.line = line;
+  fields.end = end;
+  fields.time = line + 1;
+  fields.method = between(method, method_end);
+  fields.path = between(method_end + 1, protocol - 1);
+  fields.protocol = between(protocol, close);
+  fields.has_service_time = all_digits(AT(13) + 1, AT(14));
+  fields.agent = between(AT(18) + 1, AT(19));
+  fields.id = between(AT(21) + 1, AT(22));
+  fields.authority = between(AT(24) + 1, AT(25));
+  fields.host = between(AT(27) + 1, AT(28));
+  fields.local = between(AT(30) + 1, AT(31));
+  fields.downstream_local = between(AT(31), AT(32));
+  fields.peer = between(AT(32) + 1, AT(33));
+  /* Each with the separator behind it, so that no two lines spell the same. */
+  fields.pieces[0] = between(method, method_end + 1);
+  fields.pieces[1] = between(protocol, AT(9) + 1);
+  fields.pieces[2] = between(AT(24) + 1, AT(26));
+  fields.pieces[3] = between(AT(29) + 1, AT(30) + 1);
+  fields.pieces[4] = between(AT(33) + 1, end);
+  fields.piece_count = 5;
+  return count_fields(&fields);
 #undef AT
+}
+
+/* ---- JSON ---- */
+
+/* The fields by their number in scanner.ts. */
+enum { TIME, METHOD, TARGET, PROTOCOL, CODE, FLAGS, DETAILS, TERMINATION, REASON, SENT, LASTED, SERVICE_TIME, USER_AGENT,
+  ID, AUTHORITY, UPSTREAM_HOST, CLUSTER, LOCAL, DOWNSTREAM_LOCAL, DOWNSTREAM_PEER, SERVER_NAME, ROUTE, FIELDS };
+
+#define MOST_MEMBERS 64
+#define MOST_LAYOUTS 16
+#define MOST_JSON_QUOTES (4 * MOST_MEMBERS)
+/* How often the host is asked for a layout before lines of another one are just handed over. */
+#define MOST_ASKED 256
+
+/* The keys of a line in their order, each as `"key":`. */
+typedef struct {
+  u32 members;
+  u32 at[MOST_MEMBERS];
+  u32 length[MOST_MEMBERS];
+  int32_t field[MOST_MEMBERS];
+} Layout;
+
+static Layout layouts[MOST_LAYOUTS];
+static u32 layout_count;
+static u32 layout_last;
+static u32 layouts_asked;
+static u8 layout_text[MOST_LAYOUTS * 2048];
+static u32 layout_text_used;
+
+/* The next member of the layout that the host was asked for: its key stands at `start`; `field` is -1 for one that does not count. */
+EXPORT(add_member) void add_member(u32 start, u32 length, int32_t field) {
+  Layout *layout = &layouts[layout_count];
+  if (layout->members == MOST_MEMBERS || layout_text_used + length + 16 > sizeof layout_text) {
+    layout->members = MOST_MEMBERS + 1;
+    return;
+  }
+  if (layout->members > MOST_MEMBERS) return;
+  u32 member = layout->members++;
+  layout->at[member] = layout_text_used;
+  layout->length[member] = length;
+  layout->field[member] = field;
+  __builtin_memcpy(layout_text + layout_text_used, (const u8 *)start, length);
+  layout_text_used += length;
+}
+
+typedef struct {
+  /* With its quotes, and without. */
+  Bytes raw, text;
+} Value;
+
+static const u8 DASH[16] = "-";
+
+/* Reads a line by a layout; 0 where it has another one, or a value that is no plain string, whole number or null. */
+static inline int read_members(const Layout *layout, const u8 *line, const u8 *end, const u32 *cut, u32 quotes, Value *found) {
+  const u8 *at = line + 1;
+  u32 next = 0;
+  for (u32 i = 0; i < layout->members; i++) {
+    u32 length = layout->length[i];
+    if (at + length >= end || next + 2 > quotes || line + cut[next] != at ||
+        !same(layout_text + layout->at[i], at, length))
+      return 0;
+    at += length;
+    next += 2;
+    Value value;
+    if (*at == '"') {
+      if (next + 2 > quotes) return 0;
+      const u8 *close = line + cut[next + 1];
+      next += 2;
+      value.raw = between(at, close + 1);
+      value.text = between(at + 1, close);
+      at = close + 1;
+    } else {
+      const u8 *from = at;
+      if (word32_at(at) == 0x6c6c756eu) {
+        at += 4;
+        value.text = between(DASH, DASH + 1);
+      } else {
+        while (is_digit(*at)) at++;
+        if (at == from || (*from == '0' && at > from + 1)) return 0;
+        value.text = between(from, at);
+      }
+      value.raw = between(from, at);
+    }
+    if (*at != (i + 1 == layout->members ? '}' : ',')) return 0;
+    at++;
+    int32_t field = layout->field[i];
+    if (field >= 0) found[field] = value;
+  }
+  return at == end && next == quotes;
+}
+
+static inline int is_quoted(const Value *value) { return *value->raw.at == '"' || *value->raw.at == 'n'; }
+
+/* A whole number, as JSON or as text; -2 for none, -1 for anything else. */
+static inline int32_t number_of(const Value *value) {
+  return is_null(value->text) ? -2 : digits(value->text.at, value->text.at + value->text.length);
+}
+
+static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes) {
+  Value found[FIELDS];
+  for (u32 i = 0; i < FIELDS; i++) found[i].raw = between(DASH, DASH);
+  if (layout_last >= layout_count || !read_members(&layouts[layout_last], line, end, cut, quotes, found)) {
+    u32 i = 0;
+    while (i < layout_count && !read_members(&layouts[i], line, end, cut, quotes, found)) i++;
+    if (i == layout_count) {
+      if (layout_count == MOST_LAYOUTS || layouts_asked++ > MOST_ASKED) return 0;
+      layouts[i].members = 0;
+      u32 used = layout_text_used;
+      if (!layout((u32)line, (u32)end) || layouts[i].members > MOST_MEMBERS) {
+        layout_text_used = used;
+        return 0;
+      }
+      layout_count++;
+      if (!read_members(&layouts[i], line, end, cut, quotes, found)) return 0;
+    }
+    layout_last = i;
+  }
+  /* A number where a text belongs is spelled by the host. */
+  static const u8 texts[] = {TIME, METHOD, TARGET, PROTOCOL, USER_AGENT, ID, AUTHORITY, UPSTREAM_HOST, LOCAL, DOWNSTREAM_PEER};
+  for (u32 i = 0; i < sizeof texts; i++)
+    if (!is_quoted(&found[texts[i]])) return 0;
+  if (found[TIME].text.length != 24) return 0;
+  Fields fields;
+  fields.sent = number_of(&found[SENT]);
+  fields.duration = number_of(&found[LASTED]);
+  if (fields.sent == -1 || fields.duration == -1) return 0;
+  fields.line = line;
+  fields.end = end;
+  fields.time = found[TIME].text.at;
+  fields.method = found[METHOD].text;
+  fields.path = found[TARGET].text;
+  fields.protocol = found[PROTOCOL].text;
+  Bytes waited = found[SERVICE_TIME].text;
+  fields.has_service_time = all_digits(waited.at, waited.at + waited.length);
+  if (!fields.has_service_time && is_there(waited)) return 0;
+  fields.agent = found[USER_AGENT].text;
+  fields.id = found[ID].text;
+  fields.authority = found[AUTHORITY].text;
+  fields.host = found[UPSTREAM_HOST].text;
+  fields.local = found[LOCAL].text;
+  fields.peer = found[DOWNSTREAM_PEER].text;
+  fields.downstream_local = found[DOWNSTREAM_LOCAL].raw;
+  static const u8 kind[] = {METHOD, PROTOCOL, CODE, FLAGS, DETAILS, TERMINATION, REASON, AUTHORITY, CLUSTER, SERVER_NAME, ROUTE};
+  for (u32 i = 0; i < sizeof kind; i++) fields.pieces[i] = found[kind[i]].raw;
+  fields.piece_count = sizeof kind;
+  return count_fields(&fields);
+}
+
+/* ---- lines ---- */
+
+typedef struct {
+  v128_t a, b, c, d;
+} Block;
+
+static inline Block block_at(const u8 *at) {
+  Block block = {wasm_v128_load(at), wasm_v128_load(at + 16), wasm_v128_load(at + 32), wasm_v128_load(at + 48)};
+  return block;
+}
+
+static inline u64 where(Block block, v128_t byte) {
+  return mask_of(wasm_i8x16_eq(block.a, byte), wasm_i8x16_eq(block.b, byte), wasm_i8x16_eq(block.c, byte),
+                 wasm_i8x16_eq(block.d, byte));
+}
+
+static inline u64 where_below(Block block, v128_t byte) {
+  return mask_of(wasm_u8x16_lt(block.a, byte), wasm_u8x16_lt(block.b, byte), wasm_u8x16_lt(block.c, byte),
+                 wasm_u8x16_lt(block.d, byte));
+}
+
+static inline int any_below(Block block, v128_t byte) {
+  v128_t least = wasm_u8x16_min(wasm_u8x16_min(block.a, block.b), wasm_u8x16_min(block.c, block.d));
+  return wasm_v128_any_true(wasm_u8x16_lt(least, byte));
+}
+
+static inline u32 ones(u64 mask) { return (u32)__builtin_popcountll(mask); }
+/* 64 for none, as the instruction has it. */
+static inline u32 first_of(u64 mask) { return (u32)__builtin_ctzll(mask); }
+
+/* Writes where bits are set, `from` added; up to seven places more are written. */
+static inline void put_places(u32 *put, u64 mask, u32 from) {
+  u32 count = ones(mask);
+  for (u32 done = 0; done < count; done += 8) {
+    for (u32 i = 0; i < 8; i++) {
+      put[done + i] = from + first_of(mask);
+      mask &= mask - 1;
+    }
+  }
+}
+
+typedef struct {
+  u32 length;
+  u32 cuts;
+  u32 quotes;
+  /* Control bytes, and of JSON those that only the host may read. */
+  u32 control;
+} Shape;
+
+/* A line of text: its quotes, and the blanks that no quotes enclose. */
+static inline Shape shape_of_text(const u8 *line, u32 *cut) {
+  const v128_t quote = wasm_i8x16_splat('"'), blank = wasm_i8x16_splat(' '), newline = wasm_i8x16_splat('\n');
+  Shape shape = {0, 0, 0, 0};
+  u64 inside = 0;
+  for (u32 at = 0;; at += 64) {
+    Block block = block_at(line + at);
+    u64 q = where(block, quote), s = where(block, blank), end = 0;
+    if (any_below(block, blank)) {
+      end = where(block, newline);
+      u64 before = end ? (end & -end) - 1 : ~0ull;
+      q &= before;
+      s &= before;
+      shape.control += ones(where_below(block, blank) & before);
+    }
+    u64 in = q;
+    in ^= in << 1;
+    in ^= in << 2;
+    in ^= in << 4;
+    in ^= in << 8;
+    in ^= in << 16;
+    in ^= in << 32;
+    in ^= inside;
+    inside = (u64)((int64_t)in >> 63);
+    u64 cuts = q | (s & ~in);
+    shape.quotes += ones(q);
+    if (shape.cuts <= SEPARATORS) put_places(cut + shape.cuts, cuts, at);
+    shape.cuts += ones(cuts);
+    if (end) {
+      shape.length = at + first_of(end);
+      return shape;
+    }
+  }
+}
+
+/* A line of JSON: its quotes. */
+static inline Shape shape_of_json(const u8 *line, u32 *cut) {
+  const v128_t quote = wasm_i8x16_splat('"'), escape = wasm_i8x16_splat('\\'), newline = wasm_i8x16_splat('\n'),
+               blank = wasm_i8x16_splat(' ');
+  Shape shape = {0, 0, 0, 0};
+  for (u32 at = 0;; at += 64) {
+    Block block = block_at(line + at);
+    u64 end = 0, before = ~0ull;
+    if (any_below(block, blank)) {
+      end = where(block, newline);
+      if (end) before = (end & -end) - 1;
+      shape.control += ones(where_below(block, blank) & before);
+    }
+    u64 q = where(block, quote) & before;
+    /* What is no ASCII may be no UTF-8. */
+    u64 special = (where(block, escape) | mask_of(block.a, block.b, block.c, block.d)) & before;
+    if (special) shape.control += 2;
+    if (shape.cuts <= MOST_JSON_QUOTES) put_places(cut + shape.cuts, q, at);
+    shape.cuts += ones(q);
+    if (end) {
+      shape.length = at + first_of(end);
+      return shape;
+    }
+  }
 }
 
 /*
@@ -656,76 +977,26 @@ static inline int count_line(const u8 *line, const u8 *end, const u32 *cut) {
  */
 EXPORT(scan) u32 scan(u32 from, u32 to) {
   *(u8 *)to = '\n';
-  const v128_t quote = wasm_i8x16_splat('"'), blank = wasm_i8x16_splat(' '), newline = wasm_i8x16_splat('\n');
-  u32 cut[SEPARATORS + 80];
+  static u32 cut[MOST_JSON_QUOTES + 80];
   while (from < to) {
     if (pairs_count > MOST_PAIRS || arena_used > MOST_TEXT) break;
     const u8 *line = (const u8 *)from;
-    u32 count = 0, quotes = 0, control = 0, at = 0, length;
-    u64 inside = 0;
-    for (;; at += 64) {
-      v128_t a = wasm_v128_load(line + at), b = wasm_v128_load(line + at + 16), c = wasm_v128_load(line + at + 32),
-             d = wasm_v128_load(line + at + 48);
-      u64 q = mask_of(wasm_i8x16_eq(a, quote), wasm_i8x16_eq(b, quote), wasm_i8x16_eq(c, quote), wasm_i8x16_eq(d, quote));
-      u64 s = mask_of(wasm_i8x16_eq(a, blank), wasm_i8x16_eq(b, blank), wasm_i8x16_eq(c, blank), wasm_i8x16_eq(d, blank));
-      u64 end = 0;
-      v128_t least = wasm_u8x16_min(wasm_u8x16_min(a, b), wasm_u8x16_min(c, d));
-      if (wasm_v128_any_true(wasm_u8x16_lt(least, blank))) {
-        u64 low = mask_of(wasm_u8x16_lt(a, blank), wasm_u8x16_lt(b, blank), wasm_u8x16_lt(c, blank), wasm_u8x16_lt(d, blank));
-        end = mask_of(wasm_i8x16_eq(a, newline), wasm_i8x16_eq(b, newline), wasm_i8x16_eq(c, newline),
-                      wasm_i8x16_eq(d, newline));
-        u64 before = end ? (end & -end) - 1 : ~0ull;
-        q &= before;
-        s &= before;
-        control += (u32)__builtin_popcountll(low & before);
-      }
-      u64 in = q;
-      in ^= in << 1;
-      in ^= in << 2;
-      in ^= in << 4;
-      in ^= in << 8;
-      in ^= in << 16;
-      in ^= in << 32;
-      in ^= inside;
-      inside = (u64)((int64_t)in >> 63);
-      u64 cuts = q | (s & ~in);
-      u32 found = (u32)__builtin_popcountll(cuts);
-      quotes += (u32)__builtin_popcountll(q);
-      if (count <= SEPARATORS) {
-        u32 *put = cut + count;
-        for (int i = 0; i < 8; i++) {
-          put[i] = at + (u32)__builtin_ctzll(cuts);
-          cuts &= cuts - 1;
-        }
-        if (found > 8) {
-          for (int i = 8; i < 16; i++) {
-            put[i] = at + (u32)__builtin_ctzll(cuts);
-            cuts &= cuts - 1;
-          }
-          for (u32 i = 16; i < found; i++) {
-            put[i] = at + (u32)__builtin_ctzll(cuts);
-            cuts &= cuts - 1;
-          }
-        }
-      }
-      count += found;
-      if (end) {
-        length = at + (u32)__builtin_ctzll(end);
-        break;
-      }
-    }
-    if (from + length >= to) break;
+    int json = *line == '{';
+    Shape shape = json ? shape_of_json(line, cut) : shape_of_text(line, cut);
+    if (from + shape.length >= to) break;
     lines++;
-    const u8 *last = line + length;
-    if (control == 1 && last[-1] == '\r') {
-      control = 0;
-      last--;
+    const u8 *end = line + shape.length;
+    if (shape.control == 1 && end[-1] == '\r') {
+      shape.control = 0;
+      end--;
     }
-    if (count != SEPARATORS || quotes != QUOTES || control || (u32)(last - line) > longest_line ||
-        (last[-1] == 'n' && last[-2] == '\\') ||
-        !count_line(line, last, cut))
-      other(from, from + length);
-    from += length + 1;
+    int read = shape.control == 0 && (u32)(end - line) <= longest_line;
+    if (json) read = read && shape.cuts <= MOST_JSON_QUOTES && count_json(line, end, cut, shape.cuts);
+    else
+      read = read && shape.cuts == SEPARATORS && shape.quotes == QUOTES && !(end[-1] == 'n' && end[-2] == '\\') &&
+             count_text(line, end, cut);
+    if (!read) other(from, from + shape.length);
+    from += shape.length + 1;
   }
   return from;
 }

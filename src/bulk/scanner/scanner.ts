@@ -1,9 +1,12 @@
+import type { FieldName } from '../../record/access-record.js';
 import { MODULE } from './module.js';
 
 /** Who takes what the scanner finds. Places are offsets in `Scanner.input`, valid during the call. */
 export interface Host {
   /** The first line of a kind: what all of its kind are counted as; `null` where each is to be handed over. */
   readonly met: (start: number, end: number) => KindOfLine | null;
+  /** A line of JSON with keys in an order that is new: their members; `null` where such lines are to be handed over. */
+  readonly layout: (start: number, end: number) => readonly Member[] | null;
   /** A line that the scanner does not read. */
   readonly other: (start: number, end: number) => void;
   /** A line that it counted and that is to be kept. */
@@ -11,6 +14,39 @@ export interface Host {
   /** ms since the Unix epoch; `NaN` for no time. */
   readonly timeOf: (start: number, end: number) => number;
 }
+
+/** A key of an object, with its quotes and colon, and the field that it is; `null` for one that does not count. */
+export interface Member {
+  readonly start: number;
+  readonly end: number;
+  readonly field: FieldName | null;
+}
+
+/** The fields that count, in the order of their numbers in scan.c. */
+const FIELDS: readonly FieldName[] = [
+  'start_time',
+  'method',
+  'path',
+  'protocol',
+  'response_code',
+  'response_flags',
+  'response_code_details',
+  'connection_termination_details',
+  'upstream_transport_failure_reason',
+  'bytes_sent',
+  'duration',
+  'upstream_service_time',
+  'user_agent',
+  'request_id',
+  'authority',
+  'upstream_host',
+  'upstream_cluster',
+  'upstream_local_address',
+  'downstream_local_address',
+  'downstream_remote_address',
+  'requested_server_name',
+  'route_name',
+];
 
 /** What is done with lines of one kind. */
 export interface KindOfLine {
@@ -54,6 +90,7 @@ interface Exports {
   readonly clear: (size: number, longestLine: number) => number;
   readonly begin: (stream: number, hash: number) => void;
   readonly keep_lines: (failing: number, below: number) => void;
+  readonly add_member: (start: number, length: number, field: number) => void;
   readonly share_id: (failing: number, hash: number) => void;
   readonly scan: (from: number, to: number) => number;
   readonly is_full: () => number;
@@ -74,7 +111,7 @@ interface Exports {
 let compiled: object | undefined;
 
 /**
- * Reads lines of Istio's text layout out of bytes in a WebAssembly module's memory and counts them there (scan.c says what
+ * Reads lines of Istio's text and JSON layouts out of bytes in a WebAssembly module's memory and counts them there (scan.c says what
  * it counts and what it hands over).
  */
 export class Scanner {
@@ -89,6 +126,7 @@ export class Scanner {
     compiled ??= new WebAssembly.Module(Buffer.from(MODULE, 'base64'));
     const imports = {
       met: (start: number, end: number) => signsOf(host.met(place(start), place(end))),
+      layout: (start: number, end: number) => this.#addLayout(host.layout(place(start), place(end))),
       other: (start: number, end: number) => host.other(place(start), place(end)),
       keep: (start: number, end: number, hash: number, failing: number) =>
         host.keep(place(start), place(end), hash >>> 0, failing !== 0),
@@ -97,6 +135,14 @@ export class Scanner {
     this.#exports = new WebAssembly.Instance(compiled, { host: imports }).exports as Exports;
     this.#longestLine = longestLine;
     this.clear();
+  }
+
+  #addLayout(members: readonly Member[] | null): number {
+    for (const { start, end, field } of members ?? []) {
+      const number = field === null ? -1 : FIELDS.indexOf(field);
+      this.#exports.add_member(this.#inputAt + start, end - start, number);
+    }
+    return members === null ? 0 : 1;
   }
 
   /** Where the bytes go that are to be scanned. What was written stays there, but ask again: the memory may have grown. */
