@@ -229,14 +229,26 @@ describe('the scanner', () => {
     const objects = [...trafficLines('json', 40)].map((text) => JSON.parse(text) as Record<string, unknown>);
     const keys = [...Object.keys(objects[0]!), 'more', 'message', 'log', 'status', '__proto__', 'pod'];
     const value = fc.constantFrom<unknown>(
-      ...[null, '-', '', 'x', '17', 7, 70_000, 1.5, -1, 1e21, true, 'é', 'a"b', '10.0.0.1:80', '[fd00::1]:2'],
-      ...[
-        '127.0.0.6:1',
-        ['UF'],
-        { a: 1 },
-        '2026-11-24T08:13:37.675Z',
-        '[2026-11-24T08:13:37.675Z] "- - -" 0 -',
-      ],
+      null,
+      '-',
+      '',
+      'x',
+      '17',
+      7,
+      70_000,
+      1.5,
+      -1,
+      1e21,
+      true,
+      'é',
+      'a"b',
+      '10.0.0.1:80',
+      '[fd00::1]:2',
+      '127.0.0.6:1',
+      ['UF'],
+      { a: 1 },
+      '2026-11-24T08:13:37.675Z',
+      '[2026-11-24T08:13:37.675Z] "- - -" 0 -',
     );
     const dropped = Symbol('dropped');
     const changed = fc

@@ -95,8 +95,13 @@ static inline u64 stirred(u64 hash, u64 word) {
 
 /* Bytes behind the end are read and not regarded. */
 static inline u64 hash_of(const u8 *at, u32 length) {
-  u64 hash = length;
-  while (length > 8) {
+  u64 hash = length, other = 0;
+  for (; length > 16; length -= 16, at += 16) {
+    hash = stirred(hash, word_at(at));
+    other = stirred(other, word_at(at + 8));
+  }
+  hash ^= other << 1;
+  if (length > 8) {
     hash = stirred(hash, word_at(at));
     at += 8;
     length -= 8;
@@ -212,10 +217,9 @@ static void widen_texts(Texts *texts) {
   }
 }
 
-static inline u32 id_of(Texts *texts, Bytes bytes) {
+static inline u32 id_of_hashed(Texts *texts, Bytes bytes, u64 hash) {
   const u8 *at = bytes.at;
   u32 length = bytes.length;
-  u64 hash = hash_of(at, length);
   u32 slot = (u32)(hash >> 20) & texts->mask;
   for (u32 held = texts->slots[slot]; held; held = texts->slots[slot]) {
     Text *text = &texts->texts[held - 1];
@@ -230,6 +234,8 @@ static inline u32 id_of(Texts *texts, Bytes bytes) {
   if (texts->count * 2 > texts->mask) widen_texts(texts);
   return id;
 }
+
+static inline u32 id_of(Texts *texts, Bytes bytes) { return id_of_hashed(texts, bytes, hash_of(bytes.at, bytes.length)); }
 
 /* Cell and kind with a value, and how often both were met. A count of 0 is a free place. */
 typedef struct {
@@ -276,6 +282,34 @@ static inline void count_pair(u32 cell_and_kind, u32 value) {
   pairs[slot].value = value;
   pairs[slot].count = 1;
   if (++pairs_count * 2 > pairs_mask) widen_pairs();
+}
+
+/*
+ * Peers are many, and where they are counted lies in no cache. Looked up a batch at once, the processor waits for many
+ * places at the same time.
+ */
+#define BATCH 64
+typedef struct {
+  Bytes host;
+  u64 hash;
+  u32 cell_and_kind;
+  u32 value;
+} Peer;
+static Peer peers[BATCH];
+static u32 peers_waiting;
+
+static void count_peers(void) {
+  for (u32 i = 0; i < peers_waiting; i++) peers[i].value = id_of_hashed(&values[PEER], peers[i].host, peers[i].hash);
+  for (u32 i = 0; i < peers_waiting; i++) count_pair(peers[i].cell_and_kind, peers[i].value);
+  peers_waiting = 0;
+}
+
+static inline void count_peer(u32 cell_and_kind, Bytes host) {
+  Peer *peer = &peers[peers_waiting++];
+  peer->host = host;
+  peer->hash = hash_of(host.at, host.length);
+  peer->cell_and_kind = cell_and_kind;
+  if (peers_waiting == BATCH) count_peers();
 }
 
 /* The kinds of lines that were met. */
@@ -373,18 +407,25 @@ EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
 
 static inline int is_digit(u8 byte) { return (u8)(byte - 48) < 10; }
 
-/* The value of up to nine digits; -1 where anything else stands there. */
+#define ALL(byte) (0x0101010101010101ull * (byte))
+
+/* Eight digits at once, the first one in the lowest byte; -1 where not all are digits. */
+static inline int32_t eight_digits(u64 word) {
+  if (((word & ALL(0xf0)) ^ ALL(0x30)) | (((word + ALL(6)) & ALL(0xf0)) ^ ALL(0x30))) return -1;
+  word = (word & ALL(0x0f)) * 2561 >> 8;
+  word = (word & 0x00ff00ff00ff00ffull) * 6553601 >> 16;
+  return (int32_t)((word & 0x0000ffff0000ffffull) * 42949672960001ull >> 32);
+}
+
+/* The value of up to eight digits; -1 where anything else stands there. */
 static inline int32_t digits(const u8 *at, const u8 *end) {
-  if (at == end || end - at > 9) return -1;
-  int32_t value = 0;
-  for (; at < end; at++) {
-    if (!is_digit(*at)) return -1;
-    value = value * 10 + (*at - 48);
-  }
-  return value;
+  u32 length = (u32)(end - at);
+  if (length - 1 > 7) return -1;
+  return eight_digits(word_at(at) << (64 - 8 * length) | (length == 8 ? 0 : ALL(0x30) >> (8 * length)));
 }
 
 static inline int all_digits(const u8 *at, const u8 *end) {
+  if (digits(at, end) >= 0) return 1;
   if (at == end) return 0;
   for (; at < end; at++)
     if (!is_digit(*at)) return 0;
@@ -393,7 +434,13 @@ static inline int all_digits(const u8 *at, const u8 *end) {
 
 /* An address as a tail holds them, or `-`. */
 static inline int is_address(const u8 *at, const u8 *end) {
-  if (end - at < 2) return end - at == 1 && *at == '-';
+  u32 length = (u32)(end - at);
+  v128_t head = wasm_v128_load(at);
+  /* `.`, `/` and `:`. */
+  u32 signs = wasm_i8x16_bitmask(wasm_v128_or(wasm_u8x16_lt(wasm_i8x16_sub(head, wasm_i8x16_splat('.')), wasm_i8x16_splat(2)),
+                                              wasm_i8x16_eq(head, wasm_i8x16_splat(':'))));
+  if (length >= 2 && (signs & (length < 16 ? (1u << length) - 1 : 0xffff))) return 1;
+  if (length < 2) return length == 1 && *at == '-';
   for (; at < end; at++)
     if (*at == ':' || *at == '/' || *at == '.') return 1;
   return 0;
@@ -405,15 +452,14 @@ static inline int is_dash(const u8 *at, const u8 *end) { return end - at == 1 &&
 static inline int host_of(Bytes address, Bytes *host) {
   const u8 *at = address.at, *end = at + address.length;
   if (address.length == 0) return 0;
-  if (is_digit(*at)) {
-    const u8 *colon = 0;
-    for (const u8 *i = at; i < end; i++) {
-      if (*i != ':') continue;
-      if (colon) return 0;
-      colon = i;
-    }
+  if (is_digit(*at) && address.length <= 32) {
+    v128_t colon = wasm_i8x16_splat(':');
+    u32 colons = (wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(at), colon)) |
+                  (u32)wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(at + 16), colon)) << 16) &
+                 (0xffffffffu >> (32 - address.length));
+    if (colons & (colons - 1)) return 0;
     host->at = at;
-    host->length = (u32)((colon ? colon : end) - at);
+    host->length = colons ? (u32)__builtin_ctz(colons) : address.length;
     return 1;
   }
   if (*at != '[') return 0;
@@ -441,6 +487,41 @@ static int id_like(const u8 *at, u32 length) {
   if (hex == length && digit > 0) return 2;
   return token == length && length >= 16 && digit > 0 && digit < length ? 2 : 0;
 }
+
+/* ---- 64 bytes at once ---- */
+
+static inline u64 mask_of(v128_t a, v128_t b, v128_t c, v128_t d) {
+  return (u64)wasm_i8x16_bitmask(a) | (u64)wasm_i8x16_bitmask(b) << 16 | (u64)wasm_i8x16_bitmask(c) << 32 |
+         (u64)wasm_i8x16_bitmask(d) << 48;
+}
+
+typedef struct {
+  v128_t a, b, c, d;
+} Block;
+
+static inline Block block_at(const u8 *at) {
+  Block block = {wasm_v128_load(at), wasm_v128_load(at + 16), wasm_v128_load(at + 32), wasm_v128_load(at + 48)};
+  return block;
+}
+
+static inline u64 where(Block block, v128_t byte) {
+  return mask_of(wasm_i8x16_eq(block.a, byte), wasm_i8x16_eq(block.b, byte), wasm_i8x16_eq(block.c, byte),
+                 wasm_i8x16_eq(block.d, byte));
+}
+
+static inline u64 where_below(Block block, v128_t byte) {
+  return mask_of(wasm_u8x16_lt(block.a, byte), wasm_u8x16_lt(block.b, byte), wasm_u8x16_lt(block.c, byte),
+                 wasm_u8x16_lt(block.d, byte));
+}
+
+static inline int any_below(Block block, v128_t byte) {
+  v128_t least = wasm_u8x16_min(wasm_u8x16_min(block.a, block.b), wasm_u8x16_min(block.c, block.d));
+  return wasm_v128_any_true(wasm_u8x16_lt(least, byte));
+}
+
+static inline u32 ones(u64 mask) { return (u32)__builtin_popcountll(mask); }
+/* 64 for none, as the instruction has it. */
+static inline u32 first_of(u64 mask) { return (u32)__builtin_ctzll(mask); }
 
 static u8 template[2 * LONGEST_PATH];
 
@@ -482,11 +563,6 @@ static inline int template_of(Bytes whole, Bytes *path) {
   path->at = template;
   path->length = used;
   return 1;
-}
-
-static inline u64 mask_of(v128_t a, v128_t b, v128_t c, v128_t d) {
-  return (u64)wasm_i8x16_bitmask(a) | (u64)wasm_i8x16_bitmask(b) << 16 | (u64)wasm_i8x16_bitmask(c) << 32 |
-         (u64)wasm_i8x16_bitmask(d) << 48;
 }
 
 /* What is counted of a line. A field that is not there, or null, is `-`. */
@@ -608,7 +684,7 @@ static int count_fields(const Fields *fields) {
   if (answer & COUNTS) {
     u32 base = ((u32)answer >> CELL_SHIFT) << KINDS_SHIFT;
     if (!is_null(fields->host)) count_pair(base | HOST, id_of(&values[HOST], fields->host));
-    if (has_peer) count_pair(base | PEER, id_of(&values[PEER], peer_host));
+    if (has_peer) count_peer(base | PEER, peer_host);
     if (has_path) count_pair(base | PATH, id_of(&values[PATH], path));
     if (!is_null(fields->agent)) count_pair(base | AGENT, id_of(&values[AGENT], fields->agent));
     if (fields->duration >= 0) {
@@ -863,34 +939,6 @@ static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes)
 
 /* ---- lines ---- */
 
-typedef struct {
-  v128_t a, b, c, d;
-} Block;
-
-static inline Block block_at(const u8 *at) {
-  Block block = {wasm_v128_load(at), wasm_v128_load(at + 16), wasm_v128_load(at + 32), wasm_v128_load(at + 48)};
-  return block;
-}
-
-static inline u64 where(Block block, v128_t byte) {
-  return mask_of(wasm_i8x16_eq(block.a, byte), wasm_i8x16_eq(block.b, byte), wasm_i8x16_eq(block.c, byte),
-                 wasm_i8x16_eq(block.d, byte));
-}
-
-static inline u64 where_below(Block block, v128_t byte) {
-  return mask_of(wasm_u8x16_lt(block.a, byte), wasm_u8x16_lt(block.b, byte), wasm_u8x16_lt(block.c, byte),
-                 wasm_u8x16_lt(block.d, byte));
-}
-
-static inline int any_below(Block block, v128_t byte) {
-  v128_t least = wasm_u8x16_min(wasm_u8x16_min(block.a, block.b), wasm_u8x16_min(block.c, block.d));
-  return wasm_v128_any_true(wasm_u8x16_lt(least, byte));
-}
-
-static inline u32 ones(u64 mask) { return (u32)__builtin_popcountll(mask); }
-/* 64 for none, as the instruction has it. */
-static inline u32 first_of(u64 mask) { return (u32)__builtin_ctzll(mask); }
-
 /* Writes where bits are set, `from` added; up to seven places more are written. */
 static inline void put_places(u32 *put, u64 mask, u32 from) {
   u32 count = ones(mask);
@@ -998,6 +1046,8 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
     if (!read) other(from, from + shape.length);
     from += shape.length + 1;
   }
+  /* Their bytes are gone when the next ones come. */
+  count_peers();
   return from;
 }
 
