@@ -1,4 +1,4 @@
-import { ENVELOPE_KEYS } from './record/line.js';
+import { ENVELOPE_KEYS, type Line } from './record/line.js';
 import { isAccessObject, LineParser } from '../parsers/index.js';
 import type { Depths, StreamState } from '../parsers/text-layout.js';
 import { malformed, type Format, type ParseResult } from '../parsers/format.js';
@@ -6,9 +6,9 @@ import { Observation } from './aggregate/observation.js';
 import { MeshtailError } from './errors.js';
 import type { Filter } from './filter/filter.js';
 import { scanLines, splitLines, type Framed } from './framing/lines.js';
-import { Unwrapper, type OnUnwrapped } from './framing/wrappers.js';
+import { Unwrapper } from './framing/wrappers.js';
 import type { Logger } from './logger.js';
-import { isTimeAlone, originWithin, type Origin } from './record/origin.js';
+import { isTimeAlone, originWithin, type Names, type Origin } from './record/origin.js';
 import { RecordCursor } from './record/record-view.js';
 import type { Source } from './source/source.js';
 
@@ -41,63 +41,133 @@ export interface Ended {
   readonly parser: StreamState;
 }
 
+/** What is known of a source of which only a part is read. */
+export interface PartOf {
+  /** Of the lines before. */
+  readonly depths?: Depths | undefined;
+  /** Added to the number of every line. */
+  readonly linesBefore?: number;
+}
+
+/** Unwraps and parses the lines of one source, one after the other. */
+export class LineReader {
+  /** Filled in where the last line was a record. */
+  readonly record = new RecordCursor();
+  readonly #source: Source;
+  readonly #reading: Reading;
+  readonly #onParsed: (parsed: Parsed) => void;
+  readonly #linesBefore: number;
+  readonly #parser: LineParser;
+  readonly #unwrapper: Unwrapper;
+  // Most lines have no wrapper: one origin serves them all.
+  readonly #plain: { -readonly [K in keyof Origin]: Origin[K] };
+  // And one serves all those of which a wrapper tells the time alone, as the log API does.
+  readonly #stamped: { -readonly [K in keyof Origin]: Origin[K] };
+  readonly #met = new Set<string>();
+  #last = '';
+  #changes = -1;
+
+  constructor(
+    source: Source,
+    reading: Reading,
+    onParsed: (parsed: Parsed) => void,
+    { depths, linesBefore = 0 }: PartOf = {},
+  ) {
+    const { maxLine, format, envelopeKeys = ENVELOPE_KEYS, log } = reading;
+    this.#source = source;
+    this.#reading = reading;
+    this.#onParsed = onParsed;
+    this.#linesBefore = linesBefore;
+    this.#parser = new LineParser(format, depths);
+    this.#plain = { ...source.origin, line: 0 };
+    this.#stamped = { ...this.#plain, time: '' };
+    this.#unwrapper = new Unwrapper((framed, names, line) => this.#unwrapped(framed, names, line), {
+      maxLine,
+      envelopeKeys,
+      isAccess: isAccessObject,
+      onWrapper: (wrapper, line) => log?.info({ input: source.name, line, wrapper }, 'wrapper peeled'),
+    });
+  }
+
+  push(framed: Framed): void {
+    this.#unwrapper.push(framed);
+  }
+
+  /** Physical lines so far. */
+  get lines(): number {
+    return this.#unwrapper.lines;
+  }
+
+  /** So many lines were read by somebody else since the last one. */
+  pass(lines: number): void {
+    this.#unwrapper.pass(lines);
+  }
+
+  /** Parses the line behind those that came so far, which has no wrapper, and does nothing more with it. */
+  peek(line: Line): { readonly result: ParseResult; readonly origin: Origin } {
+    const number = this.#linesBefore + this.#unwrapper.lines + 1;
+    const result = this.#parser.parse(line, this.record);
+    this.#plain.line = number;
+    this.#tellFormat(result, number);
+    return { result, origin: this.#plain };
+  }
+
+  end(): Ended {
+    const midLine = this.#unwrapper.holds;
+    this.#unwrapper.end();
+    const formats = [...this.#met];
+    const { name: input } = this.#source;
+    this.#reading.log?.info({ input, formats, changes: Math.max(0, this.#changes) }, 'read to its end');
+    return { lines: this.#unwrapper.lines, midLine, parser: this.#parser.state };
+  }
+
+  #unwrapped(framed: Framed, names: Names | undefined, at: number): void {
+    const { maxLine } = this.#reading;
+    const line = at + this.#linesBefore;
+    let origin: Origin = this.#plain;
+    if (names === undefined) this.#plain.line = line;
+    else if (isTimeAlone(names)) {
+      this.#stamped.line = line;
+      this.#stamped.time = names.time;
+      origin = this.#stamped;
+    } else origin = originWithin(this.#source.origin, names, line);
+    const result = framed.overlong
+      ? malformed(framed.line, framed.line.end, `a line of at most ${maxLine} bytes (--max-line)`)
+      : this.#parser.parse(framed.line, this.record);
+    this.#tellFormat(result, line);
+    this.#onParsed({ input: this.#source.name, framed, result, record: this.record, origin });
+  }
+
+  #tellFormat(result: ParseResult, line: number): void {
+    const { format } = this.record;
+    if (result !== 'record' || format === this.#last) return;
+    this.#last = format;
+    this.#changes++;
+    // A mixed stream changes with every line: each format is told of once.
+    if (this.#met.has(format)) return;
+    this.#met.add(format);
+    const sign = this.#parser.signOf(format);
+    this.#reading.log?.info({ input: this.#source.name, line, format, sign }, 'format detected');
+  }
+}
+
 /** Runs one source through framing and parsing; `onParsed` may ask to wait by returning a promise. */
 export async function parseSource(
   source: Source,
   reading: Reading,
   onParsed: (parsed: Parsed) => void,
   pause: () => Promise<void> | undefined = () => undefined,
-  depths?: Depths,
+  part: PartOf = {},
 ): Promise<Ended> {
-  const { maxLine, format, envelopeKeys = ENVELOPE_KEYS, log } = reading;
-  const input = source.name;
-  const parser = new LineParser(format, depths);
-  const record = new RecordCursor();
-  // Most lines have no wrapper: one origin serves them all.
-  const plain: { -readonly [K in keyof Origin]: Origin[K] } = { ...source.origin, line: 0 };
-  // And one serves all those of which a wrapper tells the time alone, as the log API does.
-  const stamped = { ...plain, time: '' };
-  const met = new Set<string>();
-  let last = '';
-  let changes = -1;
-  const onLine: OnUnwrapped = (framed, names, line) => {
-    let origin: Origin = plain;
-    if (names === undefined) plain.line = line;
-    else if (isTimeAlone(names)) {
-      stamped.line = line;
-      stamped.time = names.time;
-      origin = stamped;
-    } else origin = originWithin(source.origin, names, line);
-    const result = framed.overlong
-      ? malformed(framed.line, framed.line.end, `a line of at most ${maxLine} bytes (--max-line)`)
-      : parser.parse(framed.line, record);
-    if (result === 'record' && record.format !== last) {
-      last = record.format;
-      changes++;
-      // A mixed stream changes with every line: each format is told of once.
-      if (!met.has(last)) {
-        met.add(last);
-        log?.info({ input, line, format: last, sign: parser.signOf(last) }, 'format detected');
-      }
-    }
-    onParsed({ input, framed, result, record, origin });
-  };
-  const unwrapper = new Unwrapper(onLine, {
-    maxLine,
-    envelopeKeys,
-    isAccess: isAccessObject,
-    onWrapper: (wrapper, line) => log?.info({ input, line, wrapper }, 'wrapper peeled'),
-  });
+  const reader = new LineReader(source, reading, onParsed, part);
   const frame = source.kind === 'pipe' ? splitLines : scanLines;
-  let midLine = false;
+  let ended: Ended | undefined;
   try {
-    await frame(paced(source.open(), pause), (framed) => unwrapper.push(framed), maxLine);
+    await frame(paced(source.open(), pause), (framed) => reader.push(framed), reading.maxLine);
   } finally {
-    midLine = unwrapper.holds;
-    unwrapper.end();
-    log?.info({ input, formats: [...met], changes: Math.max(0, changes) }, 'read to its end');
+    ended = reader.end();
   }
-  return { lines: unwrapper.lines, midLine, parser: parser.state };
+  return ended;
 }
 
 /** What becomes of sources that are read together. */

@@ -2,6 +2,7 @@ import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { Counter } from './counter.js';
 import { RoleSigns, type Role } from './role.js';
+import type { Place } from './rows.js';
 import type { Tally } from './tally.js';
 
 /** A line that looks like an access line but is none, with where and why. */
@@ -77,6 +78,14 @@ export class Coverage {
     if (start > input.last) input.last = start;
   }
 
+  /** So many records at once. @param first the earliest start among them, @param last the latest; ms since the epoch */
+  records(name: string, stream: StreamOrigin, lines: number, first: number, last: number): void {
+    const input = this.#input(name, stream);
+    input.lines += lines;
+    input.first = Math.min(input.first, first);
+    input.last = Math.max(input.last, last);
+  }
+
   foreign(name: string, origin: Origin, overlong: boolean, unterminated: boolean, binary: boolean): void {
     const input = this.#line(name, origin, overlong, unterminated);
     input.foreign++;
@@ -97,16 +106,12 @@ export class Coverage {
     }
   }
 
-  clear(): void {
-    this.#inputs.clear();
-  }
-
   pack(): PackedCoverage {
     return [...this.#inputs];
   }
 
-  /** @param linesBefore how many lines the same inputs had before the other's. */
-  merge(other: PackedCoverage, linesBefore: number): void {
+  /** @param place what the other's line numbers are here. */
+  merge(other: PackedCoverage, place: Place): void {
     for (const [name, input] of other) {
       const mine = this.#input(name, input.stream);
       for (const count of ['lines', 'foreign', 'malformed', 'overlong', 'unterminated'] as const) {
@@ -116,12 +121,10 @@ export class Coverage {
       mine.last = Math.max(mine.last, input.last);
       mine.binary ||= input.binary;
       const { example } = input;
-      if (example) {
-        mine.example ??= {
-          ...example,
-          origin: { ...example.origin, line: example.origin.line + linesBefore },
-        };
-      }
+      if (!example) continue;
+      const line = place(example.origin.line);
+      if (mine.example && mine.example.origin.line < line) continue;
+      mine.example = { ...example, origin: { ...example.origin, line } };
     }
   }
 

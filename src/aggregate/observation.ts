@@ -3,14 +3,7 @@ import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { Coverage, type CoverageSnapshot, type PackedCoverage } from './coverage.js';
 import { trafficOf, type TrafficSnapshot } from './groups.js';
-import {
-  ROW_LIMITS,
-  Rows,
-  type PackedRows,
-  type RowLimits,
-  type RowsSnapshot,
-  type Thinning,
-} from './rows.js';
+import { ROW_LIMITS, Rows, type PackedRows, type Place, type RowLimits, type RowsSnapshot } from './rows.js';
 import { Tally, type PackedTally } from './tally.js';
 
 export interface ObservationSnapshot {
@@ -32,40 +25,39 @@ export interface PackedObservation {
   readonly rows: PackedRows;
 }
 
-/** Everything that is remembered of an input; two halves merge to the same as the whole. */
+/**
+ * Everything that is remembered of an input; two halves merge to the same as the whole. Who counts lines in its own way
+ * adds them to the parts.
+ */
 export class Observation {
-  readonly #coverage = new Coverage();
-  readonly #tally = new Tally();
-  readonly #rows: Rows;
+  readonly coverage = new Coverage();
+  readonly tally = new Tally();
+  readonly rows: Rows;
 
   /** @param requestId of a request whose lines are all kept. */
   constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
-    this.#rows = new Rows(limits, requestId);
-  }
-
-  get thinned(): readonly Thinning[] {
-    return this.#rows.thinned;
+    this.rows = new Rows(limits, requestId);
   }
 
   open(input: string, stream: StreamOrigin): void {
-    this.#coverage.open(input, stream);
+    this.coverage.open(input, stream);
   }
 
   record(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
-    this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
-    const { outcome } = this.#tally.add(record, origin, input);
-    this.#rows.add(record, outcome, origin);
+    this.coverage.record(input, record, origin, facts.overlong, facts.unterminated);
+    const { outcome } = this.tally.add(record, origin, input);
+    this.rows.add(record, outcome, origin);
   }
 
   /** A record that a filter leaves out: it was read, and counts for nothing else. */
   leftOut(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
-    this.#coverage.record(input, record, origin, facts.overlong, facts.unterminated);
-    this.#tally.add(record, origin, input, true);
+    this.coverage.record(input, record, origin, facts.overlong, facts.unterminated);
+    this.tally.add(record, origin, input, true);
   }
 
   foreign(input: string, line: Line, origin: Origin, facts: LineFacts): void {
     const binary = line.bytes.subarray(line.start, Math.min(line.end, line.start + 1024)).includes(0);
-    this.#coverage.foreign(input, origin, facts.overlong, facts.unterminated, binary);
+    this.coverage.foreign(input, origin, facts.overlong, facts.unterminated, binary);
   }
 
   malformed(
@@ -75,7 +67,7 @@ export class Observation {
     facts: LineFacts,
   ): void {
     const { at, expected, found } = problem;
-    this.#coverage.malformed(input, { origin, at, expected, found }, facts.overlong, facts.unterminated);
+    this.coverage.malformed(input, { origin, at, expected, found }, facts.overlong, facts.unterminated);
   }
 
   /**
@@ -83,36 +75,26 @@ export class Observation {
    * read stays counted, and so do the failure groups.
    */
   forget(before: number): void {
-    this.#coverage.forget(before);
-    this.#rows.forget(before);
-  }
-
-  /**
-   * Forgets all lines and keeps the memory for others.
-   * @param thinned what the observation that they will be merged into keeps no more.
-   */
-  clear(thinned: readonly Thinning[] = []): void {
-    this.#coverage.clear();
-    this.#tally.clear();
-    this.#rows.clear(thinned);
+    this.coverage.forget(before);
+    this.rows.forget(before);
   }
 
   pack(): PackedObservation {
-    return { coverage: this.#coverage.pack(), tally: this.#tally.pack(), rows: this.#rows.pack() };
+    return { coverage: this.coverage.pack(), tally: this.tally.pack(), rows: this.rows.pack() };
   }
 
-  /** @param linesBefore how many lines the same inputs had before those of the other one. */
-  merge(other: PackedObservation, linesBefore = 0): void {
-    this.#coverage.merge(other.coverage, linesBefore);
-    this.#tally.merge(other.tally);
-    this.#rows.merge(other.rows, linesBefore);
+  /** @param place what the other's line numbers are here. */
+  merge(other: PackedObservation, place: Place = (line) => line): void {
+    this.coverage.merge(other.coverage, place);
+    this.tally.merge(other.tally);
+    this.rows.merge(other.rows, place);
   }
 
   snapshot(): ObservationSnapshot {
     return {
-      coverage: this.#coverage.snapshot(this.#tally),
-      traffic: trafficOf(this.#tally),
-      rows: this.#rows.snapshot(),
+      coverage: this.coverage.snapshot(this.tally),
+      traffic: trafficOf(this.tally),
+      rows: this.rows.snapshot(),
     };
   }
 }

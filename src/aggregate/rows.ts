@@ -1,16 +1,17 @@
 import { SLOT } from '../record/access-record.js';
 import { hostOf } from '../record/address.js';
-import { proxyOf, type Origin } from '../record/origin.js';
+import { proxyOf, type Origin, type StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
-import { maskedRequestId } from '../record/request-id.js';
+import { maskedRequestId, TRACE_CHARACTER } from '../record/request-id.js';
 import { detailsClass } from '../record/response-code-details.js';
 import { flagSetKey, parseFlags, type FlagSet } from '../record/response-flags.js';
 import { parseUpstreamCluster, type Direction, type UpstreamCluster } from '../record/upstream-cluster.js';
-import { Dictionary, mixed, type PackedDictionary } from '../record/dictionary.js';
+import { Dictionary, hashBytes, mixed, type PackedDictionary } from '../record/dictionary.js';
 import { ABSENT, NULL, Span } from '../record/span.js';
 import type { AnsweredBy, Outcome } from './failure.js';
 import { AGREED, clocksOf, type Clocks } from './clocks.js';
 import { directionOf, groupKeyText } from './group-key.js';
+import { KeptLines, type KeptLine } from './kept-lines.js';
 import { pathTemplate } from './path-template.js';
 import { Table } from './table.js';
 
@@ -126,11 +127,6 @@ class TextColumn {
     return ((this.#derived[id] as T | undefined) ??= compute(this.dictionary.text(id)!));
   }
 
-  clear(): void {
-    this.dictionary.clear();
-    this.#forget();
-  }
-
   #forget(): void {
     this.#derived = [];
     this.#last = undefined;
@@ -148,6 +144,16 @@ class TextColumn {
 }
 
 const FEWEST_ROWS = 1024;
+
+/** What a line's number in a part is in its whole source. */
+export type Place = (line: number) => number;
+
+/** Parses a line that was kept. Record and origin are valid until the next one. */
+export type ReadKept = (line: KeptLine) => {
+  readonly record: RecordView;
+  readonly outcome: Outcome;
+  readonly origin: Origin;
+};
 
 /** Columns as they cross to another thread. */
 interface PackedColumns {
@@ -171,11 +177,6 @@ class Columns {
     return this.length++;
   }
 
-  clear(): void {
-    this.length = 0;
-    for (const column of this.texts) column.clear();
-  }
-
   pack(): PackedColumns {
     return {
       figures: this.figures.map((figures) => figures.slice(0, this.length)),
@@ -185,15 +186,15 @@ class Columns {
   }
 
   /** Takes over rows of another table. */
-  append(other: PackedColumns, keeps: (row: number) => boolean, linesBefore: number): void {
+  append(other: PackedColumns, keeps: (row: number) => boolean, place: Place): void {
     const from = this.length;
     const rows = other.figures[0]!.length;
     const kept: number[] = [];
     for (let row = 0; row < rows; row++) if (keeps(row)) kept.push(row);
     for (let i = 0; i < kept.length; i++) this.push();
     for (let i = 0; i < FIGURE_COLUMNS; i++) {
-      const added = i === Number(Figure.line) ? linesBefore : 0;
-      kept.forEach((row, at) => (this.figures[i]![from + at] = other.figures[i]![row]! + added));
+      const moved = i === Number(Figure.line) ? place : (figure: number): number => figure;
+      kept.forEach((row, at) => (this.figures[i]![from + at] = moved(other.figures[i]![row]!)));
     }
     for (let i = 0; i < TEXT_COLUMNS; i++) {
       const theirs = Dictionary.unpack(other.dictionaries[i]!);
@@ -609,30 +610,35 @@ export interface RowsSnapshot {
   readonly evicted: number;
 }
 
-/** FNV-1a, then a finaliser: a text as 32 well-mixed bits. */
-function hashOf({ bytes, start, end }: Span): number {
-  let hash = 0x811c9dc5;
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
-  return mixed(Math.imul(hash, 0x01000193)) >>> 0;
-}
+const hashOf = ({ bytes, start, end }: Span): number => hashBytes(bytes, start, end) >>> 0;
 
 /** Of a line that names neither request nor connection: its stream and its figures, not its number, which a part of a file does not know. */
 function hashOfLone(place: Span, time: number, duration: number, sent: number): number {
   let hash = hashOf(place);
-  for (let i = 0; i < 3; i++)
+  for (let i = 0; i < 3; i++) {
     hash = Math.imul(hash ^ (i === 0 ? time : i === 1 ? duration : sent), 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
   return mixed(hash) >>> 0;
 }
 
+const UUID_LENGTH = 36;
+const LOWER_X = 120;
+const maskedId = new Uint8Array(UUID_LENGTH);
+
 /** The same of a request's id, whatever Envoy keeps of its trace decision in it (`maskedRequestId`). */
-function hashOfId({ bytes, start, end }: Span): number {
-  const traced = end - start === 36 ? start + 14 : -1;
-  let hash = 0x811c9dc5;
-  for (let at = start; at < end; at++) {
-    hash = Math.imul(hash ^ (at === traced ? 120 : bytes[at]!), 0x01000193);
-  }
-  return mixed(Math.imul(hash, 0x01000193)) >>> 0;
+function hashOfId(id: Span): number {
+  if (id.end - id.start !== UUID_LENGTH) return hashOf(id);
+  for (let i = 0; i < UUID_LENGTH; i++) maskedId[i] = id.bytes[id.start + i]!;
+  maskedId[TRACE_CHARACTER] = LOWER_X;
+  return hashBytes(maskedId, 0, UUID_LENGTH) >>> 0;
 }
+
+/** By which the lines of a stream that name neither request nor connection are told from those of another. */
+export const placeHash = ({ file, pod }: StreamOrigin): number => {
+  PLACE.set(file ?? pod ?? '');
+  return hashOf(PLACE);
+};
 
 /** An id that more kept lines carry is nobody's request: its lines are sampled one by one. */
 const MOST_OF_ONE_ID = 500;
@@ -641,12 +647,9 @@ const MOST_OF_ONE_ID = 500;
 const ROOM = 4;
 interface PackedSample {
   readonly share: number;
-  readonly shared: readonly string[];
+  readonly shared: readonly number[];
   readonly columns: PackedColumns;
 }
-
-/** What a sample has learned by now: a line that it would not keep needs not be kept elsewhere either. */
-export type Thinning = Pick<PackedSample, 'share' | 'shared'>;
 
 /** Rows as they cross to another thread. */
 export interface PackedRows {
@@ -656,21 +659,20 @@ export interface PackedRows {
 
 /** Rows of one kind: all while they are few, then those whose hash lies under a threshold that halves. */
 class Sample {
-  columns = new Columns();
+  readonly columns = new Columns();
+  /** Kept and not parsed yet. */
+  readonly lines = new KeptLines();
   /** Of what comes now, 1 keeps every row, 1/2 every second, and so on; a row knows the share that it was kept of. */
   share = 1;
 
-  /** Ids that turned out to be on too many lines. */
-  shared = new Set<string>();
+  /** Ids that turned out to be on too many lines, by their hash. */
+  readonly shared = new Set<number>();
 
-  constructor(readonly limit: number) {}
-
-  /** Forgets all rows and keeps the memory. */
-  clear({ share, shared }: Thinning = { share: 1, shared: [] }): void {
-    this.share = share;
-    this.shared = new Set(shared);
-    this.columns.clear();
-  }
+  /** @param read makes a row of a line that was kept. */
+  constructor(
+    readonly limit: number,
+    readonly read: (line: KeptLine) => void,
+  ) {}
 
   keeps(hash: number): boolean {
     return hash < this.share * 0x1_0000_0000;
@@ -678,24 +680,35 @@ class Sample {
 
   /** Halves the share until the rows fit. */
   trim(): void {
-    if (this.columns.length > this.limit) this.#scatter();
-    while (this.columns.length > this.limit) {
+    if (this.#size <= this.limit) return;
+    if (this.lines.hasCrowd(MOST_OF_ONE_ID)) this.readAll();
+    this.#scatter();
+    while (this.#size > this.limit) {
       this.share /= 2;
       this.#drop();
     }
+  }
+
+  get #size(): number {
+    return this.columns.length + this.lines.size;
+  }
+
+  readAll(): void {
+    this.lines.takeEach(this.read);
   }
 
   pack(): PackedSample {
     return { share: this.share, shared: [...this.shared], columns: this.columns.pack() };
   }
 
-  merge({ share, shared, columns }: PackedSample, linesBefore: number): void {
+  merge({ share, shared, columns }: PackedSample, place: Place): void {
+    this.readAll();
     this.share = Math.min(this.share, share);
     for (const id of shared) this.shared.add(id);
     this.#scatter();
     this.#drop();
     const hashes = columns.figures[Figure.hash]!;
-    this.columns.append(columns, (row) => this.keeps(hashes[row]!), linesBefore);
+    this.columns.append(columns, (row) => this.keeps(hashes[row]!), place);
     this.#thin();
     this.trim();
   }
@@ -720,7 +733,8 @@ class Sample {
     const many = new Set<number>();
     for (const [id, count] of counts.entries()) {
       if (count === 0) continue;
-      const key = maskedRequestId(dictionary.text(id)!);
+      PLACE.set(dictionary.text(id)!);
+      const key = hashOfId(PLACE);
       if (count > MOST_OF_ONE_ID) this.shared.add(key);
       if (this.shared.has(key)) many.add(id);
     }
@@ -737,6 +751,7 @@ class Sample {
   #drop(): void {
     const hashes = this.columns.figures[Figure.hash]!;
     this.columns.retain((row) => this.keeps(hashes[row]!));
+    this.lines.retain((hash) => this.keeps(hash));
     this.#thin();
   }
 
@@ -788,17 +803,19 @@ export const ROW_LIMITS: RowLimits = { healthy: 80_000, failing: 60_000 };
 export class Rows {
   readonly #healthy: Sample;
   readonly #failing: Sample;
-
   /** Lines of the one request that somebody asked for: kept however many others are not. */
-  readonly #pinned = new Sample(MOST_PINNED);
+  readonly #pinned: Sample;
   readonly #pin: string | undefined;
+  #readLine: ReadKept | undefined;
   readonly #span = new Span();
   #seen = 0;
 
   /** @param requestId of a request whose lines are kept in any case. */
   constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
-    this.#healthy = new Sample(limits.healthy);
-    this.#failing = new Sample(limits.failing);
+    const read = (line: KeptLine): void => this.#readKept(line);
+    this.#healthy = new Sample(limits.healthy, read);
+    this.#failing = new Sample(limits.failing, read);
+    this.#pinned = new Sample(MOST_PINNED, read);
     this.#pin = requestId && maskedRequestId(requestId);
   }
 
@@ -807,6 +824,51 @@ export class Rows {
     const sample = this.#isPinned(record) ? this.#pinned : outcome.failure ? this.#failing : this.#healthy;
     const hash = this.#hashOf(record, origin, sample.shared);
     if (!sample.keeps(hash)) return;
+    this.#put(sample, hash, record, outcome, origin);
+    sample.trim();
+  }
+
+  /**
+   * Keeps a line that somebody else has counted and found to be under the threshold.
+   * @param stream by which `readWith` tells where it stood
+   */
+  keep(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    hash: number,
+    failing: boolean,
+    stream: number,
+    number: number,
+  ): void {
+    const sample = failing ? this.#failing : this.#healthy;
+    sample.lines.push(bytes, start, end, hash, stream, number);
+    sample.trim();
+  }
+
+  /** So many lines were counted by somebody else, who keeps those that are to be kept. */
+  pass(lines: number): void {
+    this.#seen += lines;
+  }
+
+  /** Who parses the lines that were kept as bytes. */
+  readWith(read: ReadKept): void {
+    this.#readLine = read;
+  }
+
+  /** Under which hash (of 32 bits) lines are kept, and ids that are on too many lines to be kept or dropped at once. */
+  threshold(failing: boolean): { readonly below: number; readonly shared: ReadonlySet<number> } {
+    const { share, shared } = failing ? this.#failing : this.#healthy;
+    return { below: share * 0x1_0000_0000, shared };
+  }
+
+  #readKept(line: KeptLine): void {
+    const { record, outcome, origin } = this.#readLine!(line);
+    const sample = outcome.failure ? this.#failing : this.#healthy;
+    this.#put(sample, line.hash, record, outcome, origin);
+  }
+
+  #put(sample: Sample, hash: number, record: RecordView, outcome: Outcome, origin: Origin): void {
     const { columns } = sample;
     const row = columns.push();
     const { figures, texts } = columns;
@@ -849,7 +911,6 @@ export class Rows {
     if (texts[Text.downstreamRemote]!.ids[row]! < 0) {
       put(Text.downstreamRemote, record.ztunnelPair('src.addr'));
     }
-    if (columns.length > sample.limit) sample.trim();
   }
 
   #isPinned(record: RecordView): boolean {
@@ -859,12 +920,11 @@ export class Rows {
   }
 
   /** What decides whether a line stays: its request where it names one, else its connection, else itself. */
-  #hashOf(record: RecordView, { file, pod }: Origin, shared: ReadonlySet<string>): number {
+  #hashOf(record: RecordView, { file, pod }: Origin, shared: ReadonlySet<number>): number {
     const span = this.#span;
     if (record.locate(SLOT.request_id, span) > 0) {
-      if (shared.size === 0 || !shared.has(maskedRequestId(record.text('request_id')!))) {
-        return hashOfId(span);
-      }
+      const hash = hashOfId(span);
+      if (!shared.has(hash)) return hash;
     } else {
       const direction = directionOf(record);
       const near = direction === 'inbound' || direction === 'unknown';
@@ -875,28 +935,14 @@ export class Rows {
     return hashOfLone(span, record.startTime(), record.durationMs() ?? NaN, record.bytesSent() ?? NaN);
   }
 
-  /**
-   * Forgets all rows and keeps the memory.
-   * @param thinned what others that the next ones will be merged into keep no more.
-   */
-  clear(thinned: readonly Thinning[]): void {
-    this.#seen = 0;
-    this.#samples.forEach((sample, i) => sample.clear(thinned[i]));
-  }
-
-  /** How thin healthy and failing lines are kept by now. */
-  get thinned(): readonly Thinning[] {
-    return [this.#healthy, this.#failing].map(({ share, shared }) => ({ share, shared: [...shared] }));
-  }
-
   pack(): PackedRows {
+    for (const sample of this.#samples) sample.readAll();
     return { seen: this.#seen, samples: this.#samples.map((sample) => sample.pack()) };
   }
 
-  /** @param linesBefore how many lines the same inputs had before the other's. */
-  merge({ seen, samples }: PackedRows, linesBefore: number): void {
+  merge({ seen, samples }: PackedRows, place: Place): void {
     this.#seen += seen;
-    this.#samples.forEach((sample, i) => sample.merge(samples[i]!, linesBefore));
+    this.#samples.forEach((sample, i) => sample.merge(samples[i]!, place));
   }
 
   /** Lets go of what ended before a time, ms since the epoch. */
@@ -915,7 +961,10 @@ export class Rows {
   }
 
   snapshot(): RowsSnapshot {
-    for (const sample of this.#samples) sample.trim();
+    for (const sample of this.#samples) {
+      sample.readAll();
+      sample.trim();
+    }
     const several = (column: Text): boolean =>
       new Set(this.#samples.flatMap((sample) => sample.columns.texts[column]!.all())).size > 1;
     const clocks = several(Text.proxy) ? clocksOf(this.#rowsBy(AGREED)) : AGREED;

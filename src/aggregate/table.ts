@@ -25,13 +25,6 @@ export class Table {
     this.#keys = new Int32Array(FEWEST_ROWS * width);
   }
 
-  /** Forgets all counts and keeps the memory. */
-  clear(): void {
-    this.#counts.fill(0, 0, this.size);
-    this.#slots.fill(0);
-    this.size = 0;
-  }
-
   pack(): PackedTable {
     return { keys: this.#keys.slice(0, this.size * this.#width), counts: this.#counts.slice(0, this.size) };
   }
@@ -60,6 +53,10 @@ export class Table {
     if (row < 0) row = this.#insert(key);
     this.#counts[row]! += times;
     return row;
+  }
+
+  addTo(row: number, times: number): void {
+    this.#counts[row]! += times;
   }
 
   count(row: number): number {

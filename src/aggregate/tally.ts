@@ -175,6 +175,43 @@ export class Tally {
 
   /** Counts one line and tells what is said of it. */
   add(record: RecordView, origin: Origin, input = '', leftOut = false): Told {
+    const told = this.#told[this.#admit(record, origin, input, leftOut, 1)]!;
+    if (!leftOut && !told.outcome.tunnel) this.#addValues(record, told, record.responseCode());
+    return told;
+  }
+
+  /** The tuple of a line that is not counted: `addTimes` and those that follow it count for it. */
+  admit(record: RecordView, origin: Origin, input: string): number {
+    return this.#admit(record, origin, input, false, 0);
+  }
+
+  addTimes(tuple: number, times: number): void {
+    this.#tuples.addTo(tuple, times);
+  }
+
+  /** One of a cell's values, as text in UTF-8, as often as it was met. @param kind its place in `PAIRED` */
+  addValue(cell: number, kind: number, id: number, times: number): void {
+    this.#count((cell << KINDS_SHIFT) | kind, id, times);
+  }
+  /** The id of a value in `addValue`, until `shed`. */
+  idOfValue(kind: number, bytes: Uint8Array, start: number, end: number): number {
+    return this.#values[kind]!.idOfBytes(bytes, start, end);
+  }
+
+  /** A duration of whole ms, as often as it was met; of cell 0: of an answer. */
+  addDuration(cell: number, ms: number, times: number): void {
+    this.#count((cell << KINDS_SHIFT) | DURATION, ms, times);
+    this.#cells[cell]!.longest = Math.max(this.#cells[cell]!.longest, ms);
+  }
+
+  /** When a cell's lines began. ms since the epoch */
+  extend(cell: number, first: number, last: number): void {
+    const held = this.#cells[cell]!;
+    held.first = Math.min(held.first, first);
+    held.last = Math.max(held.last, last);
+  }
+
+  #admit(record: RecordView, origin: Origin, input: string, leftOut: boolean, times: number): number {
     const key = this.#key;
     const span = this.#span;
     const signs = this.#signsOf(record) | (leftOut ? LEFT_OUT : 0);
@@ -190,9 +227,7 @@ export class Tally {
       if (found > 0 && (i === METHOD || i === PROTOCOL || i === AUTHORITY)) http = true;
     }
     key[LOCAL] = http ? ABSENT : this.#idOfLocal(record);
-    const told = this.#told[this.#tupleOf(key, 1) ?? this.#crowdOf(judge(record), 1)]!;
-    if (!leftOut && !told.outcome.tunnel) this.#addValues(record, told, code);
-    return told;
+    return this.#tupleOf(key, times) ?? this.#crowdOf(judge(record), times);
   }
 
   /** Counts a tuple; `undefined` where there is no more room for it. */
@@ -293,7 +328,7 @@ export class Tally {
       if (start < cell.first) cell.first = start;
       if (start > cell.last) cell.last = start;
     }
-    if (this.#pairs.size > MOST_PAIRS) this.#shed();
+    this.shed();
   }
 
   #addDuration(cell: number, ms: number): void {
@@ -349,7 +384,8 @@ export class Tally {
   }
 
   /** Too many pairs: of each cell the heaviest values stay, the others are counted together. Durations lose their last digits. */
-  #shed(): void {
+  shed(): void {
+    if (this.#pairs.size <= MOST_PAIRS) return;
     for (let kept = KEPT_VALUES; this.#pairs.size * 2 > MOST_PAIRS && kept >= 1; kept /= 4)
       this.#shedTo(kept);
   }
@@ -395,20 +431,6 @@ export class Tally {
     return [this.#formats, this.#codes, this.#locals, ...this.#texts];
   }
 
-  /** Forgets all lines and keeps the memory. */
-  clear(): void {
-    this.#streams = [];
-    this.#streamIds.clear();
-    this.#stream = undefined;
-    this.#format = '';
-    for (const dictionary of [...this.#tables, ...this.#values, this.#oddDurations]) dictionary.clear();
-    this.#told = [];
-    this.#cells = [{ ...CELL_OF_ALL }];
-    this.#cellIds.clear();
-    this.#tuples.clear();
-    this.#pairs.clear();
-  }
-
   pack(): PackedTally {
     return {
       streams: this.#streams,
@@ -444,7 +466,7 @@ export class Tally {
       else if (kind === ODD_DURATION) id = this.#oddDurations.idFrom(odd, value);
       this.#count((cells[cellAndKind >> KINDS_SHIFT]! << KINDS_SHIFT) | kind, id, counts[pair]!);
     }
-    if (this.#pairs.size > MOST_PAIRS) this.#shed();
+    this.shed();
   }
 
   /** Returns for each of the other's cells which one it is here. */

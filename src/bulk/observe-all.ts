@@ -1,27 +1,26 @@
 import { availableParallelism } from 'node:os';
 import { statSync } from 'node:fs';
+import type { Worker } from 'node:worker_threads';
 import { deeper, dependsOn, type Depths } from '../../parsers/text-layout.js';
 import { Observation } from '../aggregate/observation.js';
-import type { Thinning } from '../aggregate/rows.js';
 import { MeshtailError } from '../errors.js';
-import { parseSource, type Observed } from '../pipeline.js';
+import { observe, parseSource, type Observed } from '../pipeline.js';
 import type { Logger } from '../logger.js';
 import type { Source } from '../source/source.js';
-import { Crew } from './crew.js';
-import { chunksOf, PART, partsOf, plainSize, type Part } from './parts.js';
-import { compileJob, errorOf, type BulkJob, type Compiled, type PartRead } from './read-part.js';
+import { compileJob, type BulkJob, type Compiled } from './job.js';
+import { LINES_OF_A_PART, type PartEnd } from './lane.js';
+import { OwnLane, ThreadEnded, WorkerLane, type LaneReader } from './lanes.js';
+import { chunksOf, PART, partsOf, plainSize, type BarePart, type Cut, type Part } from './parts.js';
 
 /*
- * Many bytes into one observation. Sources are cut into parts, parts are read by as many threads as there are, and what
- * they held is merged in the order of the parts. What is said does not depend on the number of threads: the cut does not,
- * and neither does what is known when a part is begun, which is what was merged `LAG` parts before it.
+ * Many bytes into one observation. Sources are cut into parts, which go to two lanes in turn; a lane reads its parts in their
+ * order, and in the end both are merged. A lane may be read by a thread of its own: what is said depends on the bytes alone,
+ * since neither the cut nor the lanes depend on how many threads there are.
  */
 
-/** Parts under way at once: enough for a few threads, and few enough to be held in memory. */
-const LAG = 4;
-const MOST_THREADS = 4;
-/** Bytes from which threads pay for their start. */
-const MANY_BYTES = 3 * PART;
+const LANES = 2;
+/** Bytes from which a thread pays for its start. */
+const MANY_BYTES = 4 * PART;
 /** gzip and zstd make logs about this much smaller. */
 const PACKED_RATIO = 8;
 /** What a source begins with tells what its lines look like. */
@@ -32,127 +31,168 @@ const LF = 10;
 export type OnProgress = (done: number, total: number | null) => void;
 
 export interface BulkOptions {
-  /** 0: none beside the calling one. */
+  /** Lanes that are read by threads of their own: 0, 1 or 2. */
   readonly threads?: number;
   /** Bytes of a part. */
   readonly size?: number;
   readonly log?: Logger;
   readonly onProgress?: OnProgress;
+  /** For tests: a thread that does something else. */
+  readonly startWorker?: () => Worker;
 }
 
 /** Reads every source into one observation. A source that fails keeps what it gave before. */
 export async function observeAll(
   sources: readonly Source[],
   job: BulkJob,
-  { threads = threadsFor(sources), size, log, onProgress }: BulkOptions = {},
+  { threads = threadsFor(sources), size = PART, log, onProgress, startWorker }: BulkOptions = {},
 ): Promise<Observed> {
-  const crew = new Crew(threads, job, await compileJob(job), log);
-  const observation = new Observation(undefined, job.requestId);
+  const compiled = await compileJob(job);
+  const lanes = new Lanes(threads, sources, job, compiled, log, startWorker);
   const failed: MeshtailError[] = [];
-  for (const source of sources) observation.open(source.name, source.origin);
-  const parts = new PartsUnderWay(partsInOrder(sources, size, failed), crew, () => observation.thinned);
   const total = bytesOf(sources);
+  const parts: Place[] = [];
   let done = 0;
-  // Of the source that is being merged.
-  let depths: Depths | undefined;
-  let lines = 0;
   try {
-    for (let next = await parts.shift(); next; next = await parts.shift()) {
-      const { part } = next;
-      if (part.first) {
-        depths = undefined;
-        lines = 0;
-      }
-      const read = await settled(next, depths, crew, parts);
-      observation.merge(read.observation, lines);
-      lines += read.lines;
-      if (read.parser) depths = depths ? deeper(depths, read.parser.depths) : read.parser.depths;
-      if (read.failed) failed.push(errorOf(read.failed));
+    for await (const part of partsInOrder(sources, cutOf(sources, size, job), compiled, failed)) {
+      await lanes.read(part);
+      parts.push({ source: part.source.name, first: part.first, last: part.last });
       done += lengthOf(part);
       onProgress?.(done, total);
     }
+    const read = await lanes.finish();
+    const before = linesBefore(parts, read.ends);
+    if (before === null) {
+      log?.info({}, 'what a line is depends on far ones before it: all is read again, in one');
+      return await inOne(sources, compiled, log);
+    }
+    for (const { failed: why } of read.ends) {
+      if (why && !failed.some(({ message }) => message === why.message)) failed.push(errorOf(why));
+    }
+    return {
+      observation: read.merged(
+        (line) => before[Math.floor(line / LINES_OF_A_PART)]! + (line % LINES_OF_A_PART),
+      ),
+      failed,
+    };
+  } catch (error) {
+    if (!(error instanceof ThreadEnded)) throw error;
+    // Its memory may have been too small, or somebody ended it.
+    log?.warn({ error: String(error) }, 'a thread ended early; all is read again without it');
+    return await inOne(sources, compiled, log);
   } finally {
-    await crew.dismiss();
+    await lanes.dismiss();
   }
-  return { observation, failed };
 }
 
-/** A part was begun without knowing what all parts before it held: where that matters, it is read once more. */
-async function settled(
-  { part, read }: UnderWay,
-  depths: Depths | undefined,
-  crew: Crew,
-  parts: PartsUnderWay,
-): Promise<PartRead> {
-  const held = await read;
-  if (held.midLine && !part.last) {
-    // A line in pieces lies across the cut: from here on the source is read in one.
-    const chunks = parts.restOf(part);
-    return crew.readHere({ ...part, bytes: { kind: 'stream', chunks }, last: true }, { depths, thinned: [] });
-  }
-  if (depths && held.parser && dependsOn(held.parser, depths)) {
-    return crew.readHere(part, { depths, thinned: [] });
-  }
-  return held;
+/** A part without its bytes. */
+interface Place extends Pick<Part, 'first' | 'last'> {
+  readonly source: string;
 }
 
-interface UnderWay {
-  readonly part: Part;
-  readonly read: Promise<PartRead>;
+/**
+ * By part how many lines its source had before it; `null` where a part may have been read otherwise than as one of the
+ * whole: a line in pieces lies across a cut, or lines are to be judged by those of a part before.
+ */
+function linesBefore(parts: readonly Place[], ends: readonly PartEnd[]): readonly number[] | null {
+  const before: number[] = [];
+  let depths: Depths | undefined;
+  let lines = 0;
+  for (const [index, { first, last }] of parts.entries()) {
+    if (first) {
+      depths = undefined;
+      lines = 0;
+    }
+    before.push(lines);
+    const { parser, midLine, lines: read } = ends[index]!;
+    if (midLine && !last) return null;
+    if (parser && depths && dependsOn(parser, depths)) return null;
+    if (parser) depths = depths ? deeper(depths, parser.depths) : parser.depths;
+    lines += read;
+  }
+  return before;
 }
 
-/** The parts of all sources in their order, some of them being read ahead. */
-class PartsUnderWay {
-  readonly #parts: AsyncIterator<Part>;
-  readonly #ahead: UnderWay[] = [];
-  #depths: Depths | undefined;
+/** One after the other in the calling thread, without a scanner. */
+const inOne = (
+  sources: readonly Source[],
+  { reading, filter, requestId }: Compiled,
+  log: Logger | undefined,
+): Promise<Observed> => observe(sources, { ...reading, ...(log && { log }) }, filter, requestId);
+
+/** The lanes, each begun when it is given its first part. */
+class Lanes {
+  readonly #lanes: (LaneReader | undefined)[] = [];
 
   constructor(
-    parts: AsyncIterable<Part>,
-    readonly crew: Crew,
-    readonly thinned: () => readonly Thinning[],
-  ) {
-    this.#parts = parts[Symbol.asyncIterator]();
+    readonly threads: number,
+    readonly sources: readonly Source[],
+    readonly job: BulkJob,
+    readonly compiled: Compiled,
+    readonly log: Logger | undefined,
+    readonly startWorker: (() => Worker) | undefined,
+  ) {}
+
+  /** Takes a part; resolves when the next one may come. */
+  read(part: Part): Promise<void> {
+    const lane = part.index % LANES;
+    this.#lanes[lane] ??= this.#begun(lane);
+    return this.#lanes[lane].read(part);
   }
 
-  async shift(): Promise<UnderWay | undefined> {
-    while (this.#ahead.length < LAG) {
-      const next = await this.#parts.next();
-      if (next.done) break;
-      const part = next.value;
-      if (part.first) this.#depths = part.last ? undefined : await depthsOfHead(part, this.crew.compiled);
-      const before = { depths: part.first ? undefined : this.#depths, thinned: this.thinned() };
-      const read = this.crew.read(part, before);
-      // Whoever takes it will hear of it.
-      read.catch(() => undefined);
-      this.#ahead.push({ part, read });
-    }
-    return this.#ahead.shift();
+  #begun(lane: number): LaneReader {
+    // The calling thread reads the first lane, unless it has to unpack.
+    if (lane >= LANES - this.threads) return new WorkerLane(this.job, this.startWorker);
+    const { reading } = this.compiled;
+    return new OwnLane({ ...this.compiled, reading: { ...reading, ...(this.log && { log: this.log }) } });
   }
 
-  /** A part and all behind it of the same source, as one stream. */
-  async *restOf(part: Part): AsyncIterable<Buffer> {
-    yield* chunksOf(part);
-    for (let one = part; !one.last;) {
-      const ahead = this.#ahead.shift();
-      if (ahead) await ahead.read;
-      const next = ahead ? undefined : await this.#parts.next();
-      if (!ahead && (!next || next.done)) return;
-      one = ahead?.part ?? (next!.value as Part);
-      yield* chunksOf(one);
-    }
+  async finish(): Promise<{
+    ends: readonly PartEnd[];
+    merged: (place: (line: number) => number) => Observation;
+  }> {
+    // Threads first: the calling one is at work when it is asked.
+    const held = await Promise.all(this.#lanes.toReversed().map((lane) => lane!.finish()));
+    held.reverse();
+    const ends = held.flatMap((lane) => lane.ends).toSorted((a, b) => a.part - b.part);
+    return {
+      ends,
+      merged: (place) => {
+        const whole = new Observation(undefined, this.job.requestId);
+        for (const { name, origin } of this.sources) whole.open(name, origin);
+        for (const { observation } of held) whole.merge(observation, place);
+        return whole;
+      },
+    };
+  }
+
+  dismiss(): Promise<unknown> {
+    return Promise.all(this.#lanes.map((lane) => lane?.dismiss()));
   }
 }
+
+/** Where something can be read but once, nothing is cut that might have to be read again. */
+function cutOf(sources: readonly Source[], size: number, { maxLine }: BulkJob): Cut {
+  return { size: sources.every(isFile) ? size : Infinity, maxLine };
+}
+
+const isFile = (source: Source): boolean => source.kind === 'file';
 
 /** A source that cannot be read on is told, the next one follows. */
 async function* partsInOrder(
   sources: readonly Source[],
-  size: number | undefined,
+  cut: Cut,
+  compiled: Compiled,
   failed: MeshtailError[],
 ): AsyncIterable<Part> {
+  let index = 0;
   for (const source of sources) {
+    let depths: Depths | undefined;
     try {
-      yield* partsOf(source, size);
+      for await (const part of partsOf(source, cut)) {
+        if (part.first) depths = part.last ? undefined : await depthsOfHead(part, compiled);
+        yield { ...part, index: index++, depths: part.first ? undefined : depths };
+      }
     } catch (error) {
       if (!(error instanceof MeshtailError)) throw error;
       failed.push(error);
@@ -161,7 +201,7 @@ async function* partsInOrder(
 }
 
 /** What the first lines of a source make of those to come. */
-async function depthsOfHead(part: Part, { reading }: Compiled): Promise<Depths> {
+async function depthsOfHead(part: BarePart, { reading }: Compiled): Promise<Depths> {
   async function* head(): AsyncIterable<Buffer> {
     for await (const chunk of chunksOf(part)) {
       const first = chunk.subarray(0, HEAD);
@@ -179,10 +219,11 @@ function bytesOf(sources: readonly Source[]): number | null {
 }
 
 function threadsFor(sources: readonly Source[]): number {
-  const threads = Math.min(availableParallelism(), MOST_THREADS);
-  let bytes = 0;
-  for (const source of sources) bytes += plainSize(source) ?? PACKED_RATIO * sizeOf(source);
-  return threads > 1 && bytes >= MANY_BYTES ? threads : 0;
+  if (availableParallelism() < 2 || !sources.every(isFile)) return 0;
+  const plain = sources.map(plainSize);
+  const bytes = sources.reduce((sum, source, i) => sum + (plain[i] ?? PACKED_RATIO * sizeOf(source)), 0);
+  if (bytes < MANY_BYTES) return 0;
+  return plain.includes(null) ? LANES : LANES - 1;
 }
 
 function sizeOf({ path }: Source): number {
@@ -197,4 +238,9 @@ function sizeOf({ path }: Source): number {
 function lengthOf({ bytes }: Part): number {
   if (bytes.kind === 'file') return bytes.end - bytes.start;
   return bytes.kind === 'held' ? bytes.length : 0;
+}
+
+/** The error that ended a part's reading, as it was thrown. */
+function errorOf({ code, message, hint }: NonNullable<PartEnd['failed']>): MeshtailError {
+  return new MeshtailError(code, message, hint === undefined ? {} : { hint });
 }

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import type { Depths } from '../../parsers/text-layout.js';
 import { MeshtailError } from '../errors.js';
 import { packingOf } from '../source/decompress.js';
 import { readError } from '../source/file.js';
@@ -10,18 +11,24 @@ import type { Source } from '../source/source.js';
  */
 
 /** Small enough for several to be in memory, large enough for merging them to cost little. */
-export const PART = 8 << 20;
+export const PART = 4 << 20;
 const CHUNK = 256 * 1024;
 const LF = 10;
 
-/** Bytes of one source; `null`: to its end, as a stream of unknown length. */
+/** Bytes of one source. */
 export interface Part {
   readonly source: Source;
   readonly bytes: FileBytes | HeldBytes | Stream;
+  /** Its number among the parts of all sources. */
+  readonly index: number;
   /** The source's first part, and its last. */
   readonly first: boolean;
   readonly last: boolean;
+  /** What the first lines of the source make of those to come; not for the part that they are in. */
+  readonly depths?: Depths | undefined;
 }
+export type BarePart = Pick<Part, 'source' | 'bytes' | 'first' | 'last'>;
+
 /** Whoever reads them opens the file. */
 interface FileBytes {
   readonly kind: 'file';
@@ -41,11 +48,17 @@ interface Stream {
   readonly chunks: AsyncIterable<Buffer>;
 }
 
+/** How sources are cut: at newlines behind multiples of a size, in bytes (`Infinity`: not at all); lines longer than `maxLine` are cut short. */
+export interface Cut {
+  readonly size: number;
+  readonly maxLine: number;
+}
+
 /** The parts of one source. @throws MeshtailError where it cannot be read on, after what could be */
-export async function* partsOf(source: Source, size = PART): AsyncIterable<Part> {
+export async function* partsOf(source: Source, cut: Cut): AsyncIterable<BarePart> {
   const length = plainSize(source);
-  if (length !== null) yield* fileParts(source, source.path!, length, size);
-  else if (source.kind === 'file') yield* heldParts(source, size);
+  if (length !== null) yield* fileParts(source, source.path!, length, cut.size);
+  else if (source.kind === 'file' && cut.size < Infinity) yield* heldParts(source, cut);
   else yield { source, bytes: { kind: 'stream', chunks: source.open() }, first: true, last: true };
 }
 
@@ -65,7 +78,7 @@ export function plainSize({ path }: Source): number | null {
   }
 }
 
-function* fileParts(source: Source, path: string, length: number, size: number): Iterable<Part> {
+function* fileParts(source: Source, path: string, length: number, size: number): Iterable<BarePart> {
   for (let start = 0; start < length;) {
     const end = withFile(path, (file) => lineEnd(file, nextCut(start, size), length));
     yield { source, bytes: { kind: 'file', path, start, end }, first: start === 0, last: end === length };
@@ -73,7 +86,8 @@ function* fileParts(source: Source, path: string, length: number, size: number):
   }
 }
 
-const nextCut = (start: number, size: number): number => (Math.floor(start / size) + 1) * size;
+const nextCut = (start: number, size: number): number =>
+  size === Infinity ? Infinity : (Math.floor(start / size) + 1) * size;
 
 /** Behind the first newline at or behind `from`, at most `size`. */
 function lineEnd(file: number, from: number, size: number): number {
@@ -97,93 +111,120 @@ function withFile<T>(path: string, use: (file: number) => T): T {
   }
 }
 
-/** What is unpacked, as it comes. Lines that are longer than a part are left to be read as a stream. */
-async function* heldParts(source: Source, size: number): AsyncIterable<Part> {
-  const chunks = source.open()[Symbol.asyncIterator]();
+/**
+ * What is unpacked, as it comes. Of a line that is longer than may be read the rest is left out: to whoever cuts lines it is
+ * as long either way.
+ */
+async function* heldParts(source: Source, { size, maxLine }: Cut): AsyncIterable<BarePart> {
   let start = 0;
-  let memory = new SharedArrayBuffer(2 * size);
+  let memory = new SharedArrayBuffer(size + maxLine + 2);
   let bytes = Buffer.from(memory);
   let length = 0;
+  let leftOut = 0;
   let failure: unknown;
-  const part = (last: boolean): Part => ({
+  const part = (last: boolean): BarePart => ({
     source,
     bytes: { kind: 'held', memory, length },
     first: start === 0,
     last,
   });
-  for (;;) {
-    const next = await chunks.next().catch((error: unknown) => {
-      failure = error;
-      return { done: true as const, value: undefined };
-    });
-    if (next.done) break;
-    for (let chunk = next.value; chunk.length > 0;) {
-      const room = nextCut(start, size) - start;
-      const cut = length + chunk.length < room ? -1 : chunk.indexOf(LF, Math.max(0, room - length));
-      const taken = cut < 0 ? chunk.length : cut + 1;
-      if (length + taken > bytes.length) {
-        const held = Buffer.from(bytes.subarray(0, length));
-        const rest = joined([held, chunk], chunks);
-        return yield { source, bytes: { kind: 'stream', chunks: rest }, first: start === 0, last: true };
+  try {
+    for await (const whole of source.open()) {
+      for (let chunk = whole; chunk.length > 0;) {
+        const room = nextCut(start, size) - start;
+        const there = length + leftOut;
+        const cut = there + chunk.length < room ? -1 : chunk.indexOf(LF, Math.max(0, room - there));
+        const text = cut < 0 ? chunk : chunk.subarray(0, cut);
+        const copied = text.copy(bytes, length, 0, Math.min(text.length, bytes.length - 1 - length));
+        length += copied;
+        leftOut += text.length - copied;
+        if (cut >= 0) bytes[length++] = LF;
+        chunk = chunk.subarray(cut < 0 ? chunk.length : cut + 1);
+        if (cut < 0) continue;
+        yield part(false);
+        start += length + leftOut;
+        memory = new SharedArrayBuffer(size + maxLine + 2);
+        bytes = Buffer.from(memory);
+        length = 0;
+        leftOut = 0;
       }
-      chunk.copy(bytes, length, 0, taken);
-      length += taken;
-      chunk = chunk.subarray(taken);
-      if (cut < 0) continue;
-      yield part(false);
-      start += length;
-      memory = new SharedArrayBuffer(2 * size);
-      bytes = Buffer.from(memory);
-      length = 0;
     }
+  } catch (error) {
+    failure = error;
   }
   yield part(true);
   if (failure !== undefined) throw failure;
 }
 
-async function* joined(first: readonly Buffer[], rest: AsyncIterator<Buffer>): AsyncIterable<Buffer> {
-  yield* first;
-  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
-}
-
-/** A part's bytes, from which a source's stream can be put together again. */
-export async function* chunksOf({ bytes }: Pick<Part, 'bytes'>): AsyncIterable<Buffer> {
-  switch (bytes.kind) {
-    case 'file':
-      yield* fileChunks(bytes);
-      break;
-    case 'held':
-      for (let at = 0; at < bytes.length; at += CHUNK) {
-        yield Buffer.from(bytes.memory, at, Math.min(CHUNK, bytes.length - at));
-      }
-      break;
-    case 'stream':
-      yield* bytes.chunks;
-      break;
-    default:
-      bytes satisfies never;
+/** A part's bytes as a stream. */
+export async function* chunksOf(part: Pick<Part, 'bytes'>): AsyncIterable<Buffer> {
+  if (part.bytes.kind === 'stream') return yield* part.bytes.chunks;
+  const bytes = openPart(part);
+  const memory = Buffer.allocUnsafeSlow(CHUNK);
+  try {
+    for (let length = bytes.read(memory, 0); length > 0; length = bytes.read(memory, 0)) {
+      // A view of its own each time: who reads tells chunks apart by it.
+      yield memory.subarray(0, length);
+    }
+  } finally {
+    bytes.close();
   }
 }
 
-function* fileChunks({ path, start, end }: FileBytes): Iterable<Buffer> {
+/** A part's bytes, one stretch after the other. */
+export interface PartBytes {
+  /** Puts the next ones behind `at`; how many there were, 0 at the end. @throws MeshtailError where they cannot be read */
+  readonly read: (into: Buffer, at: number) => number;
+  readonly close: () => void;
+}
+
+/** Opens a part that is no stream. @throws MeshtailError where it cannot be opened */
+export function openPart({ bytes }: Pick<Part, 'bytes'>): PartBytes {
+  if (bytes.kind === 'file') return openFile(bytes);
+  if (bytes.kind === 'stream') throw new Error('a stream is read as it comes');
+  const held = Buffer.from(bytes.memory, 0, bytes.length);
+  let from = 0;
+  return {
+    read(into, at) {
+      const length = held.copy(into, at, from);
+      from += length;
+      return length;
+    },
+    close: () => undefined,
+  };
+}
+
+function openFile({ path, start, end }: FileBytes): PartBytes {
   const file = opened(path);
-  try {
-    const memory = Buffer.allocUnsafeSlow(Math.min(CHUNK, end - start));
-    for (let at = start; at < end;) {
-      const length = readSync(file, memory, 0, Math.min(memory.length, end - at), at);
+  let from = start;
+  return {
+    read(into, at) {
+      if (from === end) return 0;
+      const length = readFrom(path, file, into, at, Math.min(into.length - at, end - from), from);
       if (length === 0) {
         throw new MeshtailError('file-changed', `${path}: became shorter while it was read`, {
           hint: 'what could be read is in the report; copy the log, and read the copy',
         });
       }
-      // A view of its own each time: who reads tells chunks apart by it.
-      yield memory.subarray(0, length);
-      at += length;
-    }
+      from += length;
+      return length;
+    },
+    close: () => closeSync(file),
+  };
+}
+
+function readFrom(
+  path: string,
+  file: number,
+  into: Buffer,
+  at: number,
+  length: number,
+  from: number,
+): number {
+  try {
+    return readSync(file, into, at, length, from);
   } catch (error) {
     throw readError(path, error as NodeJS.ErrnoException);
-  } finally {
-    closeSync(file);
   }
 }
 

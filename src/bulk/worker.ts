@@ -1,22 +1,30 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { Observation } from '../aggregate/observation.js';
-import type { Asked } from './crew.js';
-import { compileJob, readPart, type BulkJob } from './read-part.js';
+import type { BulkJob } from './job.js';
+import { compileJob } from './job.js';
+import { Lane } from './lane.js';
+import type { Asked, Answer } from './lanes.js';
 
-/* A thread that reads parts, one at a time, and answers with what they held as numbers in tables. */
+/* A thread that reads the parts of one lane, one at a time, and at the end answers with what they held as numbers in tables. */
 
 const port = parentPort!;
-const job = workerData as BulkJob;
-const compiled = compileJob(job);
-const observation = new Observation(undefined, job.requestId);
+const lane = compileJob(workerData as BulkJob).then((compiled) => new Lane(compiled));
+/** The part that is being read, behind those before. */
+let reading: Promise<unknown> = lane;
 
-port.on('message', ({ part, before }: Asked) => {
-  void compiled.then(async (how) => {
-    const source = { ...part.source, open: (): never => fail() };
-    const read = await readPart({ ...part, source }, how, before, observation);
-    port.postMessage(read, buffersIn(read));
-  });
+port.on('message', (asked: Asked) => {
+  reading = reading.then(() => answer(asked));
 });
+
+async function answer(asked: Asked): Promise<void> {
+  const here = await lane;
+  if (asked === 'finish') {
+    const read = here.pack();
+    port.postMessage(read satisfies Answer, buffersIn(read));
+    return;
+  }
+  await here.read({ ...asked, source: { ...asked.source, open: (): never => fail() } });
+  port.postMessage('read' satisfies Answer, []);
+}
 
 /** Memory that is handed over, not copied. */
 function buffersIn(value: unknown): ArrayBuffer[] {

@@ -74,6 +74,11 @@ export class Unwrapper {
     return this.#line;
   }
 
+  /** So many lines that have no wrapper went by elsewhere. */
+  pass(lines: number): void {
+    this.#line += lines;
+  }
+
   /** Whether pieces wait for the rest of their line. */
   get holds(): boolean {
     return this.#held.size > 0;

@@ -64,13 +64,6 @@ export class Dictionary {
     return dictionary;
   }
 
-  /** Forgets all texts and keeps the memory. */
-  clear(): void {
-    this.size = 0;
-    this.#slots.fill(0);
-    this.#texts = [];
-  }
-
   pack(): PackedDictionary {
     return {
       arena: new Uint8Array(this.#arena.subarray(0, this.#endOf(this.size - 1))),

@@ -3,12 +3,12 @@ import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Crew } from '../../dist/src/bulk/crew.js';
+import { WorkerLane } from '../../dist/src/bulk/lanes.js';
 import { observeAll } from '../../dist/src/bulk/observe-all.js';
 import { chunksOf, partsOf } from '../../dist/src/bulk/parts.js';
-import { compileJob } from '../../dist/src/bulk/read-part.js';
 import { observe } from '../../dist/src/pipeline.js';
 import { fileSource } from '../../dist/src/source/file.js';
+import type { Logger } from '../../src/logger.js';
 import { DEFAULT_MAX_LINE, ENVELOPE_KEYS } from '../../src/record/line.js';
 import { scratch } from '../e2e/run.js';
 import { incidents, logsOf, reportJson, sampleLines } from '../logs.js';
@@ -19,6 +19,7 @@ import { incidents, logsOf, reportJson, sampleLines } from '../logs.js';
  */
 
 const { file } = scratch();
+const CUT = { size: 1 << 20, maxLine: DEFAULT_MAX_LINE };
 const job = {
   maxLine: DEFAULT_MAX_LINE,
   envelopeKeys: ENVELOPE_KEYS,
@@ -112,7 +113,7 @@ describe('what goes wrong', () => {
   it('a file that becomes shorter is said to, and what was read counts', async () => {
     const path = file('shorter.log', Buffer.concat(lines));
     const parts = [];
-    for await (const part of partsOf(fileSource(path), 1 << 20)) parts.push(part);
+    for await (const part of partsOf(fileSource(path), CUT)) parts.push(part);
     truncateSync(path, 1_000);
     await expect(async () => {
       for await (const _ of chunksOf(parts[0]!)) void _;
@@ -128,16 +129,30 @@ describe('what goes wrong', () => {
     expect(observation.snapshot().coverage.lines).toBe(1);
   });
 
-  it('the part of a thread that dies is read again', async () => {
+  it('a thread that dies is told of by its lane', async () => {
     const path = file('dies.log', Buffer.concat(lines));
     const dying = () =>
       new Worker('require("node:worker_threads").parentPort.on("message", () => process.exit(3))', {
         eval: true,
       });
-    const crew = new Crew(1, job, await compileJob(job), undefined, dying);
-    for await (const part of partsOf(fileSource(path), 1 << 20)) {
-      const { lines: read } = await crew.read(part, { depths: undefined, thinned: [] });
-      expect(read).toBe(lines.length);
-    }
+    const lane = new WorkerLane(job, dying);
+    let index = 0;
+    for await (const part of partsOf(fileSource(path), CUT)) await lane.read({ ...part, index: index++ });
+    await expect(lane.finish()).rejects.toThrow('ended with status 3');
+  });
+
+  it('what a thread that dies was to read is read again', async () => {
+    const path = file('again.log', Buffer.concat([...lines, ...lines]));
+    const told: unknown[] = [];
+    const log = { info: () => undefined, warn: (_: unknown, text: string) => told.push(text) };
+    const { observation, failed } = await observeAll([fileSource(path)], job, {
+      threads: 2,
+      size: 20_000,
+      log: log as unknown as Logger,
+      startWorker: () => new Worker('setTimeout(() => process.exit(3), 50)', { eval: true }),
+    });
+    expect(failed).toEqual([]);
+    expect(told).toEqual(['a thread ended early; all is read again without it']);
+    expect(reportJson(observation)).toBe(await inOne([path]));
   });
 });

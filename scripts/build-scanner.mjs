@@ -1,0 +1,35 @@
+// Builds src/bulk/scanner/scan.c into module.ts beside it, with clang and its WebAssembly linker (Debian: clang, lld). The
+// built module is committed: who only builds meshtail needs neither. `--print` prints the module instead, as base64.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const folder = fileURLToPath(new URL('../src/bulk/scanner/', import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), 'meshtail-scanner-'));
+const FLAGS =
+  '--target=wasm32 -O3 -msimd128 -mbulk-memory -ffreestanding -nostdlib -Wall -Wextra -Werror ' +
+  '-Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=65536';
+
+try {
+  const module = join(scratch, 'scan.wasm');
+  execFileSync('clang', [...FLAGS.split(' '), '-o', module, 'scan.c'], { cwd: folder, stdio: 'inherit' });
+  const text = readFileSync(module).toString('base64');
+  const compiler = execFileSync('clang', ['--version'], { encoding: 'utf8' }).split('\n')[0];
+  if (process.argv.includes('--print')) process.stdout.write(text);
+  else {
+    writeFileSync(
+      join(folder, 'module.ts'),
+      `// Built from scan.c by scripts/build-scanner.mjs; not to be edited.\n\n` +
+        `/** With which it was built. */\nexport const COMPILER = '${compiler}';\n\n` +
+        `/** The module, as base64. */\nexport const MODULE =\n  '${text}';\n`,
+    );
+  }
+} catch (error) {
+  if (error.code !== 'ENOENT') throw error;
+  process.stderr.write('build-scanner: clang is not installed (Debian: apt-get install clang lld)\n');
+  process.exitCode = 1;
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}

@@ -1,0 +1,275 @@
+import type { Depths, StreamState } from '../../parsers/text-layout.js';
+import { judge } from '../aggregate/failure.js';
+import { Observation, type PackedObservation } from '../aggregate/observation.js';
+import { placeHash, type ReadKept } from '../aggregate/rows.js';
+import { MeshtailError } from '../errors.js';
+import { LineScanner } from '../framing/lines.js';
+import { count, LineReader, parseSource, type Parsed } from '../pipeline.js';
+import { LineParser } from '../../parsers/index.js';
+import { istioJson } from '../../parsers/istio-json.js';
+import { istioText } from '../../parsers/istio-text.js';
+import { deeper } from '../../parsers/text-layout.js';
+import { RecordCursor } from '../record/record-view.js';
+import { parseTime } from '../record/time.js';
+import type { Source } from '../source/source.js';
+import type { Compiled } from './job.js';
+import { chunksOf, openPart, type Part } from './parts.js';
+import { membersOf } from './scanner/members.js';
+import { Scanner } from './scanner/scanner.js';
+
+/** Numbers of lines are told apart by their part until it is known how many lines the parts before had. */
+export const LINES_OF_A_PART = 2 ** 32;
+/** What the scanner knows. */
+const SCANNED: ReadonlySet<string> = new Set([istioText.name, istioJson.name]);
+const LF = 10;
+const CR = 13;
+
+/** How a part stood at its end. */
+export interface PartEnd {
+  readonly part: number;
+  /** Physical lines. */
+  readonly lines: number;
+  /** A line was waiting for its other pieces. */
+  readonly midLine: boolean;
+  /** `undefined` where it could not be read on. */
+  readonly parser: StreamState | undefined;
+  readonly failed:
+    { readonly code: string; readonly message: string; readonly hint: string | undefined } | undefined;
+}
+
+/** What one lane held. */
+export interface LaneRead {
+  readonly observation: PackedObservation;
+  readonly ends: readonly PartEnd[];
+}
+
+/**
+ * Reads some of the parts, in their order, into one observation. Lines of a source that lies there as it is are counted by a
+ * scanner, where nothing is asked of each line; the others are read one by one.
+ */
+export class Lane {
+  readonly observation: Observation;
+  readonly ends: PartEnd[] = [];
+  readonly #compiled: Compiled;
+  readonly #scanner: Scanner | undefined;
+  /** Sources that the scanner read, by their number there. */
+  readonly #streams: Part['source'][] = [];
+  /** The source being read, and what its lines so far make of those to come. */
+  #source: Part['source'] | undefined;
+  #depths: Depths | undefined;
+  // Of the part that the scanner reads.
+  #reader!: LineReader;
+  #part!: Part;
+  /** Its lines that the scanner did not see whole: too long for the input, or without a newline. */
+  #apart = 0;
+  /** The tally's tuple of each kind of line that the scanner met. */
+  #tuples: number[] = [];
+  readonly #below = [-1, -1];
+
+  constructor(compiled: Compiled) {
+    this.#compiled = compiled;
+    const { reading, filter, requestId } = compiled;
+    this.observation = new Observation(undefined, requestId);
+    if (filter !== undefined || requestId !== undefined || reading.format !== undefined) return;
+    this.#scanner = new Scanner(
+      {
+        met: (start, end) => this.#met(start, end),
+        layout: (start, end) => membersOf(this.#scanner!.input, start, end, reading.envelopeKeys ?? []),
+        other: (start, end) => this.#other(start, end),
+        keep: (start, end, hash, failing) => this.#keep(start, end, hash, failing),
+        timeOf: (start, end) => parseTime(this.#scanner!.input, start, end),
+      },
+      reading.maxLine,
+    );
+    this.observation.rows.readWith(this.#keptReader());
+    this.#tellKept();
+  }
+
+  /** Reads one part as far as it can be read; what hinders it is among its end. */
+  async read(part: Part): Promise<void> {
+    const { source } = part;
+    if (this.#source?.name !== source.name) this.#depths = undefined;
+    this.#source = source;
+    const depths = this.#depths && part.depths ? deeper(this.#depths, part.depths) : part.depths;
+    this.observation.open(source.name, source.origin);
+    try {
+      const read =
+        this.#scanner === undefined || part.bytes.kind === 'stream'
+          ? await this.#parse(part, depths)
+          : this.#scan(part, depths);
+      this.#depths = read.parser?.depths;
+      this.ends.push({ part: part.index, ...read, failed: undefined });
+    } catch (error) {
+      if (!(error instanceof MeshtailError)) throw error;
+      const { code, message, hint } = error;
+      const failed = { code, message, hint };
+      this.ends.push({ part: part.index, lines: 0, midLine: false, parser: undefined, failed });
+    }
+  }
+
+  /** All that was counted is in the observation. */
+  finish(): void {
+    this.#take();
+  }
+
+  pack(): LaneRead {
+    this.finish();
+    return { observation: this.observation.pack(), ends: this.ends };
+  }
+
+  #onParsed = (parsed: Parsed): void => count(this.observation, parsed, this.#compiled.filter);
+
+  #parse(part: Part, depths: Depths | undefined): ReturnType<typeof parseSource> {
+    const linesBefore = part.index * LINES_OF_A_PART;
+    const source: Source = { ...part.source, open: () => chunksOf(part) };
+    return parseSource(source, this.#compiled.reading, this.#onParsed, undefined, { depths, linesBefore });
+  }
+
+  #scan(part: Part, depths: Depths | undefined): ReturnType<LineReader['end']> {
+    const { source } = part;
+    const scanner = this.#scanner!;
+    const linesBefore = part.index * LINES_OF_A_PART;
+    this.#part = part;
+    const reader = new LineReader(source, this.#compiled.reading, this.#onParsed, { depths, linesBefore });
+    this.#reader = reader;
+    scanner.begin(this.#streamOf(source), placeHash(source.origin));
+    const bytes = openPart(part);
+    this.#apart = 0;
+    let long: LineScanner | undefined;
+    const pieces = (): LineScanner =>
+      new LineScanner((framed) => {
+        this.#apart++;
+        this.#catchUp().push(framed);
+      }, this.#compiled.reading.maxLine);
+    let held = 0;
+    try {
+      for (;;) {
+        const length = bytes.read(scanner.input, held);
+        if (length === 0) break;
+        scanner.refill();
+        let from = 0;
+        const to = held + length;
+        if (long) {
+          const newline = scanner.input.subarray(0, to).indexOf(LF);
+          long.push(scanner.input.subarray(0, newline < 0 ? to : newline + 1));
+          from = newline < 0 ? to : newline + 1;
+          if (newline >= 0) long = undefined;
+        }
+        let at = scanner.scan(from, to);
+        while (at < to && scanner.isFull) {
+          this.#take();
+          at = scanner.scan(at, to);
+        }
+        held = to - at;
+        if (held === scanner.input.length) {
+          long = pieces();
+          long.push(scanner.input.subarray(0, held));
+          held = 0;
+        } else scanner.input.copyWithin(0, at, to);
+      }
+      if (held > 0) {
+        long = pieces();
+        long.push(scanner.input.subarray(0, held));
+      }
+      long?.end();
+    } finally {
+      bytes.close();
+      const { lines, first, last } = scanner.counted;
+      this.observation.coverage.records(source.name, source.origin, lines, first, last);
+      this.observation.rows.pass(lines);
+      reader.pass(scanner.lines + this.#apart - reader.lines);
+    }
+    return reader.end();
+  }
+
+  #streamOf(source: Part['source']): number {
+    const known = this.#streams.findLastIndex(({ name }) => name === source.name);
+    return known >= 0 ? known : this.#streams.push(source) - 1;
+  }
+
+  /** Tells the reader how many lines there were before the one that the scanner just came to. */
+  #catchUp(): LineReader {
+    const reader = this.#reader;
+    reader.pass(this.#scanner!.lines + this.#apart - 1 - reader.lines);
+    return reader;
+  }
+
+  #met(start: number, end: number): ReturnType<ConstructorParameters<typeof Scanner>[0]['met']> {
+    const reader = this.#catchUp();
+    const { name } = this.#part.source;
+    const { result, origin } = reader.peek({ bytes: this.#scanner!.input, start, end });
+    // The same line is handed over then, and read again.
+    this.#tuples.push(-1);
+    if (result !== 'record' || !SCANNED.has(reader.record.format)) return null;
+    const { tally } = this.observation;
+    const tuple = tally.admit(reader.record, origin, name);
+    this.#tuples[this.#tuples.length - 1] = tuple;
+    const { outcome, group, cell } = tally.told(tuple);
+    return {
+      cell,
+      failing: outcome.failure,
+      answers: outcome.http && group.responseCode !== 101,
+      counts: !outcome.tunnel,
+      downstream: group.direction === 'inbound' || group.direction === 'unknown',
+    };
+  }
+
+  #other(start: number, end: number): void {
+    const bytes = this.#scanner!.input;
+    const { maxLine } = this.#compiled.reading;
+    const content = end > start && bytes[end - 1] === CR ? end - 1 : end;
+    const overlong = content - start > maxLine;
+    const line = { bytes, start, end: overlong ? start + maxLine : content };
+    this.#catchUp().push({ line, overlong, unterminated: false });
+  }
+
+  #keep(start: number, end: number, hash: number, failing: boolean): void {
+    const { rows } = this.observation;
+    const stream = this.#streams.length - 1;
+    const number = this.#part.index * LINES_OF_A_PART + this.#scanner!.lines + this.#apart;
+    rows.keep(this.#scanner!.input, start, end, hash, failing, stream, number);
+    if (rows.threshold(failing).below !== this.#below[Number(failing)]) this.#tellKept();
+  }
+
+  #tellKept(): void {
+    for (const failing of [false, true]) {
+      const { below, shared } = this.observation.rows.threshold(failing);
+      this.#scanner!.keepLines(failing, below, shared);
+      this.#below[Number(failing)] = below;
+    }
+  }
+
+  /** Parses kept lines: what the scanner counted stands as Envoy writes it, so any parser reads it alike. */
+  #keptReader(): ReadKept {
+    const parser = new LineParser();
+    const record = new RecordCursor();
+    return ({ bytes, stream, number }) => {
+      parser.parse({ bytes, start: 0, end: bytes.length }, record);
+      return { record, outcome: judge(record), origin: { ...this.#streams[stream]!.origin, line: number } };
+    };
+  }
+
+  /** Takes over what the scanner counted. */
+  #take(): void {
+    const scanner = this.#scanner;
+    if (!scanner) return;
+    const { tally } = this.observation;
+    let kind = 0;
+    scanner.forEachKind((times, first, last) => {
+      const tuple = this.#tuples[kind++]!;
+      if (times === 0) return;
+      tally.addTimes(tuple, times);
+      const { cell, outcome } = tally.told(tuple);
+      if (outcome.failure && !outcome.tunnel) tally.extend(cell, first, last);
+    });
+    const ids = scanner.idsOfValues((of, bytes, start, end) => tally.idOfValue(of, bytes, start, end));
+    scanner.forEachPair((cell, of, value, times) => {
+      const texts = ids[of];
+      if (texts) tally.addValue(cell, of, texts[value]!, times);
+      else tally.addDuration(cell, value, times);
+    });
+    tally.shed();
+    this.#tuples = [];
+    scanner.clear();
+  }
+}

@@ -1,0 +1,243 @@
+import type { FieldName } from '../../record/access-record.js';
+import { MODULE } from './module.js';
+
+/** Who takes what the scanner finds. Places are offsets in `Scanner.input`, valid during the call. */
+export interface Host {
+  /** The first line of a kind: what all of its kind are counted as; `null` where each is to be handed over. */
+  readonly met: (start: number, end: number) => KindOfLine | null;
+  /** A line of JSON with keys in an order that is new: their members; `null` where such lines are to be handed over. */
+  readonly layout: (start: number, end: number) => readonly Member[] | null;
+  /** A line that the scanner does not read. */
+  readonly other: (start: number, end: number) => void;
+  /** A line that it counted and that is to be kept. */
+  readonly keep: (start: number, end: number, hash: number, failing: boolean) => void;
+  /** ms since the Unix epoch; `NaN` for no time. */
+  readonly timeOf: (start: number, end: number) => number;
+}
+
+/** A key of an object, with its quotes and colon, and the field that it is; `null` for one that does not count. */
+export interface Member {
+  readonly start: number;
+  readonly end: number;
+  readonly field: FieldName | null;
+}
+
+/** The fields that count, in the order of their numbers in scan.c. */
+const FIELDS: readonly FieldName[] = [
+  'start_time',
+  'method',
+  'path',
+  'protocol',
+  'response_code',
+  'response_flags',
+  'response_code_details',
+  'connection_termination_details',
+  'upstream_transport_failure_reason',
+  'bytes_sent',
+  'duration',
+  'upstream_service_time',
+  'user_agent',
+  'request_id',
+  'authority',
+  'upstream_host',
+  'upstream_cluster',
+  'upstream_local_address',
+  'downstream_local_address',
+  'downstream_remote_address',
+  'requested_server_name',
+  'route_name',
+];
+
+/** What is done with lines of one kind. */
+export interface KindOfLine {
+  /** By whom their values are counted; below 2^26. */
+  readonly cell: number;
+  readonly failing: boolean;
+  /** Their durations are those of answers. */
+  readonly answers: boolean;
+  /** Their values are counted at all. */
+  readonly counts: boolean;
+  /** A line without a request id is known by the connection downstream, else by the one upstream. */
+  readonly downstream: boolean;
+}
+
+const FAILING = 1;
+const ANSWERS = 2;
+const COUNTS = 4;
+const DOWNSTREAM = 8;
+const CELL_SHIFT = 4;
+
+const KINDS = 4;
+const KIND_MASK = 7;
+const KINDS_SHIFT = 3;
+const PAIR_NUMBERS = 4;
+const TEXT_NUMBERS = 4;
+const KEY_NUMBERS = 12;
+const SHORT_DURATIONS = 65_536;
+const TIME_LENGTH = 24;
+
+/** Bytes that are read at once: they stay in a core's cache. */
+const INPUT_SIZE = 1 << 18;
+
+// What is used of a global that Node has and its types do not tell of.
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
+};
+
+interface Exports {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly clear: (size: number, longestLine: number) => number;
+  readonly begin: (stream: number, hash: number) => void;
+  readonly keep_lines: (failing: number, below: number) => void;
+  readonly add_member: (start: number, length: number, field: number) => void;
+  readonly share_id: (failing: number, hash: number) => void;
+  readonly scan: (from: number, to: number) => number;
+  readonly is_full: () => number;
+  readonly line_count: () => number;
+  readonly counted_lines: () => number;
+  readonly first_at: () => number;
+  readonly last_at: () => number;
+  readonly key_count: () => number;
+  readonly keys_at: () => number;
+  readonly pair_places: () => number;
+  readonly pairs_at: () => number;
+  readonly text_count: (kind: number) => number;
+  readonly texts_at: (kind: number) => number;
+  readonly arena_at: () => number;
+  readonly durations_at: () => number;
+}
+
+let compiled: object | undefined;
+
+/**
+ * Reads lines of Istio's text and JSON layouts out of bytes in a WebAssembly module's memory and counts them there (scan.c says what
+ * it counts and what it hands over).
+ */
+export class Scanner {
+  readonly #exports: Exports;
+  readonly #longestLine: number;
+  #inputAt = 0;
+  #input: Buffer = Buffer.alloc(0);
+
+  /** @param longestLine bytes of the longest line that is counted */
+  constructor(host: Host, longestLine: number) {
+    const place = (at: number): number => at - this.#inputAt;
+    compiled ??= new WebAssembly.Module(Buffer.from(MODULE, 'base64'));
+    const imports = {
+      met: (start: number, end: number) => signsOf(host.met(place(start), place(end))),
+      layout: (start: number, end: number) => this.#addLayout(host.layout(place(start), place(end))),
+      other: (start: number, end: number) => host.other(place(start), place(end)),
+      keep: (start: number, end: number, hash: number, failing: number) =>
+        host.keep(place(start), place(end), hash >>> 0, failing !== 0),
+      time_of: (start: number) => host.timeOf(place(start), place(start) + TIME_LENGTH),
+    };
+    this.#exports = new WebAssembly.Instance(compiled, { host: imports }).exports as Exports;
+    this.#longestLine = longestLine;
+    this.clear();
+  }
+
+  #addLayout(members: readonly Member[] | null): number {
+    for (const { start, end, field } of members ?? []) {
+      const number = field === null ? -1 : FIELDS.indexOf(field);
+      this.#exports.add_member(this.#inputAt + start, end - start, number);
+    }
+    return members === null ? 0 : 1;
+  }
+
+  /** Where the bytes go that are to be scanned. What was written stays there, but ask again: the memory may have grown. */
+  get input(): Buffer {
+    // A memory that has grown is another one.
+    if (this.#input.length === 0) this.refill();
+    return this.#input;
+  }
+
+  /** To be called before other bytes are put in: who reads lines tells chunks apart by their buffer. */
+  refill(): void {
+    this.#input = Buffer.from(this.#exports.memory.buffer, this.#inputAt, INPUT_SIZE);
+  }
+
+  /** What follows is of another stream, or another part of it. @param hash by which its lines are kept that name no connection */
+  begin(stream: number, hash: number): void {
+    this.#exports.begin(stream, hash);
+  }
+
+  /** Keeps lines whose hash is below that, and each by its own those of ids that are shared by too many. */
+  keepLines(failing: boolean, below: number, shared: Iterable<number>): void {
+    this.#exports.keep_lines(Number(failing), below);
+    for (const hash of shared) this.#exports.share_id(Number(failing), hash);
+  }
+
+  /** Reads the lines in a stretch of the input; returns how far it came: to a line without an end, or until it was full. */
+  scan(from: number, to: number): number {
+    return this.#exports.scan(this.#inputAt + from, this.#inputAt + to) - this.#inputAt;
+  }
+
+  /** Whether what was counted has to be taken and cleared before it can go on. */
+  get isFull(): boolean {
+    return this.#exports.is_full() !== 0;
+  }
+  /** Lines since `begin`, those handed over among them. */
+  get lines(): number {
+    return this.#exports.line_count();
+  }
+  /** Those of them that were counted, and between which start times, ms since the Unix epoch. */
+  get counted(): { readonly lines: number; readonly first: number; readonly last: number } {
+    const { counted_lines, first_at, last_at } = this.#exports;
+    return { lines: counted_lines(), first: first_at(), last: last_at() };
+  }
+
+  /** Of each kind of line, in the order in which they were met: how many, and of failing ones between which start times. */
+  forEachKind(visit: (times: number, first: number, last: number) => void): void {
+    const { memory, key_count, keys_at } = this.#exports;
+    const numbers = new Uint32Array(memory.buffer, keys_at(), key_count() * KEY_NUMBERS);
+    const times = new Float64Array(memory.buffer, keys_at(), (key_count() * KEY_NUMBERS) / 2);
+    for (let at = 0; at < numbers.length; at += KEY_NUMBERS) {
+      visit(numbers[at + 5]!, times[at / 2 + 3]!, times[at / 2 + 4]!);
+    }
+  }
+
+  /** Of every value a number by `idOf`, for `forEachValue`. @param kind as in `PAIRED` of the tally */
+  idsOfValues(idOf: (kind: number, bytes: Uint8Array, start: number, end: number) => number): Int32Array[] {
+    const { memory, text_count, texts_at, arena_at } = this.#exports;
+    const bytes = new Uint8Array(memory.buffer);
+    const arena = arena_at();
+    return Array.from({ length: KINDS }, (_, kind) => {
+      const texts = new Uint32Array(memory.buffer, texts_at(kind), text_count(kind) * TEXT_NUMBERS);
+      const ids = new Int32Array(text_count(kind));
+      for (let id = 0; id < ids.length; id++) {
+        const start = arena + texts[id * TEXT_NUMBERS + 2]!;
+        ids[id] = idOf(kind, bytes, start, start + texts[id * TEXT_NUMBERS + 3]!);
+      }
+      return ids;
+    });
+  }
+
+  /** How often a cell had a value, which is the scanner's number of it, or (kind `KINDS`) a duration in ms. */
+  forEachPair(visit: (cell: number, kind: number, value: number, times: number) => void): void {
+    const { memory, pair_places, pairs_at, durations_at } = this.#exports;
+    const pairs = new Uint32Array(memory.buffer, pairs_at(), pair_places() * PAIR_NUMBERS);
+    for (let at = 0; at < pairs.length; at += PAIR_NUMBERS) {
+      const times = pairs[at + 2]!;
+      if (times > 0) visit(pairs[at]! >>> KINDS_SHIFT, pairs[at]! & KIND_MASK, pairs[at + 1]!, times);
+    }
+    const durations = new Uint32Array(memory.buffer, durations_at(), SHORT_DURATIONS);
+    for (const [ms, times] of durations.entries()) if (times > 0) visit(0, KINDS, ms, times);
+  }
+
+  /** Forgets all kinds and counts; the input and what lines are kept stay. */
+  clear(): void {
+    this.#inputAt = this.#exports.clear(INPUT_SIZE, this.#longestLine);
+  }
+}
+
+function signsOf(kind: KindOfLine | null): number {
+  if (kind === null) return -1;
+  return (
+    (kind.cell << CELL_SHIFT) |
+    (kind.failing ? FAILING : 0) |
+    (kind.answers ? ANSWERS : 0) |
+    (kind.counts ? COUNTS : 0) |
+    (kind.downstream ? DOWNSTREAM : 0)
+  );
+}

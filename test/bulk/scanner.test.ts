@@ -1,0 +1,347 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { observeAll } from '../../src/bulk/observe-all.js';
+import { COMPILER, MODULE } from '../../src/bulk/scanner/module.js';
+import { membersOf } from '../../src/bulk/scanner/members.js';
+import { Scanner, type Host } from '../../src/bulk/scanner/scanner.js';
+import type { Observation } from '../../src/aggregate/observation.js';
+import { packageRoot } from '../../src/paths.js';
+import { observe } from '../../src/pipeline.js';
+import { DEFAULT_MAX_LINE, ENVELOPE_KEYS } from '../../src/record/line.js';
+import { fileSource } from '../../src/source/file.js';
+import { trafficLines } from '../bench/traffic.mjs';
+import { scratch } from '../e2e/run.js';
+import { sampleLines } from '../logs.js';
+
+/*
+ * The scanner may be fast, but must say of every line what the reader of lines says. Both read the same bytes here, and all
+ * that is remembered of them is held against each other.
+ */
+
+const { file } = scratch();
+const job = {
+  maxLine: DEFAULT_MAX_LINE,
+  envelopeKeys: ENVELOPE_KEYS,
+  format: undefined,
+  selection: { filter: [], include: [], exclude: [] },
+  since: null,
+  until: null,
+  requestId: undefined,
+};
+
+const TEXTS = ['method', 'protocol', 'authority', 'requested_server_name', 'route_name'] as const;
+
+/** Everything that is remembered, rows by all they tell. */
+function remembered(observation: Observation): unknown {
+  const { coverage, traffic, rows } = observation.snapshot();
+  const told = rows.rows.map((row) => {
+    const getters = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(row) as object));
+    return Object.fromEntries(
+      getters.flatMap(([name, { get }]) => (get ? [[name, get.call(row) as unknown]] : [])),
+    );
+  });
+  const values: unknown[] = [];
+  const { tally } = observation;
+  tally.forEachValue((cell, kind, value, times) => values.push([tally.cells[cell], kind, value, times]));
+  tally.forEachDuration((cell, ms, times) => values.push([tally.cells[cell], ms, times]));
+  for (let tuple = 0; tuple < tally.size; tuple++) {
+    const { outcome, group, cluster, cell } = tally.told(tuple);
+    const texts = TEXTS.map((name) => tally.text(tuple, name));
+    const told = [tally.streamOf(tuple), tally.signs(tuple), outcome, group, cluster, tally.cells[cell]];
+    values.push([told, texts, tally.code(tuple), tally.local(tuple), tally.count(tuple)]);
+  }
+  const sorted = values.map((value) => JSON.stringify(value)).toSorted();
+  return { coverage, traffic, complete: rows.complete, evicted: rows.evicted, told, sorted };
+}
+
+async function bothAgree(bytes: Buffer, { size = 3_000, maxLine = job.maxLine } = {}): Promise<void> {
+  const path = file('some.log', bytes);
+  const inOne = await observe([fileSource(path)], { maxLine, envelopeKeys: job.envelopeKeys });
+  const scanned = await observeAll([fileSource(path)], { ...job, maxLine }, { threads: 0, size });
+  expect(remembered(scanned.observation)).toEqual(remembered(inOne.observation));
+}
+
+/** What the scanner makes of lines: how many it counted, and which it handed over. */
+function scan(lines: readonly string[]): { counted: number; other: string[] } {
+  const other: string[] = [];
+  const host: Host = {
+    met: () => ({ cell: 1, failing: false, answers: true, counts: true, downstream: true }),
+    layout: (start, end) => membersOf(scanner.input, start, end, []),
+    other: (start, end) => other.push(scanner.input.toString('latin1', start, end)),
+    keep: () => undefined,
+    timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
+  };
+  const scanner = new Scanner(host, DEFAULT_MAX_LINE);
+  scanner.begin(0, 0);
+  const text = Buffer.from(`${lines.join('\n')}\n`);
+  expect(scanner.scan(0, text.copy(scanner.input))).toBe(text.length);
+  return { counted: scanner.counted.lines, other };
+}
+
+// Each way to write a field that a stranger, or Envoy, might choose.
+const BAD = [
+  '',
+  '-',
+  '--',
+  ' ',
+  '"',
+  '" "',
+  'a" "b',
+  '\\"',
+  '\\n',
+  '\t',
+  '\u001b[31m',
+  'é',
+  '\u0000',
+  '{n}',
+  '\r',
+];
+/** One in a few lines has a field that is odd, so that most are counted. */
+const field = (common: string[], rare: string[] = []): fc.Arbitrary<string> =>
+  fc.oneof(
+    { weight: 45, arbitrary: fc.constantFrom(...common) },
+    { weight: 1, arbitrary: fc.constantFrom(...rare, ...BAD) },
+  );
+const address = field(
+  ['10.0.0.1:80', '10.0.0.2:80', '[fd00::1]:443', '127.0.0.6:5001', '[::6]:0', '-', '10.0.0.1'],
+  ['2001:db8::1', '/run/a.sock', 'envoy://x/10.1.1.1:2', '[fd00::1', 'a.b:1'],
+);
+const count = field(['0', '7', '1234', '007'], ['99999999999', '-', '1.5']);
+const time = field(
+  ['2026-11-24T08:13:37.675Z', '2026-11-24T08:13:59.000Z', '2026-11-24T08:14:00.001Z'],
+  [
+    '2026-11-24T08:13:37.675204Z',
+    '2026-11-24T08:13:37Z',
+    '2026-13-24T08:13:37.675Z',
+    '2026-11-24T08:13:61.675Z',
+    '1999-11-24T08:13:37.675Z',
+    '2026-11-24T08:13:37.675+01:00',
+  ],
+);
+const path = field(
+  [
+    '/',
+    '/a/b',
+    '/v1/items/17/detail?x=1',
+    '/o/feacb771',
+    '/o/3f0c8a52-4f77-4f0e-9c53-8f5f1d4a9b10',
+    '/o/3f0c8a52-4f77-4f0e-9c53-8f5f1d4a9b1g',
+    '/o/abcdefab-cdef-abcd-efab-cdefabcdefab',
+    '/ABCDEFGHIJKLMNOP1',
+    '/ABCDEFGHIJKLMNOPQ',
+    '/123456789012345_',
+    '/abcdefabcdef',
+    '/é/12',
+    '-',
+  ],
+  [`/${'x'.repeat(600)}`, `/${'y'.repeat(511)}?q`, `/${'y'.repeat(510)}?q`, '/a b'],
+);
+const id = field([
+  'f7e79d2b-a087-49c9-aaf3-47f6663049c9',
+  'f7e79d2b-a087-99c9-aaf3-47f6663049c9',
+  'abc',
+  '-',
+]);
+const line = fc
+  .tuple(
+    fc.tuple(
+      time,
+      field(['GET', 'POST', '-', 'CONNECT']),
+      path,
+      field(['HTTP/1.1', 'HTTP/2', 'HTTP/3', '-', 'HTTP/1.0'], ['HTTP']),
+    ),
+    fc.tuple(
+      field(['200', '503', '0', '101', '404', '0200'], ['x']),
+      field(['-', 'UF', 'UF,URX', 'DC', 'NR'], ['uf2', '5']),
+    ),
+    fc.tuple(
+      field(['via_upstream', '-', 'response_timeout', 'upstream_reset{a|b}'], ['17', 'a b']),
+      field(['-', 'rbac_access_denied_matched_policy[none]'], ['a b']),
+      field(['-', 'delayed_connect_error:_111']),
+    ),
+    fc.tuple(count, count, field(['0', '7', '1234', '70000', '-'], ['99999999999']), field(['5', '-', 'x'])),
+    fc.tuple(
+      field(['-', '10.1.1.1', '1.1.1.1, 2.2.2.2']),
+      field(['curl/8', '-', 'a b c', 'Mozilla/5.0 (X11; Linux)'], ['Mozilla/5.0 "x"']),
+      id,
+      field(['svc.example.com', '-', 'svc:80']),
+      address,
+    ),
+    fc.tuple(
+      field(
+        [
+          'outbound|80||svc.ns.svc.cluster.local',
+          'inbound|8080||',
+          '-',
+          'PassthroughCluster',
+          'connect_originate',
+        ],
+        ['outbound|80||a.b;'],
+      ),
+      address,
+      address,
+      address,
+      field(['-', 'svc.example.com', 'outbound_.80_._.svc.ns.svc.cluster.local']),
+      field(['default', '-'], ['a b', 'default\\n']),
+    ),
+  )
+  .map(
+    ([[at, method, target, protocol], [code, flags], [details, ended, reason], counts, quoted, tail]) =>
+      `[${at}] "${method} ${target} ${protocol}" ${code} ${flags} ${details} ${ended} "${reason}" ${counts.join(' ')} ${quoted.map((text) => `"${text}"`).join(' ')} ${tail.join(' ')}`,
+  );
+
+const bytesOf = (lines: readonly string[]): Buffer => Buffer.from(`${lines.join('\n')}\n`);
+
+describe('the scanner', () => {
+  it('counts every line of a gateway, and of TCP', () => {
+    const lines = [...trafficLines('text', 500)];
+    const tcp =
+      '[2026-11-24T08:13:37.675Z] "- - -" 0 - - - "-" 5 7 9 - "-" "-" "-" "-" "10.9.1.1:5432" outbound|5432||db.data.svc.cluster.local 10.20.0.7:20001 10.96.2.1:5432 10.20.0.9:20002 - -';
+    expect(scan([...lines, tcp, `${tcp}\r`])).toEqual({ counted: 502, other: [] });
+    expect(scan([...trafficLines('json', 250)])).toEqual({ counted: 250, other: [] });
+  });
+
+  it('hands over what is no such line, as it stands', () => {
+    const [good = ''] = trafficLines('text', 1);
+    const lines = [
+      '',
+      'x',
+      `${good} more`,
+      good.replace('" 200', '"" 200'),
+      `${good}\\n`,
+      good.slice(0, -20),
+    ];
+    expect(scan([...lines, good])).toEqual({ counted: 1, other: lines });
+  });
+
+  it('says what the reader of lines says, whatever the fields', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 120 }), (lines) =>
+        bothAgree(bytesOf(lines)),
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('says the same of JSON, whatever the members', async () => {
+    const objects = [...trafficLines('json', 40)].map((text) => JSON.parse(text) as Record<string, unknown>);
+    const keys = [...Object.keys(objects[0]!), 'more', 'message', 'log', 'status', '__proto__', 'pod'];
+    const value = fc.constantFrom<unknown>(
+      null,
+      '-',
+      '',
+      'x',
+      '17',
+      7,
+      70_000,
+      1.5,
+      -1,
+      1e21,
+      true,
+      'é',
+      'a"b',
+      '10.0.0.1:80',
+      '[fd00::1]:2',
+      '127.0.0.6:1',
+      ['UF'],
+      { a: 1 },
+      '2026-11-24T08:13:37.675Z',
+      '[2026-11-24T08:13:37.675Z] "- - -" 0 -',
+    );
+    const dropped = Symbol('dropped');
+    const changed = fc
+      .tuple(
+        fc.constantFrom(...objects),
+        fc.array(
+          fc.tuple(
+            fc.constantFrom(...keys),
+            fc.oneof({ weight: 9, arbitrary: value }, { weight: 1, arbitrary: fc.constant(dropped) }),
+          ),
+          { maxLength: 1 },
+        ),
+        fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 2),
+      )
+      .map(([object, changes, shape]) => {
+        const entries = new Map(Object.entries(object));
+        for (const [key, to] of changes) {
+          if (to === dropped) entries.delete(key);
+          else entries.set(key, to);
+        }
+        const members = [...entries].map(([key, held]) => `${JSON.stringify(key)}:${JSON.stringify(held)}`);
+        if (shape === 1) members.reverse();
+        if (shape === 2) members.push(members[5]!);
+        return `{${members.join(',')}}`;
+      });
+    await fc.assert(
+      fc.asyncProperty(fc.array(changed, { minLength: 1, maxLength: 120 }), (lines) =>
+        bothAgree(bytesOf(lines)),
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it('says the same of lines that were damaged', async () => {
+    const good = [
+      ...trafficLines('mixed', 300),
+      ...sampleLines().map((bytes) => bytes.toString('latin1').trimEnd()),
+    ];
+    const piece = fc.constantFrom(
+      '"',
+      ' ',
+      '" "',
+      '[',
+      ']',
+      '-',
+      ':',
+      '\n',
+      '\r\n',
+      '\t',
+      '\u001b',
+      '\\',
+      '\u0000',
+      '7',
+      'é',
+      '',
+    );
+    const damaged = fc
+      .tuple(fc.constantFrom(...good), fc.array(fc.tuple(fc.nat(400), fc.nat(3), piece), { maxLength: 2 }))
+      .map(([text, cuts]) =>
+        cuts.reduce((now, [at, length, put]) => now.slice(0, at) + put + now.slice(at + length), text),
+      );
+    await fc.assert(
+      fc.asyncProperty(fc.array(damaged, { minLength: 1, maxLength: 150 }), fc.boolean(), (lines, ends) => {
+        const bytes = Buffer.from(lines.join('\n') + (ends ? '\n' : ''), 'latin1');
+        return bothAgree(bytes);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('says the same of a log that is longer than what it reads at once, and whose lines are', async () => {
+    const lines = [...trafficLines('text', 3_000)];
+    const long = lines[7]!.replace('HTTP', `${'x'.repeat(300_000)} HTTP`);
+    const bytes = bytesOf([...lines.slice(0, 900), long, ...lines.slice(900), long, lines[3]!]);
+    await bothAgree(bytes, { size: 1 << 20 });
+    await bothAgree(bytes, { size: 1 << 20, maxLine: 350 });
+    await bothAgree(bytes.subarray(0, bytes.length - 30), { size: 1 << 20 });
+  });
+
+  it('says the same where ids are shared by too many, and there are more lines than are kept', async () => {
+    const lines = [...trafficLines('text', 100_000)].map((text, i) => {
+      if (i % 9 === 0) return text.replace(/"[0-9a-f]{8}-[^"]+"/, '"the-same-for-all"');
+      return i % 7 === 0 ? text.replace(/"[0-9a-f]{8}-[^"]+"/, '"-"') : text;
+    });
+    await bothAgree(bytesOf(lines), { size: 4 << 20 });
+  }, 60_000);
+});
+
+const built = spawnSync('clang', ['--version'], { encoding: 'utf8' }).stdout?.split('\n')[0] === COMPILER;
+
+describe.skipIf(!built)(`the module, where ${COMPILER} is installed`, () => {
+  it('is what its source makes', () => {
+    const script = join(packageRoot, 'scripts', 'build-scanner.mjs');
+    expect(execFileSync(process.execPath, [script, '--print'], { encoding: 'utf8' })).toBe(MODULE);
+  });
+});
