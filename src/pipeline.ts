@@ -3,6 +3,7 @@ import { isAccessObject, LineParser } from '../parsers/index.js';
 import type { Depths, StreamState } from '../parsers/text-layout.js';
 import { malformed, type Format, type ParseResult } from '../parsers/format.js';
 import { Observation } from './aggregate/observation.js';
+import type { RowLimits } from './aggregate/rows.js';
 import { MeshtailError } from './errors.js';
 import type { Filter } from './filter/filter.js';
 import { scanLines, splitLines, type Framed } from './framing/lines.js';
@@ -241,8 +242,9 @@ export async function observe(
   reading: Reading,
   filter?: Pick<Filter, 'matches'>,
   requestId?: string,
+  limits?: RowLimits,
 ): Promise<Observed> {
-  const observation = new Observation(undefined, requestId);
+  const observation = new Observation(limits, requestId);
   const failed: MeshtailError[] = [];
   for (const source of sources) {
     observation.open(source.name, source.origin);

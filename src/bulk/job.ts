@@ -1,3 +1,4 @@
+import { ROW_LIMITS, type RowLimits } from '../aggregate/rows.js';
 import type { Filter } from '../filter/filter.js';
 import type { SelectionTexts } from '../filter/selection.js';
 import type { Reading } from '../pipeline.js';
@@ -14,6 +15,8 @@ export interface BulkJob {
   readonly until: number | null;
   /** Of a request whose lines are all kept. */
   readonly requestId: string | undefined;
+  /** How many lines are kept; `ROW_LIMITS` where nobody said. */
+  readonly limits?: RowLimits;
 }
 
 /** The same, compiled. */
@@ -21,10 +24,11 @@ export interface Compiled {
   readonly reading: Reading;
   readonly filter: Pick<Filter, 'matches'> | undefined;
   readonly requestId: string | undefined;
+  readonly limits: RowLimits;
 }
 
 export async function compileJob(job: BulkJob): Promise<Compiled> {
-  const { maxLine, envelopeKeys, requestId } = job;
+  const { maxLine, envelopeKeys, requestId, limits = ROW_LIMITS } = job;
   const [{ compileSelection }, { within }] = await Promise.all([
     import('../filter/selection.js'),
     import('../filter/within.js'),
@@ -34,5 +38,5 @@ export async function compileJob(job: BulkJob): Promise<Compiled> {
     job.format === undefined
       ? undefined
       : (await import('../../parsers/compile.js')).compileFormat(job.format);
-  return { reading: { maxLine, envelopeKeys, format }, filter, requestId };
+  return { reading: { maxLine, envelopeKeys, format }, filter, requestId, limits };
 }

@@ -68,8 +68,8 @@ export class Lane {
 
   constructor(compiled: Compiled) {
     this.#compiled = compiled;
-    const { reading, filter, requestId } = compiled;
-    this.observation = new Observation(undefined, requestId);
+    const { reading, filter, requestId, limits } = compiled;
+    this.observation = new Observation(limits, requestId);
     if (filter !== undefined || requestId !== undefined || reading.format !== undefined) return;
     this.#scanner = new Scanner(
       {

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { deeper, dependsOn, type Depths } from '../../parsers/text-layout.js';
 import { Observation } from '../aggregate/observation.js';
+import { rowLimitsFor } from '../aggregate/rows.js';
 import { MeshtailError } from '../errors.js';
 import { observe, parseSource, type Observed } from '../pipeline.js';
 import type { Logger } from '../logger.js';
@@ -44,9 +45,10 @@ export interface BulkOptions {
 /** Reads every source into one observation. A source that fails keeps what it gave before. */
 export async function observeAll(
   sources: readonly Source[],
-  job: BulkJob,
+  asked: BulkJob,
   { threads = threadsFor(sources), size = PART, log, onProgress, startWorker }: BulkOptions = {},
 ): Promise<Observed> {
+  const job = { limits: rowLimitsFor(bytesAbout(sources)), ...asked };
   const compiled = await compileJob(job);
   const lanes = new Lanes(threads, sources, job, compiled, log, startWorker);
   const failed: MeshtailError[] = [];
@@ -116,9 +118,9 @@ function linesBefore(parts: readonly Place[], ends: readonly PartEnd[]): readonl
 /** One after the other in the calling thread, without a scanner. */
 const inOne = (
   sources: readonly Source[],
-  { reading, filter, requestId }: Compiled,
+  { reading, filter, requestId, limits }: Compiled,
   log: Logger | undefined,
-): Promise<Observed> => observe(sources, { ...reading, ...(log && { log }) }, filter, requestId);
+): Promise<Observed> => observe(sources, { ...reading, ...(log && { log }) }, filter, requestId, limits);
 
 /** The lanes, each begun when it is given its first part. */
 class Lanes {
@@ -158,7 +160,7 @@ class Lanes {
     return {
       ends,
       merged: (place) => {
-        const whole = new Observation(undefined, this.job.requestId);
+        const whole = new Observation(this.compiled.limits, this.job.requestId);
         for (const { name, origin } of this.sources) whole.open(name, origin);
         for (const { observation } of held) whole.merge(observation, place);
         return whole;
@@ -218,12 +220,13 @@ function bytesOf(sources: readonly Source[]): number | null {
   return sizes.includes(null) ? null : sizes.reduce<number>((sum, size) => sum + size!, 0);
 }
 
+/** The same, unpacked, as far as files tell. */
+const bytesAbout = (sources: readonly Source[]): number =>
+  sources.reduce((sum, source) => sum + (plainSize(source) ?? PACKED_RATIO * sizeOf(source)), 0);
+
 function threadsFor(sources: readonly Source[]): number {
-  if (availableParallelism() < 2 || !sources.every(isFile)) return 0;
-  const plain = sources.map(plainSize);
-  const bytes = sources.reduce((sum, source, i) => sum + (plain[i] ?? PACKED_RATIO * sizeOf(source)), 0);
-  if (bytes < MANY_BYTES) return 0;
-  return plain.includes(null) ? LANES : LANES - 1;
+  if (availableParallelism() < 2 || !sources.every(isFile) || bytesAbout(sources) < MANY_BYTES) return 0;
+  return sources.some((source) => plainSize(source) === null) ? LANES : LANES - 1;
 }
 
 function sizeOf({ path }: Source): number {
