@@ -13,7 +13,7 @@ import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
-import { byFrequency, distinct, groupBy, least, most } from './stats.js';
+import { byFrequency, distinct, groupBy, least, most, weigh } from './stats.js';
 import { modest } from './missing-side.js';
 import { named, namedJourney } from './named.js';
 import { perScene } from './per-scene.js';
@@ -164,8 +164,8 @@ function withRetries(scene: Scene, hypothesis: Hypothesis): Hypothesis {
       ? [
           {
             text: `requests that ${listed(distinct(coped, (row) => scene.placeOf(row)))} answered well all the same, so that users saw nothing`,
-            count: coped.length,
-            of: hypothesis.cases.length,
+            count: weigh(coped),
+            of: weigh(hypothesis.cases),
           },
         ]
       : []),
@@ -326,19 +326,18 @@ const isRider = ({ cause }: Hypothesis): boolean => {
  * One or two failures among many requests, with no sure story: nothing to page anybody for. A reply that was only relayed
  * names no reason, however sure it is who gave it.
  */
-function isStray({ hypothesis, failures, requests }: Incident): boolean {
-  const masked = hypothesis.cases.length - failures;
+function isStray({ hypothesis, requests }: Incident): boolean {
   const isSure = hypothesis.confidence === 'high' || hypothesis.confidence === 'certain';
   return (
     hypothesis.cases.length <= 2 &&
-    masked === 0 &&
+    !hypothesis.cases.some(({ masked }) => masked) &&
     requests >= 50 &&
     (!isSure || hypothesis.cases.every(({ decider }) => decider.answeredBy === 'peer'))
   );
 }
 
 function dismissal({ hypothesis, failures, requests }: Incident): Dismissed {
-  const lines = new Set(hypothesis.cases.flatMap(({ rows }) => rows)).size;
+  const lines = weigh(new Set(hypothesis.cases.flatMap(({ rows }) => rows)));
   return {
     cause: hypothesis.cause,
     title: hypothesis.title,
@@ -362,7 +361,7 @@ function appRefusals(scene: Scene): Dismissed[] {
   const told = (cause: string, title: string, some: readonly Row[]): Dismissed => ({
     cause,
     title,
-    count: some.length,
+    count: weigh(some),
     failures: 0,
     why: `the app answered them itself, and the proxies passed it on: ${topPaths(some)}`,
   });
@@ -373,7 +372,11 @@ function appRefusals(scene: Scene): Dismissed[] {
 }
 
 const topPaths = (rows: readonly Row[]): string =>
-  byFrequency(rows, (row) => row.pathTemplate)
+  byFrequency(
+    rows,
+    (row) => row.pathTemplate,
+    ({ weight }) => weight,
+  )
     .slice(0, 3)
     .map(([path, count]) => `${path} ${count}`)
     .join(', ');
@@ -427,15 +430,25 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     ),
     callers: callersOf(scene, seen, destinations),
     ...endingOf(scene, cases, destinations),
-    failures: seen.length,
-    requests: destinations.length,
+    failures: weigh(seen),
+    requests: weigh(destinations),
     groups: [...groups].flatMap((text) => groupIds(scene).get(text) ?? []).toSorted(byNumber),
   };
 }
 
 function callersOf(scene: Scene, cases: readonly Case[], requests: readonly Row[]): Caller[] {
-  const failures = new Map(byFrequency(cases, ({ root }) => scene.callerOf(root)));
-  return byFrequency(requests, (row) => scene.callerOf(row))
+  const failures = new Map(
+    byFrequency(
+      cases,
+      ({ root }) => scene.callerOf(root),
+      (one) => weigh([one]),
+    ),
+  );
+  return byFrequency(
+    requests,
+    (row) => scene.callerOf(row),
+    ({ weight }) => weight,
+  )
     .map(([value, count]) => ({ value, failures: failures.get(value) ?? 0, requests: count }))
     .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
 }

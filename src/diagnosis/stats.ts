@@ -1,3 +1,6 @@
+import type { Case } from '../aggregate/joins.js';
+import type { Row } from '../aggregate/rows.js';
+
 /** Counting helpers over rows; all keep the order of first appearance unless they say otherwise. */
 
 export function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string | null): Map<string, T[]> {
@@ -12,12 +15,23 @@ export function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string | null
   return groups;
 }
 
+/** How many lines, or requests that failed, some stand for: as many as they are, unless lines were sampled. */
+export function weigh(some: Iterable<Row | Case>): number {
+  let sum = 0;
+  for (const one of some) sum += 'rows' in one ? one.rows[0]!.weight : one.weight;
+  return sum;
+}
+
 /** Distinct values, most frequent first. */
-export function byFrequency<T>(items: Iterable<T>, valueOf: (item: T) => string | null): [string, number][] {
+export function byFrequency<T>(
+  items: Iterable<T>,
+  valueOf: (item: T) => string | null,
+  weightOf: (item: T) => number = () => 1,
+): [string, number][] {
   const counts = new Map<string, number>();
   for (const item of items) {
     const value = valueOf(item);
-    if (value !== null) counts.set(value, (counts.get(value) ?? 0) + 1);
+    if (value !== null) counts.set(value, (counts.get(value) ?? 0) + weightOf(item));
   }
   return [...counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
 }

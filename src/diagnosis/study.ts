@@ -3,7 +3,7 @@ import type { Kind, Row } from '../aggregate/rows.js';
 import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict } from './hypothesis.js';
 import { PARTITIONS } from './partitions.js';
 import type { Scene } from './scene.js';
-import { byFrequency, distinct, groupBy, least, median, most } from './stats.js';
+import { byFrequency, distinct, groupBy, least, median, most, weigh } from './stats.js';
 import { clock, listed, ofWords, percent, plural } from './words.js';
 
 /** One side of a comparison: how many of these requests failed in the way that is studied. */
@@ -87,8 +87,8 @@ export class Study {
    * share could be told of, and are weighed against all that went there.
    */
   get shareDuring(): number {
-    const { length } = this.rows.length < FEWEST_FOR_A_SPAN ? this.population : this.during;
-    return length === 0 ? 1 : Math.min(1, this.rows.length / length);
+    const of = this.rows.length < FEWEST_FOR_A_SPAN ? this.population : this.during;
+    return of.length === 0 ? 1 : Math.min(1, weigh(this.rows) / weigh(of));
   }
   get isConstant(): boolean {
     return this.shareDuring >= 0.98;
@@ -116,8 +116,8 @@ export class Study {
       if (value === null) continue;
       let contrast = found.get(value);
       if (!contrast) found.set(value, (contrast = { value, failures: 0, requests: 0 }));
-      contrast.requests++;
-      if (this.has(row)) contrast.failures++;
+      contrast.requests += row.weight;
+      if (this.has(row)) contrast.failures += row.weight;
     }
     return [...found.values()].toSorted(
       (a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1),
@@ -131,7 +131,8 @@ export class Study {
   concentration(
     valueOf: (row: Row) => string | null,
   ): { bad: readonly Contrast[]; good: readonly Contrast[] } | null {
-    if (!this.#mayConcentrate(valueOf)) return null;
+    const goodLines = this.#linesOfOthers(valueOf);
+    if (goodLines === 0) return null;
     const values = this.by(valueOf, this.during);
     const bad = values.filter(({ failures }) => failures > 0);
     const good = values.filter(({ failures }) => failures === 0);
@@ -142,23 +143,23 @@ export class Study {
     // Many values with most of the requests are no place: those that did not fail are the exception then.
     if (bad.length > FEW_VALUES && badRequests > goodRequests) return null;
     // As many healthy attempts as would have shown three failures at the same rate.
-    return goodRequests * badShare >= 3 ? { bad, good } : null;
+    return goodLines * badShare >= 3 ? { bad, good } : null;
   }
 
-  /** Whether values may set the failing apart at all: mostly none does, and that takes less to see than which one. */
-  #mayConcentrate(valueOf: (row: Row) => string | null): boolean {
+  /**
+   * Lines whose value no failing line has; 0 where values cannot set the failing apart. Mostly they cannot, and that takes
+   * less to see than what each value has.
+   */
+  #linesOfOthers(valueOf: (row: Row) => string | null): number {
     const bad = new Set((this.#failingDuring ??= this.during.filter((row) => this.has(row))).map(valueOf));
     bad.delete(null);
-    if (bad.size === 0) return false;
-    let badRequests = 0;
-    let goodRequests = 0;
+    if (bad.size === 0) return 0;
+    let lines = 0;
     for (const row of this.during) {
       const value = valueOf(row);
-      if (value === null) continue;
-      if (bad.has(value)) badRequests++;
-      else goodRequests++;
+      if (value !== null && !bad.has(value)) lines++;
     }
-    return goodRequests > 0 && (bad.size <= FEW_VALUES || badRequests <= goodRequests);
+    return lines;
   }
 
   /** The outermost callers that saw it: pods where logged, else addresses. */
@@ -194,8 +195,8 @@ export class Study {
     return this.#theirs.filter((row) => row.start >= this.first && row.start <= this.last);
   }
 
-  fact(text: string, rows: readonly Row[] = this.rows, of: readonly Row[] | number = this.population): Fact {
-    return { text, count: rows.length, of: typeof of === 'number' ? of : of.length };
+  fact(text: string, rows: readonly Row[] = this.rows, of: readonly Row[] = this.population): Fact {
+    return { text, count: weigh(rows), of: weigh(of) };
   }
 
   /** How it was before and how it went on, for those who are concerned. */
@@ -208,7 +209,7 @@ export class Study {
       {
         text: `requests ${whose}to ${this.place} before ${clock(this.first)} that failed this way`,
         count: 0,
-        of: before.length,
+        of: weigh(before),
       },
       // A handful after the last failure would be there if it went on, too.
       ...(after.length < FEWEST_TO_BE_OVER
@@ -217,7 +218,7 @@ export class Study {
             {
               text: `requests ${whose}after ${clock(this.last)} that failed this way`,
               count: 0,
-              of: after.length,
+              of: weigh(after),
             },
           ]),
     ];
@@ -260,14 +261,15 @@ export class Study {
   extent(): string {
     const { rows } = this;
     const theirs = this.#theirs;
-    const of = Math.max(rows.length, this.theirsDuring.length);
+    const failures = weigh(rows);
+    const of = Math.max(failures, weigh(this.theirsDuring));
     const whose = theirs === this.population ? '' : ` of ${listed(this.affectedCallers)}`;
     const when =
       rows.length === 1 ? `at ${clock(this.first)}` : `between ${clock(this.first)} and ${clock(this.last)}`;
     if (this.scene.errorsOnly) {
-      return `${plural(rows.length, 'request')}${whose} to ${this.place} ${when}, of how many the log does not hold`;
+      return `${plural(failures, 'request')}${whose} to ${this.place} ${when}, of how many the log does not hold`;
     }
-    return `${ofWords(rows.length, of)} requests${whose} to ${this.place} ${when} (${percent(rows.length, of)})`;
+    return `${ofWords(failures, of)} requests${whose} to ${this.place} ${when} (${percent(failures, of)})`;
   }
 
   medianDuration(): number {

@@ -3,7 +3,7 @@ import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Scene, Symptom } from './scene.js';
 import { askFor, missingLogs } from './missing-side.js';
 import { PARTITIONS } from './partitions.js';
-import { byFrequency, distinct } from './stats.js';
+import { byFrequency, distinct, weigh } from './stats.js';
 import { FEWEST_FOR_A_SHARE } from './study.js';
 import { listed, ofWords, percent } from './words.js';
 
@@ -19,14 +19,14 @@ export function unexplained(scene: Scene, symptom: Symptom): Hypothesis {
     cause: 'unexplained',
     title: `${place}: ${reply}, cause not known`,
     summary:
-      `${ofWords(deciders.length, all.length)} requests to ${place} (${percent(deciders.length, all.length)}) ended with ${reply}. ` +
+      `${ofWords(weigh(deciders), weigh(all))} requests to ${place} (${percent(weigh(deciders), weigh(all))}) ended with ${reply}. ` +
       (sample.answeredBy === 'peer'
         ? 'The proxy that logged it relayed what its upstream said; the log of the next hop would tell who decided.'
         : sample.answeredBy === 'proxy'
           ? 'The proxy that logged it made this reply itself.'
           : 'The lines do not tell who made this reply.') +
       ' No known cause fits the lines well enough to be named.',
-    severity: severityByShare(deciders.length, all.length),
+    severity: severityByShare(weigh(deciders), weigh(all)),
     verdict: 'unknown',
     at: {
       services: [place],
@@ -36,7 +36,7 @@ export function unexplained(scene: Scene, symptom: Symptom): Hypothesis {
     },
     cases,
     evidence: [
-      { text: `requests to ${place} that ended with ${reply}`, count: deciders.length, of: all.length },
+      { text: `requests to ${place} that ended with ${reply}`, count: weigh(deciders), of: weigh(all) },
       ...contrasts(deciders, all),
     ],
     against: [],
@@ -60,9 +60,9 @@ function behind(
     cause: 'insufficient-vantage',
     title: `${place}: ${reply}, decided at the other end, whose log is not given`,
     summary:
-      `${ofWords(deciders.length, all.length)} requests to ${place} (${percent(deciders.length, all.length)}) ended with ${reply}. ` +
+      `${ofWords(weigh(deciders), weigh(all))} requests to ${place} (${percent(weigh(deciders), weigh(all))}) ended with ${reply}. ` +
       `The line tells what the other end did, not why: the log that would decide is that of ${listed(missing, 2)}.`,
-    severity: severityByShare(deciders.length, all.length),
+    severity: severityByShare(weigh(deciders), weigh(all)),
     at: {
       services: [place],
       upstreamClusters: distinct(deciders, (row) => row.cluster?.name ?? null).slice(0, 3),
@@ -71,7 +71,7 @@ function behind(
     },
     cases,
     evidence: [
-      { text: `requests to ${place} that ended with ${reply}`, count: deciders.length, of: all.length },
+      { text: `requests to ${place} that ended with ${reply}`, count: weigh(deciders), of: weigh(all) },
       ...contrasts(deciders, all),
     ],
     against: [],

@@ -7,7 +7,7 @@ import type { Hypothesis, Severity } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, podCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { byFrequency, distinct, groupBy, least, median, most } from '../stats.js';
+import { byFrequency, distinct, groupBy, least, median, most, weigh } from '../stats.js';
 import { claim, FEWEST_FOR_A_SHARE, Study, top } from '../study.js';
 import { fingerprintOf, isExternal, networkOf, serverLogged } from '../traits.js';
 import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
@@ -97,8 +97,8 @@ function appError(study: Study, atApp: boolean, printed: boolean, narrower: bool
       ),
       {
         text: 'of these with the size of a reply that a proxy makes',
-        count: study.rows.filter((row) => fingerprintOf(row) !== null).length,
-        of: study.rows.length,
+        count: weigh(study.rows.filter((row) => fingerprintOf(row) !== null)),
+        of: weigh(study.rows),
       },
       ...study.contrast('path', (row) => row.pathTemplate),
       ...study.contrast('upstream host', (row) => row.upstreamIp),
@@ -247,8 +247,8 @@ function vantage(study: Study, printed: readonly Row[]): Hypothesis {
       study.fact('requests in that time that ended so', study.rows, study.during),
       {
         text: `of these with the size of a proxy’s text about ${listed(kinds)}`,
-        count: printed.length,
-        of: study.rows.length,
+        count: weigh(printed),
+        of: weigh(study.rows),
       },
       ...study.contrast('upstream host', (row) => row.upstreamIp),
     ],
@@ -331,7 +331,7 @@ function ownCalls(scene: Scene, study: Study): Hypothesis | null {
   return claim(study, {
     cause: 'dependency-failure-in-app',
     title: `${study.place} fails because ${listed(dependencies)} does`,
-    story: `${ofWords(fitting.length, served.length)} of these requests were waiting for a call of the same pod to ${listed(dependencies)} that failed within them (${top(calls, (row) => `${row.code} ${row.flags.join(',') || '-'}`)}).`,
+    story: `${ofWords(weigh(fitting), weigh(served))} of these requests were waiting for a call of the same pod to ${listed(dependencies)} that failed within them (${top(calls, (row) => `${row.code} ${row.flags.join(',') || '-'}`)}).`,
     severity: weight(study),
     at: {
       services: [...dependencies, study.place],
@@ -341,8 +341,8 @@ function ownCalls(scene: Scene, study: Study): Hypothesis | null {
     evidence: [
       {
         text: 'failing requests during which an own call of the pod failed',
-        count: fitting.length,
-        of: served.length,
+        count: weigh(fitting),
+        of: weigh(served),
       },
     ],
     confidence: fitting.length >= served.length * 0.8 ? 'high' : 'likely',
@@ -411,8 +411,8 @@ const masked = perScene((scene: Scene): Hypothesis[] => {
           study.fact('attempts in that time that failed at the server', study.rows, study.during),
           {
             text: 'of these, whose request another attempt then answered',
-            count: group.length,
-            of: group.length,
+            count: weigh(group),
+            of: weigh(group),
           },
           ...study.contrast('upstream host', (row) => row.upstreamIp),
         ],

@@ -6,7 +6,7 @@ import { turnover } from '../hosts.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, podCommand } from '../kubectl.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, least, most } from '../stats.js';
+import { distinct, groupBy, least, most, weigh } from '../stats.js';
 import { isCut, wasAnswered } from '../traits.js';
 import { clock, listed, plural, range, span } from '../words.js';
 
@@ -111,8 +111,8 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   const evidence: Fact[] = [
     {
       text: `connects from the sidecar to the app on ${where} of ${listed(pods)} refused, within ${took}`,
-      count: deciders.length,
-      of: during.length,
+      count: weigh(deciders),
+      of: weigh(during),
     },
   ];
   if (before.length > 0) {
@@ -133,7 +133,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
     evidence.push({
       text: `requests to the other ${allPods.length - pods.length === 1 ? 'pod' : `${allPods.length - pods.length} pods`} that were refused`,
       count: 0,
-      of: peers.length,
+      of: weigh(peers),
     });
   }
   const against: Fact[] = [];

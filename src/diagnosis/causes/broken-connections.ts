@@ -8,7 +8,7 @@ import { logsCommand, namespaceOf, podAtCommand, podCommand, previousLogsCommand
 import { perScene } from '../per-scene.js';
 import { missingLogs } from '../missing-side.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, least, median, most } from '../stats.js';
+import { distinct, groupBy, least, median, most, weigh } from '../stats.js';
 import { claim, Study, studies } from '../study.js';
 import { isCut, resetReason } from '../traits.js';
 import { clock, listed, ofWords, range, span } from '../words.js';
@@ -115,18 +115,18 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
     evidence: [
       {
         text: `requests in flight on the pod at ${clock(moment)} that broke within ${TOGETHER_MS} ms`,
-        count: together.length,
-        of: Math.max(inFlight.length, together.length),
+        count: weigh(together),
+        of: Math.max(weigh(inFlight), weigh(together)),
       },
       {
         text: 'requests begun there from then to the last failure that its own port refused',
-        count: then.length,
-        of: duringOutage.length,
+        count: weigh(then),
+        of: weigh(duringOutage),
       },
       {
         text: 'requests that the same pod answered afterwards',
-        count: answeredAfter.length,
-        of: ofPod.filter((row) => row.start > last).length,
+        count: weigh(answeredAfter),
+        of: weigh(ofPod.filter((row) => row.start > last)),
       },
       { text: 'requests that the other pods failed in that time', count: peersFailing, of: others.length },
     ],
@@ -257,7 +257,7 @@ const tunnelStudies = perScene((scene: Scene): Hypothesis[] => {
         evidence: [
           study.fact('requests whose tunnel broke', study.rows, study.during),
           { text: 'of these that waited for more than 5 s', count: slow, of: study.rows.length },
-          { text: 'failed tunnel legs logged in that time', count: legs.length, of: legs.length },
+          { text: 'failed tunnel legs logged in that time', count: weigh(legs), of: weigh(legs) },
         ],
         confidence: isBlocked ? 'high' : 'likely',
         why: isBlocked

@@ -4,7 +4,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, most } from '../stats.js';
+import { distinct, groupBy, most, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { isCut, isExternal } from '../traits.js';
 import { listed, ofWords, span } from '../words.js';
@@ -63,7 +63,7 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
         story:
           `its connections to ${listed(places)} are made and then closed within ${span(most(study.rows.map((row) => row.duration)))}, each on a port of its own that never carried a good answer, and no server logged the requests (${logged > 0 ? `the logs of the pods that were asked are here, for ${ofWords(logged, study.rows.length)}` : 'their logs are not here'}). ` +
           (others.length > 0
-            ? `Other callers of the same pods are fine (${ofWords(others.filter((row) => !row.failure).length, others.length)}). `
+            ? `Other callers of the same pods are fine (${ofWords(weigh(others.filter((row) => !row.failure)), weigh(others))}). `
             : '') +
           'Another root, an expired certificate and none at all look alike here.',
         at: {
@@ -81,8 +81,8 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
           { text: 'failing requests that a server logged', count: seen, of: logged },
           {
             text: 'requests of other callers to the same services in that time that went well',
-            count: others.filter((row) => !row.failure).length,
-            of: others.length,
+            count: weigh(others.filter((row) => !row.failure)),
+            of: weigh(others),
           },
           { text: `servers concerned, all alike`, count: hosts, of: hosts },
         ],
@@ -90,8 +90,8 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
           ? [
               {
                 text: 'good requests of the same caller afterwards: it ended by itself, which a certificate does only when it is replaced',
-                count: study.after.filter((row) => !row.failure).length,
-                of: study.after.length,
+                count: weigh(study.after.filter((row) => !row.failure)),
+                of: weigh(study.after),
               },
             ]
           : [],

@@ -3,7 +3,7 @@ import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import type { Scene } from '../scene.js';
-import { byFrequency, distinct, groupBy } from '../stats.js';
+import { byFrequency, distinct, groupBy, weigh } from '../stats.js';
 import { claim, Study, top } from '../study.js';
 import { bareAuthority, isExternal } from '../traits.js';
 import { clock, listed, ofWords, shellWord, span } from '../words.js';
@@ -134,7 +134,7 @@ export const subsetUndefined: Cause = replyCause({
       story:
         `${listed(study.proxies, 2)} matched a route${routes[0] ? ` (${routes[0]})` : ''} whose cluster it does not know and answered 503 with NC itself. ` +
         (share < 0.9
-          ? `${ofWords(study.rows.length, study.during.length)} requests took that route, as with a weight; the others were served. `
+          ? `${ofWords(weigh(study.rows), weigh(study.during))} requests took that route, as with a weight; the others were served. `
           : '') +
         'A subset without a DestinationRule, or a wrong host or port in the route, looks so.',
       confidence: brief ? 'possible' : 'high',
@@ -180,7 +180,7 @@ export const gatewayApiBackend: Cause = replyCause({
     const [namespace, name] = (routes[0] ?? '').replace(/^httproute\//, '').split(/[./]/);
     return {
       title: `Route ${routes[0] ?? '-'} for ${study.place} has no valid backend`,
-      story: `the gateway answers 500 itself, as the Gateway API demands for a rule without a usable backend (${ofWords(study.rows.length, study.during.length)} in that time).`,
+      story: `the gateway answers 500 itself, as the Gateway API demands for a rule without a usable backend (${ofWords(weigh(study.rows), weigh(study.during))} in that time).`,
       at: { services: [study.place], pods: study.proxies },
       confidence: named === study.rows.length || isNoCluster(study.sample) ? 'high' : 'likely',
       why:
@@ -259,7 +259,7 @@ export const registryOnly: Cause = replyCause({
         study.fact(
           'requests and connections that were refused for want of a registered destination',
           study.rows,
-          study.rows.length,
+          study.rows,
         ),
       ],
       next: [{ purpose: 'see what is registered', command: 'kubectl get serviceentry -A' }],
@@ -354,7 +354,7 @@ export const corsPreflight: Cause = {
                 study.rows,
                 study.during.filter((row) => row.method === 'OPTIONS'),
               ),
-              { text: 'requests of other methods refused so', count: othersDenied.length, of: others.length },
+              { text: 'requests of other methods refused so', count: weigh(othersDenied), of: weigh(others) },
             ],
             confidence: 'high',
             why: 'the method is what sets the refused ones apart',

@@ -5,7 +5,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { byFrequency, distinct, groupBy, least } from '../stats.js';
+import { byFrequency, distinct, groupBy, least, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { isExternal } from '../traits.js';
 import { clock, listed, ofWords, percent, plural, shellWord } from '../words.js';
@@ -99,7 +99,7 @@ function ejected(scene: Scene, study: Study): Hypothesis | null {
     cause: 'outlier-all-ejected',
     title: `${study.place} failed, its callers ejected every host and made 503 of the rest`,
     story:
-      `first its hosts failed (${listed(codes)}: ${plural(trigger.length, 'request')} from ${clock(start)} on), then ${listed(distinct(study.rows, (row) => row.proxy))} had nobody left to send to and answered ${plural(study.rows.length, 'request')} with UH. ` +
+      `first its hosts failed (${listed(codes)}: ${plural(weigh(trigger), 'request')} from ${clock(start)} on), then ${listed(distinct(study.rows, (row) => row.proxy))} had nobody left to send to and answered ${plural(weigh(study.rows), 'request')} with UH. ` +
       (back > 0 ? `The same addresses serve again afterwards, so they were ejected, not gone. ` : '') +
       `The failure beneath is the one to mend; ejecting all hosts made it worse.`,
     at: { services: [study.place], upstreamClusters: study.clusters, endpoints: hosts, clients: [] },
@@ -108,14 +108,13 @@ function ejected(scene: Scene, study: Study): Hypothesis | null {
     evidence: [
       {
         text: `failures that the hosts gave before or between (${listed(codes)})`,
-        count: trigger.length,
-        of: trigger.length + study.rows.length,
+        count: weigh(trigger),
+        of: weigh(trigger) + weigh(study.rows),
       },
-      study.fact(
-        'requests without a healthy host, made so by the callers',
-        study.rows,
-        trigger.length + study.rows.length,
-      ),
+      study.fact('requests without a healthy host, made so by the callers', study.rows, [
+        ...trigger.map(({ decider }) => decider),
+        ...study.rows,
+      ]),
       { text: 'callers whose hosts had failed right before', count: callersWith, of: byCaller.size },
       { text: 'callers that reached the same addresses again later', count: back, of: callersWith },
     ],
@@ -148,13 +147,13 @@ function subset(study: Study): Hypothesis | null {
   const good = others.filter((row) => !row.failure).length;
   const healthy = study.population.filter(
     (row) => row.cluster?.subset === name && !row.failure && row.upstreamHost !== null,
-  ).length;
+  );
   return claim(study, {
     cause: 'subset-selects-no-pods',
     title: `Subset ${name} of ${study.place} selects no pod`,
-    story: `the cluster of the subset exists and has no host; ${others.length > 0 ? `the service’s other clusters serve (${ofWords(good, others.length)}). ` : ''}${healthy > 0 ? `The subset itself served ${healthy} requests at other times.` : 'It never served in these logs.'}`,
+    story: `the cluster of the subset exists and has no host; ${others.length > 0 ? `the service’s other clusters serve (${ofWords(good, others.length)}). ` : ''}${healthy.length > 0 ? `The subset itself served ${weigh(healthy)} requests at other times.` : 'It never served in these logs.'}`,
     evidence: [
-      study.fact(`requests to subset ${name} that found no host`, study.rows, study.rows.length + healthy),
+      study.fact(`requests to subset ${name} that found no host`, study.rows, [...study.rows, ...healthy]),
       {
         text: 'requests to other clusters of the service in that time that went well',
         count: good,
@@ -189,7 +188,7 @@ function none(scene: Scene, study: Study): Hypothesis {
     cause: 'no-endpoints',
     title: `${study.place} has no ready endpoint`,
     story:
-      `${listed(callers)} ${callers.length === 1 ? 'knows' : 'know'} the service and ${callers.length === 1 ? 'has' : 'have'} no host for it: 503 UH at once, no address tried (${percent(study.rows.length, during.length)} of requests in that time). ` +
+      `${listed(callers)} ${callers.length === 1 ? 'knows' : 'know'} the service and ${callers.length === 1 ? 'has' : 'have'} no host for it: 503 UH at once, no address tried (${percent(weigh(study.rows), weigh(during))} of requests in that time). ` +
       (step
         ? `Until ${clock(study.first)} it served, and no failure of a host came before: the endpoints were taken away (scaled down, not ready, selector). `
         : 'It never served in these logs. ') +

@@ -2,7 +2,7 @@ import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import type { Scene } from '../scene.js';
 import { claim, top } from '../study.js';
-import { distinct } from '../stats.js';
+import { distinct, weigh } from '../stats.js';
 import { bareAuthority, isIp } from '../traits.js';
 import { clock, plural, shellWord } from '../words.js';
 import { isScannerRequest, routeMisses, type RouteMiss } from './route-misses.js';
@@ -45,9 +45,9 @@ function hypothesis(scene: Scene, { study, authority, routed, isEdge }: RouteMis
         : ''),
     at: { services: [bareAuthority(authority)], pods: study.proxies, upstreamClusters: [] },
     evidence: [
-      study.fact(`requests for ${authority} without a route`, study.rows, study.rows.length + during.length),
-      { text: 'requests for it that were routed before', count: before.length, of: before.length },
-      { text: 'requests for it that were routed afterwards', count: after.length, of: after.length },
+      study.fact(`requests for ${authority} without a route`, study.rows, [...study.rows, ...during]),
+      { text: 'requests for it that were routed before', count: weigh(before), of: weigh(before) },
+      { text: 'requests for it that were routed afterwards', count: weigh(after), of: weigh(after) },
       {
         text: 'requests for other hosts of the same gateway that found a route in the same time',
         ...routedElsewhere(scene, study.proxies, study.first, study.last, authority),
@@ -80,7 +80,7 @@ function routedElsewhere(
   const others = scene
     .rowsOf((kind) => kind.http && kind.authority !== authority && proxies.includes(kind.proxy))
     .filter((row) => row.start >= first && row.start <= last && !isScannerRequest(row));
-  return { count: others.filter((row) => row.cluster !== null).length, of: others.length };
+  return { count: weigh(others.filter((row) => row.cluster !== null)), of: weigh(others) };
 }
 
 export const gatewayHostUnknown: Cause = {

@@ -5,7 +5,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, podAtCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, median } from '../stats.js';
+import { distinct, groupBy, median, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
@@ -149,7 +149,7 @@ function walls(study: Study): Hypothesis[] {
       cause: 'client-timeout-or-cancel',
       title: `A client of ${part.place} always gives up after ${span(wall.ms)}`,
       story:
-        `the caller closed the connection at ${span(wall.ms)} before any answer (${ofWords(members.length, study.rows.length)} of all give-ups): its own timer, no proxy’s. ` +
+        `the caller closed the connection at ${span(wall.ms)} before any answer (${ofWords(weigh(members), weigh(study.rows))} of all give-ups): its own timer, no proxy’s. ` +
         `${
           agents[0]
             ? `User agent ${listed(
@@ -166,13 +166,13 @@ function walls(study: Study): Hypothesis[] {
       evidence: [
         {
           text: `give-ups at ${span(wall.ms)}, give or take 2%`,
-          count: members.length,
-          of: study.rows.length,
+          count: weigh(members),
+          of: weigh(study.rows),
         },
         {
           text: 'requests of other clients that took longer and were answered',
-          count: others.length,
-          of: others.length,
+          count: weigh(others),
+          of: weigh(others),
         },
         ...part.contrast('user agent', (row) => row.userAgent),
       ],
@@ -181,8 +181,8 @@ function walls(study: Study): Hypothesis[] {
           ? [
               {
                 text: 'requests of the same client that took longer and were answered',
-                count: ownLonger.length,
-                of: part.population.length,
+                count: weigh(ownLonger),
+                of: weigh(part.population),
               },
             ]
           : [],
@@ -204,7 +204,7 @@ function walls(study: Study): Hypothesis[] {
 
 /** Give-ups at random moments are what users do. */
 function scattered(study: Study): Hypothesis {
-  const share = study.rows.length / Math.max(1, study.population.length);
+  const share = weigh(study.rows) / Math.max(1, weigh(study.population));
   return {
     ...claim(study, {
       cause: 'client-timeout-or-cancel',

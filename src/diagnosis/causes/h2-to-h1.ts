@@ -3,7 +3,7 @@ import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { proxyName } from '../kubectl.js';
 import type { Scene } from '../scene.js';
-import { groupBy } from '../stats.js';
+import { groupBy, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { listed, ofWords, shellWord } from '../words.js';
 
@@ -40,22 +40,22 @@ function judge(scene: Scene): Hypothesis[] {
         cause: 'h2-to-h1-mismatch',
         title: `${proxy} speaks HTTP/2 to ${study.place}, which reads HTTP/1.1 there`,
         story:
-          `the servers’ proxies could not read what arrived (${study.scene.cases.find((one) => ends.has(one))?.decider.details ?? 'codec error'}) on the very same connections, ${ofWords(paired.length, cases.length)}. ` +
+          `the servers’ proxies could not read what arrived (${study.scene.cases.find((one) => ends.has(one))?.decider.details ?? 'codec error'}) on the very same connections, ${ofWords(weigh(paired), weigh(cases))}. ` +
           (good.length > 0
-            ? `HTTP/1.1 to the same pods is fine in that time (${ofWords(good.length, plain.length)}).`
+            ? `HTTP/1.1 to the same pods is fine in that time (${ofWords(weigh(good), weigh(plain))}).`
             : ''),
         at: { clients: [proxy, ...scene.addressesOf(proxy)], endpoints: study.hosts.slice(0, 4) },
         cases: [...cases, ...ends],
         evidence: [
           {
             text: 'broken streams whose connection the server could not read',
-            count: paired.length,
-            of: cases.length,
+            count: weigh(paired),
+            of: weigh(cases),
           },
           {
             text: 'requests over HTTP/1.1 in that time that went well',
-            count: good.length,
-            of: plain.length,
+            count: weigh(good),
+            of: weigh(plain),
           },
         ],
         confidence: 'high',

@@ -1,7 +1,7 @@
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { claim } from '../study.js';
-import { distinct } from '../stats.js';
+import { distinct, weigh } from '../stats.js';
 import { bareAuthority } from '../traits.js';
 import { listed, shellWord } from '../words.js';
 import { routeMisses, type RouteMiss } from './route-misses.js';
@@ -26,11 +26,11 @@ function spelling({ study, authority, routed }: RouteMiss): Hypothesis | null {
       )} is routed.`,
     at: { services: [bare], clients: agents.slice(0, 3), upstreamClusters: [] },
     evidence: [
-      study.fact(`requests for ${authority} that found a route`, asSpelled, study.rows.length),
+      study.fact(`requests for ${authority} that found a route`, asSpelled, study.rows),
       {
         text: `requests for the host without it that found one`,
-        count: otherwise.length,
-        of: otherwise.length,
+        count: weigh(otherwise),
+        of: weigh(otherwise),
       },
     ],
     confidence: study.rows.length >= 3 && otherwise.length >= 3 ? 'high' : 'likely',
@@ -84,16 +84,16 @@ function coalesced({ study, authority, routed }: RouteMiss): Hypothesis | null {
       `the gateway looks for the route under the connection’s own host and finds none. On connections of its own the host is served.`,
     at: { services: [bare], pods: study.proxies, upstreamClusters: [] },
     evidence: [
-      study.fact('misses on a connection whose server name is another host', foreign, study.rows.length),
+      study.fact('misses on a connection whose server name is another host', foreign, study.rows),
       {
         text: 'requests for the host on its own connections that were routed',
-        count: own.length,
-        of: own.length,
+        count: weigh(own),
+        of: weigh(own),
       },
       {
         text: 'misses over HTTP/1.1, which never shares a connection between hosts',
-        count: study.rows.filter((row) => row.protocol === 'HTTP/1.1').length,
-        of: study.rows.length,
+        count: weigh(study.rows.filter((row) => row.protocol === 'HTTP/1.1')),
+        of: weigh(study.rows),
       },
     ],
     confidence: foreign.length === study.rows.length && foreign.length >= 3 ? 'high' : 'likely',

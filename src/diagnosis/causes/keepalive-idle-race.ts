@@ -5,8 +5,8 @@ import { reuses } from '../connections.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, podCommand } from '../kubectl.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, least, median, most } from '../stats.js';
-import { clock, listed, percent, range, span } from '../words.js';
+import { distinct, groupBy, least, median, most, weigh } from '../stats.js';
+import { clock, listed, ofWords, percent, range, span } from '../words.js';
 
 /** Slow closers were seen to take 12 ms (Envoy 1.40, observed); a crash or a cut response takes what the request took. */
 const LONGEST_MS = 15;
@@ -63,8 +63,8 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   const evidence: Fact[] = [
     {
       text: `cut ${span(most(cut.map((row) => row.duration)))} at most after they were sent, before any answer`,
-      count: cut.length,
-      of: cut.length,
+      count: weigh(cut),
+      of: weigh(cut),
     },
     {
       text: `of these, on a connection that had been idle for ${range(smallest, largest)}`,
@@ -81,8 +81,8 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   if (together)
     against.push({
       text: 'several broke in the same instant, as when a process dies',
-      count: cut.length,
-      of: cut.length,
+      count: weigh(cut),
+      of: weigh(cut),
     });
   if (longerGood > 0) {
     against.push({
@@ -98,7 +98,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
     cause: 'keepalive-idle-race',
     title: `${service} closes idle connections about ${span(typical)} after use, while the proxy still reuses them`,
     summary:
-      `${cut.length} of ${onProxies.length} requests (${percent(cut.length, onProxies.length)}) to ${service} broke at once ` +
+      `${ofWords(weigh(cut), weigh(onProxies))} requests (${percent(weigh(cut), weigh(onProxies))}) to ${service} broke at once ` +
       `(503 UC) between ${clock(first)} and ${clock(last)}, on connections that had been idle for ${range(smallest, largest)}; ` +
       `${shorter} of ${healthy.length} healthy reuses came sooner. The server ends idle keep-alive connections at about that age; ` +
       `a request that is sent in the same instant is lost. Its ${pods.length === allPods.length ? 'pods are all' : 'pods are partly'} concerned, and none crashed: they serve on.`,

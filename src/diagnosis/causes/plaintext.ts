@@ -7,7 +7,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy } from '../stats.js';
+import { distinct, groupBy, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { isCut, isIp } from '../traits.js';
 import { listed, ofWords, plural, shellWord } from '../words.js';
@@ -55,9 +55,9 @@ const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
           ? `${proxy} dials pods of ${place} directly, in plaintext`
           : `${proxy} speaks plaintext to ${place}, which demands mutual TLS`,
         story:
-          `its connections are made and then closed by the server, whose listener found no filter chain for plaintext (NR) on the very same ports (${ofWords(pairs.filter(({ decider }) => decider.proxy === proxy).length, all.length)} pairs). ` +
+          `its connections are made and then closed by the server, whose listener found no filter chain for plaintext (NR) on the very same ports (${ofWords(weigh(pairs.filter(({ decider }) => decider.proxy === proxy)), weigh(all))} pairs). ` +
           (others.length > 0
-            ? `Other callers of the same pods are fine (${ofWords(others.filter((row) => !row.failure).length, others.length)}), so the servers are as they should be. `
+            ? `Other callers of the same pods are fine (${ofWords(weigh(others.filter((row) => !row.failure)), weigh(others))}), so the servers are as they should be. `
             : '') +
           (passthrough
             ? 'It dials pod addresses, which the mesh passes through without TLS.'
@@ -72,13 +72,13 @@ const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
         evidence: [
           {
             text: `failures of ${proxy} whose connection the server rejected at its listener`,
-            count: cases.length,
-            of: all.length,
+            count: weigh(cases),
+            of: weigh(all),
           },
           {
             text: 'requests of other callers to it in the same time that went well',
-            count: others.filter((row) => !row.failure).length,
-            of: others.length,
+            count: weigh(others.filter((row) => !row.failure)),
+            of: weigh(others),
           },
         ],
         confidence: 'high',
@@ -149,8 +149,8 @@ function outOfScope(
     evidence: [
       {
         text: 'failures that the proxy passed through to an address of the service',
-        count: study.rows.length,
-        of: study.rows.length,
+        count: weigh(study.rows),
+        of: weigh(study.rows),
       },
       {
         text: 'of these whose connection the server rejected at its listener',

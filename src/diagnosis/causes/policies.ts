@@ -2,7 +2,7 @@ import type { Kind, Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { namespaceOf, proxyName } from '../kubectl.js';
 import { fromMeshClient } from '../traits.js';
-import { byFrequency, distinct, median, quantile } from '../stats.js';
+import { byFrequency, distinct, median, quantile, weigh } from '../stats.js';
 import { top, type Study } from '../study.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
@@ -319,7 +319,7 @@ export const faultInjected: Cause = replyCause({
     const delay = median(delayed.map(addedDelay));
     return {
       title: `A fault is injected into calls to ${study.place}`,
-      story: `the caller’s own proxy aborted them with ${study.sample.code} on purpose (${ofWords(study.rows.length, study.during.length)} in that time)${delay !== null && delay > 0 ? `, and delayed ${delayed.length} others by about ${span(delay)}` : ''}. Server and network are fine.`,
+      story: `the caller’s own proxy aborted them with ${study.sample.code} on purpose (${ofWords(weigh(study.rows), weigh(study.during))} in that time)${delay !== null && delay > 0 ? `, and delayed ${delayed.length} others by about ${span(delay)}` : ''}. Server and network are fine.`,
       evidence: [
         study.fact(
           'requests aborted by the fault filter',

@@ -1,7 +1,7 @@
 import type { Kind } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
-import { distinct } from '../stats.js';
+import { distinct, weigh } from '../stats.js';
 import { top, type Study } from '../study.js';
 import { listed, plural, shellWord } from '../words.js';
 import { resetReason } from '../traits.js';
@@ -72,7 +72,7 @@ export const http10: Cause = replyCause({
       clients: clientsOf(study),
       pods: study.proxies,
     },
-    evidence: [study.fact('requests in HTTP/1.0 refused', study.rows, study.rows.length)],
+    evidence: [study.fact('requests in HTTP/1.0 refused', study.rows, study.rows)],
     next: [
       {
         purpose: 'see which pod has that address',
@@ -117,11 +117,11 @@ export const tlsToHttp: Cause = replyCause({
       confidence: 'likely',
       why: 'other clients speak HTTP on the port, so the port is declared right; the line does not show the bytes themselves',
       evidence: [
-        study.fact('connections whose first bytes were no HTTP', study.rows, study.rows.length),
+        study.fact('connections whose first bytes were no HTTP', study.rows, study.rows),
         {
           text: 'requests of other clients on this port that were HTTP',
-          count: spoken.length,
-          of: spoken.length,
+          count: weigh(spoken),
+          of: weigh(spoken),
         },
       ],
       next: [
@@ -162,7 +162,7 @@ export const protocolSelection: Cause = replyCause({
       },
       confidence: 'likely',
       why: 'the whole port fails, not a client; the line does not show what was spoken',
-      evidence: [study.fact('connections whose first bytes were no HTTP', study.rows, study.rows.length)],
+      evidence: [study.fact('connections whose first bytes were no HTTP', study.rows, study.rows)],
       next: [
         {
           purpose: 'find the declaration',
@@ -196,7 +196,7 @@ export const strictCheck: Cause = replyCause({
       services: [],
       clients: [...clientsOf(study), ...distinct(study.rows, (row) => row.userAgent).slice(0, 2)],
     },
-    evidence: [study.fact('requests refused by a strict check', study.rows, study.rows.length)],
+    evidence: [study.fact('requests refused by a strict check', study.rows, study.rows)],
     next: [
       {
         purpose: 'see the path normalisation',

@@ -7,7 +7,7 @@ import type { Confidence, Hypothesis } from '../hypothesis.js';
 import { namespaceFlag, namespaceOf, podAtCommand, podCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, most } from '../stats.js';
+import { distinct, groupBy, most, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import {
   isConnectFailure,
@@ -109,7 +109,7 @@ function oneDead(study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
     claim(study, {
       cause: 'single-bad-endpoint',
       title: `One of ${plural(addresses, 'address', 'addresses')} of ${study.place} refuses every connection`,
-      story: `${dead.ip} refused from ${clock(dead.first)} to the end, and its peers serve (${ofWords(good.length, peers.length)}). Whether its pod is gone and still listed, or lives with its port closed and no sidecar, the callers’ lines do not tell.`,
+      story: `${dead.ip} refused from ${clock(dead.first)} to the end, and its peers serve (${ofWords(weigh(good), weigh(peers))}). Whether its pod is gone and still listed, or lives with its port closed and no sidecar, the callers’ lines do not tell.`,
       severity: 'high',
       verdict: 'unknown',
       at: { services: [study.place], endpoints: [dead.ip], clients: [] },
@@ -117,8 +117,8 @@ function oneDead(study: Study, hosts: readonly DeadHost[]): Hypothesis[] {
         study.fact(`connects to ${dead.ip} in that time that were refused`, study.rows, there),
         {
           text: 'requests to its peers in the same time that were answered',
-          count: good.length,
-          of: peers.length,
+          count: weigh(good),
+          of: weigh(peers),
         },
       ],
       confidence: 'likely',
@@ -163,7 +163,7 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
         pods: gone.flatMap(({ ip }) => scene.podOf(ip) ?? []),
       },
       evidence: [
-        study.fact('failed connects to these addresses', study.rows, study.rows.length),
+        study.fact('failed connects to these addresses', study.rows, study.rows),
         {
           text: 'requests that these addresses answered before',
           count: gone.reduce((n, host) => n + host.answersBefore, 0),
@@ -172,7 +172,7 @@ function endpointLag(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
         {
           text: 'requests to the service after the last refusal that these addresses answered',
           count: 0,
-          of: study.after.length,
+          of: weigh(study.after),
         },
         ...study.contrast('upstream host', (row) => row.upstreamIp),
       ],
@@ -246,7 +246,7 @@ function rolloutClaim(
       {
         text: `requests to the new addresses ${listed(arrived)} that failed this way`,
         count: 0,
-        of: study.population.filter((row) => arrived.includes(row.upstreamIp ?? '')).length,
+        of: weigh(study.population.filter((row) => arrived.includes(row.upstreamIp ?? ''))),
       },
       ...study.contrast('upstream host', (row) => row.upstreamIp),
     ],
@@ -283,18 +283,18 @@ function proxyDied(
       title: `The sidecar ${pods[0] ? `of ${pods[0]}` : `at ${back[0]!.ip}`} went away for ${span(study.spanMs)}`,
       story:
         `connects to ${listed(back.map(({ ip }) => ip))} were refused on the callers’ side, where a living sidecar accepts everything; the same address serves again afterwards, so the pod stayed and its proxy restarted. ` +
-        (cut.length > 0 ? `${plural(cut.length, 'request')} in flight broke just before. ` : ''),
+        (cut.length > 0 ? `${plural(weigh(cut), 'request')} in flight broke just before. ` : ''),
       at: { services: [study.place], endpoints: back.map(({ ip }) => ip), pods },
       evidence: [
         {
           text: `failures on ${listed(back.map(({ ip }) => ip))}`,
-          count: rows.length,
-          of: study.rows.length,
+          count: weigh(rows),
+          of: weigh(study.rows),
         },
         {
           text: 'of these failures, connects that were refused',
-          count: back.reduce((n, host) => n + host.cases.length, 0),
-          of: study.rows.length,
+          count: back.reduce((n, host) => n + weigh(host.cases), 0),
+          of: weigh(study.rows),
         },
         {
           text: 'requests that it answered afterwards',
@@ -362,11 +362,11 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
         endpoints: lasting.map(({ ip }) => ip),
       },
       evidence: [
-        study.fact(`failed connects of ${callers[0]} to these addresses`, study.rows, study.rows.length),
+        study.fact(`failed connects of ${callers[0]} to these addresses`, study.rows, study.rows),
         {
           text: 'requests of other callers to the service that went to these addresses',
           count: 0,
-          of: others.length,
+          of: weigh(others),
         },
       ],
       confidence: others.length > 0 ? 'high' : 'possible',

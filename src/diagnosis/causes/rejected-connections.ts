@@ -8,7 +8,7 @@ import { namespaceFlag, podAtCommand, proxyName } from '../kubectl.js';
 import { askFor, hasProxy } from '../missing-side.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, median } from '../stats.js';
+import { distinct, groupBy, median, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { fromMeshClient } from '../traits.js';
 import { covers } from '../vantage.js';
@@ -73,7 +73,7 @@ function around(scene: Scene, told: Hypothesis, pod: string, study: Study): Hypo
       {
         text: `lines of ${pod} in that time that are the other end of these connections`,
         count: 0,
-        of: own.length,
+        of: weigh(own),
       },
     ].filter(({ of }) => of > 0),
     confidence: own.length >= MOST_SILENT ? 'high' : 'likely',
@@ -118,7 +118,7 @@ function notInMesh(scene: Scene, study: Study, peer: string, pod: string | null)
     story: `its connections carry no TLS (no server name) and match no filter chain, so the sidecar closes them. ${pod ? 'It has a proxy, but this traffic does not pass it.' : 'No log shows a proxy of its own: it is not in the mesh.'} Callers with mutual TLS are served in the same time (${ofWords(mesh, served.length)}).`,
     at: { services: [place], clients: pod ? [pod, peer] : [peer], pods: study.proxies, upstreamClusters: [] },
     evidence: [
-      study.fact('connections without TLS that the listener refused', study.rows, study.rows.length),
+      study.fact('connections without TLS that the listener refused', study.rows, study.rows),
       {
         text: `requests over mutual TLS that ${study.proxies.length === 1 ? 'the same sidecar' : 'the same sidecars'} served in that time`,
         count: mesh,
@@ -174,7 +174,7 @@ function probe(study: Study, series: readonly (readonly Case[])[]): Hypothesis {
   return claim(study, {
     cause: 'probe-misrouted-or-rejected',
     title: `Probes of ${place} are refused by its ${study.proxies.length === 1 ? 'sidecar' : 'sidecars'}`,
-    story: `${listed(from)} ${from.length === 1 ? 'connects' : 'connect'} every ${span(period)} without TLS, as a kubelet’s probe does, and the listener refuses it. ${unhealthy.length > 0 ? `The pods then lose their readiness: ${plural(unhealthy.length, 'request')} found no healthy endpoint.` : 'The pods may lose their readiness by it.'}`,
+    story: `${listed(from)} ${from.length === 1 ? 'connects' : 'connect'} every ${span(period)} without TLS, as a kubelet’s probe does, and the listener refuses it. ${unhealthy.length > 0 ? `The pods then lose their readiness: ${plural(weigh(unhealthy), 'request')} found no healthy endpoint.` : 'The pods may lose their readiness by it.'}`,
     at: {
       services: [place],
       pods: study.proxies,
@@ -188,7 +188,7 @@ function probe(study: Study, series: readonly (readonly Case[])[]): Hypothesis {
         count: sum('regular'),
         of: sum('gaps'),
       },
-      study.fact('of these connections, refused', study.rows, study.rows.length),
+      study.fact('of these connections, refused', study.rows, study.rows),
     ],
     confidence: 'high',
     why: 'a fixed period from one address outside the pods',
@@ -223,7 +223,7 @@ function eastWestSni(study: Study): Hypothesis {
   return claim(study, {
     cause: 'eastwest-sni-or-subset-missing',
     title: `The gateway between networks ${empty ? 'has no pod of' : 'does not know'} ${service}${empty && subset ? `, subset ${subset}` : ''}`,
-    story: `it is reached, but has no ${empty ? 'endpoint' : 'chain'} for ${name}: the service${subset ? ` or its subset ${subset}` : ''} ${empty ? 'has no pod there' : 'is not exposed there'}.${callers.length > 0 ? ` ${plural(callers.length, 'request')} of ${listed(distinct(callers, ({ root }) => root.proxy))} to ${listed(gateways)} failed with it.` : ''}`,
+    story: `it is reached, but has no ${empty ? 'endpoint' : 'chain'} for ${name}: the service${subset ? ` or its subset ${subset}` : ''} ${empty ? 'has no pod there' : 'is not exposed there'}.${callers.length > 0 ? ` ${plural(weigh(callers), 'request')} of ${listed(distinct(callers, ({ root }) => root.proxy))} to ${listed(gateways)} failed with it.` : ''}`,
     at: {
       services: [service ?? name],
       pods: study.proxies,
@@ -234,12 +234,12 @@ function eastWestSni(study: Study): Hypothesis {
       study.fact(
         `connections for that name without ${empty ? 'an endpoint' : 'a chain'}`,
         study.rows,
-        study.rows.length,
+        study.rows,
       ),
       {
         text: 'of these, with the request of a caller that failed with it',
-        count: callers.length,
-        of: study.rows.length,
+        count: weigh(callers),
+        of: weigh(study.rows),
       },
     ],
     confidence: 'high',
@@ -272,12 +272,10 @@ function gatewaySni(study: Study): Hypothesis | null {
     story: `connections that ask for ${name} match no server block and are closed before HTTP, from ${plural(clients.length, 'address', 'addresses')}. ${served.length > 0 ? 'The same name was served at other times.' : 'The name was never served in these logs.'}`,
     at: { services: [name], pods: study.proxies, upstreamClusters: [] },
     evidence: [
-      study.fact(
-        `connections for ${name} without a matching server`,
-        study.rows,
-        study.rows.length +
-          served.filter((row) => row.start >= study.first && row.start <= study.last).length,
-      ),
+      study.fact(`connections for ${name} without a matching server`, study.rows, [
+        ...study.rows,
+        ...served.filter((row) => row.start >= study.first && row.start <= study.last),
+      ]),
     ],
     confidence: study.spanMs > 5_000 && study.rows.length >= 12 ? 'high' : 'likely',
     why: 'the name is real and steadily asked for, and nothing on the gateway matches it',

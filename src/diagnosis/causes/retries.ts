@@ -6,7 +6,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, median } from '../stats.js';
+import { distinct, groupBy, median, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { listed, ofWords, plural, span } from '../words.js';
 import { wallOf } from '../walls.js';
@@ -159,8 +159,8 @@ const retryStorm: Cause = {
             },
             {
               text: 'requests at the servers that are attempts beyond the first',
-              count: Math.max(0, served.length - asked.length),
-              of: served.length,
+              count: Math.max(0, weigh(served) - weigh(asked)),
+              of: weigh(served),
             },
           ],
           confidence: 'likely',

@@ -5,7 +5,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { median, quantile } from '../stats.js';
+import { median, quantile, weigh } from '../stats.js';
 import { claim, Study, studies, top } from '../study.js';
 import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
@@ -79,8 +79,8 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
           ? [
               {
                 text: `answered requests in that time that took longer than the median of before (${span(before)}; now ${span(during)})`,
-                count: study.during.filter((row) => !row.failure && row.duration > before).length,
-                of: study.during.filter((row) => !row.failure).length,
+                count: weigh(study.during.filter((row) => !row.failure && row.duration > before)),
+                of: weigh(study.during.filter((row) => !row.failure)),
               },
             ]
           : []),
@@ -159,7 +159,7 @@ function neverLeft(study: Study): Hypothesis[] {
         study.fact(
           'timeouts while still connecting',
           study.rows.filter((row) => row.upstreamLocal === null),
-          study.rows.length,
+          study.rows,
         ),
         {
           text: 'healthy requests in that time that used a connection opened before',

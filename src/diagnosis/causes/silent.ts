@@ -4,7 +4,7 @@ import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { proxyName } from '../kubectl.js';
 import type { Scene } from '../scene.js';
-import { byFrequency, distinct, groupBy } from '../stats.js';
+import { byFrequency, distinct, groupBy, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { wallOf } from '../walls.js';
 import { listed, ofWords, shellWord, span } from '../words.js';
@@ -57,7 +57,7 @@ const doubleTls: Cause = {
         claim(study, {
           cause: 'tls-origination-double-tls',
           title: `TLS to ${study.place} is wrapped in TLS a second time`,
-          story: `every connection sends one hello and gets the same ${usual![0]} bytes back, then ends: ${ofWords(same.length, during.length)} alike, without a flag. The app already speaks HTTPS, and a DestinationRule originates TLS on top; the app reports a wrong version number.`,
+          story: `every connection sends one hello and gets the same ${usual![0]} bytes back, then ends: ${ofWords(weigh(same), weigh(during))} alike, without a flag. The app already speaks HTTPS, and a DestinationRule originates TLS on top; the app reports a wrong version number.`,
           at: { services: [study.place], clients: study.proxies, endpoints: study.hosts.slice(0, 3) },
           evidence: [
             study.fact(`connections with exactly ${usual![0]} bytes back and no more`, same, during),
@@ -109,7 +109,7 @@ const halfOpen: Cause = {
           claim(study, {
             cause: 'tcp-proxy-half-open-or-hang',
             title: `${study.place} takes connections and never answers on them`,
-            story: `${ofWords(empty.length, during.length)} connections sent bytes and got none back; ${talked} at other times did. The connect itself says nothing: a proxy makes it.`,
+            story: `${ofWords(weigh(empty), weigh(during))} connections sent bytes and got none back; ${talked} at other times did. The connect itself says nothing: a proxy makes it.`,
             at: {
               services: [study.place],
               endpoints: study.hosts.slice(0, 3),
@@ -170,13 +170,13 @@ const idleCut: Cause = {
         claim(study, {
           cause: 'long-lived-connection-idle-cut',
           title: `Sessions to ${study.place} are cut after ${span(wall.ms)}`,
-          story: `${ofWords(at.length, rows.length)} long sessions end at ${span(wall.ms)}, which no user does; ${longer > 0 ? `${longer} lived longer, as busy ones do under an idle timer` : 'none lived longer'}. No flag marks them: the timer is not this proxy’s.`,
+          story: `${ofWords(weigh(at), weigh(rows))} long sessions end at ${span(wall.ms)}, which no user does; ${longer > 0 ? `${longer} lived longer, as busy ones do under an idle timer` : 'none lived longer'}. No flag marks them: the timer is not this proxy’s.`,
           at: { services: [study.place], endpoints: study.hosts.slice(0, 3) },
           evidence: [
             {
               text: `sessions that end at ${span(wall.ms)}, give or take 1%`,
-              count: at.length,
-              of: rows.length,
+              count: weigh(at),
+              of: weigh(rows),
             },
             { text: 'that lived longer', count: longer, of: rows.length },
           ],
@@ -233,8 +233,8 @@ const loggingOff: Cause = {
         evidence: [
           {
             text: 'good answers of these pods that they did not log',
-            count: silent.length,
-            of: silent.length,
+            count: weigh(silent),
+            of: weigh(silent),
           },
         ],
         confidence: 'high',

@@ -6,7 +6,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { connectCommand, podAtCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, most } from '../stats.js';
+import { distinct, groupBy, most, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
 import { isConnectFailure, isConnectTimeout, isExternal, isPassthrough, networkOf } from '../traits.js';
 import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
@@ -85,7 +85,7 @@ function deadNode(scene: Scene, cases: readonly Case[]): Hypothesis | null {
       story: `connects to ${listed(study.hosts)} (${listed(places)}), all in ${network}, got no answer from ${clock(study.first)} on; pods elsewhere serve (${ofWords(good, elsewhere.length)}).`,
       at: { services: places, endpoints: study.hosts, networks: [network] },
       evidence: [
-        { text: `failed connects to addresses in ${network}`, count: group.length, of: inside.length },
+        { text: `failed connects to addresses in ${network}`, count: weigh(group), of: weigh(inside) },
         {
           text: 'requests to pods in other networks in the same time that went well',
           count: good,
@@ -140,7 +140,7 @@ function blocked(scene: Scene, study: Study, place: string): Hypothesis {
       study.fact(
         `requests and connections${whose} in that time whose connect nobody answered`,
         study.rows,
-        Math.max(study.rows.length, study.theirsDuring.length),
+        study.theirsDuring.length > study.rows.length ? study.theirsDuring : study.rows,
       ),
       { text: 'of these, that failed within 20 ms of another', count: aligned, of: study.rows.length },
       {
@@ -206,7 +206,7 @@ function eastWest(study: Study): Hypothesis {
     story: `requests for ${study.place} that are balanced to the remote network go to port 15443 of ${listed(study.hosts)} and get no answer; local pods serve.`,
     at: { services: [study.place], endpoints: study.hosts },
     evidence: [
-      study.fact('connects to the remote gateway without an answer', study.rows, study.rows.length),
+      study.fact('connects to the remote gateway without an answer', study.rows, study.rows),
       ...study.contrast('upstream host', (row) => row.upstreamIp),
     ],
     confidence: 'high',

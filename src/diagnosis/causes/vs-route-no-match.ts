@@ -4,7 +4,7 @@ import type { Cause } from '../cause.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, proxyName } from '../kubectl.js';
 import type { Scene } from '../scene.js';
-import { byFrequency, distinct, least, most } from '../stats.js';
+import { byFrequency, distinct, least, most, weigh } from '../stats.js';
 import { isRouteMiss, isScannerRequest, routeMisses } from './route-misses.js';
 import { clock, listed, plural, shellWord, thousands } from '../words.js';
 
@@ -69,29 +69,29 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
       text: `other requests to ${authority} from the same proxy in the same time that found one: ${listed(
         byFrequency(otherRouted, shape).map(([text]) => text),
       )}`,
-      count: otherRouted.length,
-      of: otherRouted.length,
+      count: weigh(otherRouted),
+      of: weigh(otherRouted),
     });
   }
   if (before.length > 0) {
     evidence.push({
       text: 'the same requests that were routed before',
-      count: before.length,
-      of: before.length,
+      count: weigh(before),
+      of: weigh(before),
     });
   }
   if (after.length > 0) {
     evidence.push({
       text: 'the same requests that were routed after the last miss',
-      count: after.length,
-      of: after.length,
+      count: weigh(after),
+      of: weigh(after),
     });
   }
   if (elsewhere.length > 0) {
     evidence.push({
       text: `requests of other proxies to ${place} that were routed`,
-      count: elsewhere.length,
-      of: elsewhere.length,
+      count: weigh(elsewhere),
+      of: weigh(elsewhere),
     });
   }
   const against: Fact[] = [];
@@ -107,8 +107,8 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
   if (brief)
     against.push({
       text: 'the misses last seconds only, as while configuration is pushed',
-      count: misses.length,
-      of: misses.length,
+      count: weigh(misses),
+      of: weigh(misses),
     });
   const decisive = otherRouted.length > 0 || elsewhere.length > 0;
   const confidence =
@@ -122,10 +122,10 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
     )}`,
     summary:
       `${listed(clients)} ${clients.length === 1 ? 'has' : 'have'} routes for ${authority}, but none matches ` +
-      `${listed(shapes.map(([text]) => text))}: ${plural(misses.length, 'request')} got 404 with NR from the proxy itself, ` +
+      `${listed(shapes.map(([text]) => text))}: ${plural(weigh(misses), 'request')} got 404 with NR from the proxy itself, ` +
       `between ${clock(first)} and ${clock(last)}, and no server saw them. ` +
       (otherRouted.length > 0
-        ? `${thousands(otherRouted.length)} other requests to the same host were routed meanwhile. `
+        ? `${thousands(weigh(otherRouted))} other requests to the same host were routed meanwhile. `
         : '') +
       (before.length > 0 ? `The same requests were routed before, so a rule changed. ` : '') +
       `The app is not at fault: its own 404s come back through the route and carry no flag.`,
