@@ -974,8 +974,9 @@ export class Rows {
     }
     const several = (column: Text): boolean =>
       new Set(this.#samples.flatMap((sample) => sample.columns.texts[column]!.all())).size > 1;
-    const clocks = several(Text.proxy) ? clocksOf(this.#rowsBy(AGREED)) : AGREED;
-    const all = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
+    const logged = this.#rowsBy(AGREED);
+    const clocks = several(Text.proxy) ? clocksOf(logged) : AGREED;
+    const all = (clocks === AGREED ? logged : this.#rowsBy(clocks)).toSorted(byTimeAndPlace);
     const rows = several(Text.file) ? withoutRepeats(all) : all;
     for (let at = 0; at < rows.length; at++) rows[at]!.ordinal = at;
     const isWhole = this.#healthy.share === 1 && this.#failing.share === 1;

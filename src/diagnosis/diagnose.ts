@@ -15,7 +15,7 @@ import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, distinct, groupBy, least, most, weigh } from './stats.js';
 import { modest } from './missing-side.js';
-import { named, namedJourney } from './named.js';
+import { named, namedHypothesis, namedJourney } from './named.js';
 import { perScene } from './per-scene.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
@@ -141,10 +141,21 @@ export function diagnose(
   const incidents: Incident[] = [];
   const dismissed = appRefusals(scene);
   for (const { hypothesis, others } of withoutEchoes(scene, withoutOrphans(chosen))) {
+    if (hypothesis.harmless) {
+      const words = namedHypothesis(scene, hypothesis);
+      dismissed.push(dismissal(words, words.why));
+      continue;
+    }
     const told = withRetries(scene, modest(scene, hypothesis));
     const incident = named(scene, incidentOf(scene, told, others));
-    if (hypothesis.harmless || isStray(incident)) dismissed.push(dismissal(incident));
-    else incidents.push(incident);
+    if (isStray(incident)) {
+      const { failures, requests } = incident;
+      dismissed.push(
+        dismissal(incident.hypothesis, `${failures} of ${requests} requests, too few to tell a cause`),
+      );
+      continue;
+    }
+    incidents.push(incident);
     scenes.set(incident, scene);
   }
   return {
@@ -336,17 +347,9 @@ function isStray({ hypothesis, requests }: Incident): boolean {
   );
 }
 
-function dismissal({ hypothesis, failures, requests }: Incident): Dismissed {
-  const lines = weigh(new Set(hypothesis.cases.flatMap(({ rows }) => rows)));
-  return {
-    cause: hypothesis.cause,
-    title: hypothesis.title,
-    count: lines,
-    failures: lines,
-    why: hypothesis.harmless
-      ? hypothesis.why
-      : `${failures} of ${requests} requests, too few to tell a cause`,
-  };
+function dismissal({ cause, title, cases }: Hypothesis, why: string): Dismissed {
+  const lines = weigh(new Set(cases.flatMap(({ rows }) => rows)));
+  return { cause, title, count: lines, failures: lines, why };
 }
 
 /** The app's own 4xx: no failures, but looked at. */

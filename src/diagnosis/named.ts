@@ -65,6 +65,13 @@ export function named(scene: Scene, incident: Incident): Incident {
   };
 }
 
+/** The words of a hypothesis alone, with names for addresses. */
+export function namedHypothesis({ facts }: Scene, hypothesis: Hypothesis): Hypothesis {
+  if (facts === NO_FACTS) return hypothesis;
+  const starts = hypothesis.cases.flatMap(({ rows }) => rows.map((row) => row.start));
+  return new Names(facts, least(starts), most(starts)).hypothesis(hypothesis);
+}
+
 /** What a journey's lines say, with names for addresses. */
 export function namedJourney(told: Told, facts: ClusterFacts): Told {
   if (facts === NO_FACTS) return told;
