@@ -36,6 +36,7 @@ export class Study {
   #during: readonly Row[] | undefined;
   #after: readonly Row[] | undefined;
   #failingDuring: readonly Row[] | undefined;
+  #kindsDuring: ReadonlySet<Kind> | undefined;
 
   constructor(
     readonly scene: Scene,
@@ -146,12 +147,25 @@ export class Study {
     return goodLines * badShare >= 3 ? { bad, good } : null;
   }
 
+  /** Of the lines from the first failure to the last, those that failed so. */
+  get #failingNow(): readonly Row[] {
+    return (this.#failingDuring ??= this.during.filter((row) => this.has(row)));
+  }
+
+  /** Whether some line of that time is of a kind whose value no failing line has. */
+  #kindsDiffer(valueOf: (kind: Kind) => string | null): boolean {
+    this.#kindsDuring ??= new Set(this.during.map(({ kind }) => kind));
+    const bad = new Set(this.#failingNow.map(({ kind }) => valueOf(kind))).add(null);
+    for (const kind of this.#kindsDuring) if (!bad.has(valueOf(kind))) return true;
+    return false;
+  }
+
   /**
    * Lines whose value no failing line has; 0 where values cannot set the failing apart. Mostly they cannot, and that takes
    * less to see than what each value has.
    */
   #linesOfOthers(valueOf: (row: Row) => string | null): number {
-    const bad = new Set((this.#failingDuring ??= this.during.filter((row) => this.has(row))).map(valueOf));
+    const bad = new Set(this.#failingNow.map(valueOf));
     bad.delete(null);
     if (bad.size === 0) return 0;
     let lines = 0;
@@ -250,7 +264,8 @@ export class Study {
   /** The first of `PARTITIONS` that sets the failing apart, as two facts that do not repeat the figures of others. */
   firstContrast(told: readonly Fact[]): Fact[] {
     const said = new Set(told.map((_, i) => figures(told.slice(i, i + 2))));
-    for (const [name, valueOf] of PARTITIONS) {
+    for (const { name, valueOf, ofKind } of PARTITIONS) {
+      if (ofKind && !this.#kindsDiffer(ofKind)) continue;
       const pair = this.contrast(name, valueOf);
       if (pair.length > 0 && !said.has(figures(pair))) return pair;
     }

@@ -105,14 +105,15 @@ function severityByShare(failures: number, of: number): 'high' | 'medium' | 'low
 
 /** For each partition in which one value fails far more than its peers: that value, and the rest beside it. */
 function contrasts(failing: readonly Row[], all: readonly Row[]): Fact[] {
-  return PARTITIONS.flatMap(([name, valueOf]): Fact[] => {
+  return PARTITIONS.flatMap(({ name, valueOf }): Fact[] => {
     const [worst] = byFrequency(failing, valueOf);
     if (!worst) return [];
     const [value, failures] = worst;
+    if (failures < 3) return [];
     const requests = all.filter((row) => valueOf(row) === value).length;
     const others = all.length - requests;
     const otherFailures = failing.length - failures;
-    if (others === 0 || failures < 3) return [];
+    if (others === 0) return [];
     const share = failures / Math.max(requests, failures);
     if (share < 3 * (otherFailures / others) || share < 0.05) return [];
     return [
