@@ -56,6 +56,10 @@ export class KeptLines {
     this.size = kept;
   }
 
+  forEachHash(visit: (hash: number) => void): void {
+    for (let row = 0; row < this.size; row++) visit(this.#hashes[row]!);
+  }
+
   /** Whether some hash is on more lines than that. */
   hasCrowd(limit: number): boolean {
     if (this.size <= limit) return false;

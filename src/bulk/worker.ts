@@ -17,13 +17,25 @@ port.on('message', (asked: Asked) => {
 
 async function answer(asked: Asked): Promise<void> {
   const here = await lane;
-  if (asked === 'finish') {
-    const read = here.pack();
-    port.postMessage(read satisfies Answer, buffersIn(read));
-    return;
+  switch (asked.kind) {
+    case 'part': {
+      const { part } = asked;
+      await here.read({ ...part, source: { ...part.source, open: (): never => fail() } });
+      port.postMessage({ kind: 'read' } satisfies Answer, []);
+      break;
+    }
+    case 'weigh':
+      port.postMessage({ kind: 'weights', weights: here.weigh() } satisfies Answer, []);
+      break;
+    case 'finish': {
+      here.finish(asked.weights);
+      const held = { observation: here.observation.pack(), ends: here.ends };
+      port.postMessage({ kind: 'held', held } satisfies Answer, buffersIn(held));
+      break;
+    }
+    default:
+      asked satisfies never;
   }
-  await here.read({ ...asked, source: { ...asked.source, open: (): never => fail() } });
-  port.postMessage('read' satisfies Answer, []);
 }
 
 /** Memory that is handed over, not copied. */
