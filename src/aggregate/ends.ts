@@ -1,5 +1,5 @@
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
-import type { Row } from './rows.js';
+import type { Kind, Row } from './rows.js';
 
 /* What makes two lines the two ends of one hop, apart from time. */
 
@@ -21,4 +21,5 @@ export function sameService(outer: Row, inner: Row): boolean {
 }
 
 /** A listener line: a connection that matched no filter chain, so that nothing of it was read. */
-export const isRejectedConnection = (row: Row): boolean => !row.http && row.has('NR') && row.cluster === null;
+export const isRejectedConnection = (kind: Kind): boolean =>
+  !kind.http && kind.cluster === null && kind.has('NR');

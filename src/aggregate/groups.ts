@@ -4,7 +4,7 @@ import { Counter } from './counter.js';
 import { Durations, type Quantiles } from './durations.js';
 import type { AnsweredBy } from './failure.js';
 import { groupKeyText, type GroupKey } from './group-key.js';
-import type { Tally } from './tally.js';
+import { PAIRED, type Tally } from './tally.js';
 
 /** By what failures are split, each with its successes beside it. */
 export const DIMENSIONS = [
@@ -75,27 +75,19 @@ const TUPLE_DIMENSIONS = Object.entries(OF_TUPLE) as [
   (typeof OF_TUPLE)[keyof typeof OF_TUPLE],
 ][];
 
-/** Values by dimension. The tally is bounded, so these need no bound of their own. */
+/** Values of tuples by dimension. The tally is bounded, so these need no bound of their own. */
 class Values {
   readonly #counters = new Map<Dimension, Counter>();
 
   add(dimension: Dimension, value: string | null | undefined, count: number): void {
     if (value === undefined || value === null) return;
-    this.#of(dimension).add(value, count);
-  }
-
-  addOthers(dimension: Dimension, count: number): void {
-    this.#of(dimension).others += count;
+    let counter = this.#counters.get(dimension);
+    if (!counter) this.#counters.set(dimension, (counter = new Counter(Infinity)));
+    counter.add(value, count);
   }
 
   get(dimension: Dimension): Counter | undefined {
     return this.#counters.get(dimension);
-  }
-
-  #of(dimension: Dimension): Counter {
-    let counter = this.#counters.get(dimension);
-    if (!counter) this.#counters.set(dimension, (counter = new Counter(Infinity)));
-    return counter;
   }
 }
 
@@ -103,6 +95,17 @@ class Values {
 class Population {
   requests = 0;
   readonly values = new Values();
+  readonly cells: number[] = [];
+  readonly groups = new Set<Group>();
+}
+
+/** Failures by values that are counted in pairs with cells, by id. */
+class PairedValues {
+  readonly failing = new Map<number, number>();
+  /** Attempts of values that never failed, where fewer failed than are listed. */
+  readonly spared = new Map<number, number>();
+  /** Failures whose value was not kept. */
+  others = 0;
 }
 
 class Group {
@@ -112,6 +115,7 @@ class Group {
   readonly answerers = new Counter();
   readonly durations = new Durations();
   readonly values = new Values();
+  readonly paired = PAIRED.map(() => new PairedValues());
   readonly populations = new Set<Population>();
 
   constructor(readonly key: GroupKey) {}
@@ -149,12 +153,7 @@ export function trafficOf(tally: Tally): TrafficSnapshot {
         values.add(dimension, tally.text(tuple, field), count);
     }
   }
-  tally.forEachValue((cell, dimension, value, count) => {
-    const { group, populations } = ofCell[cell]!;
-    if (value === null) return group?.values.addOthers(dimension, count);
-    group?.values.add(dimension, value, count);
-    for (const { values } of populations) values.add(dimension, value, count);
-  });
+  countPaired(tally, ofCell);
   const durations = new Durations();
   tally.forEachDuration((cell, ms, count) => {
     (cell === 0 ? durations : ofCell[cell]!.group!.durations).add(ms, count);
@@ -172,8 +171,32 @@ export function trafficOf(tally: Tally): TrafficSnapshot {
     durationMs: durations.quantiles(),
     groups: [...groups]
       .toSorted(([keyA, a], [keyB, b]) => b.failures - a.failures || (keyA < keyB ? -1 : 1))
-      .map(([, group], index) => snapshotOf(group, `g${index + 1}`)),
+      .map(([, group], index) => snapshotOf(tally, group, `g${index + 1}`)),
   };
+}
+
+/** Failures by value; attempts are looked up for those that are listed, and counted only where all that failed are. */
+function countPaired(tally: Tally, ofCell: readonly Shares[]): void {
+  tally.forEachValue((cell, kind, id, count) => {
+    const { group } = ofCell[cell]!;
+    if (!group) return;
+    const values = group.paired[kind]!;
+    if (id < 0) values.others += count;
+    else values.failing.set(id, (values.failing.get(id) ?? 0) + count);
+  });
+  const short = ofCell.map(({ populations }) =>
+    PAIRED.map((_, kind) =>
+      populations
+        .flatMap(({ groups }) => [...groups])
+        .map((group) => group.paired[kind]!)
+        .filter(({ failing, others }) => failing.size + others > 0 && failing.size < TOP_VALUES),
+    ),
+  );
+  tally.forEachValue((cell, kind, id, count) => {
+    if (id < 0) return;
+    for (const { failing, spared } of short[cell]![kind]!)
+      if (!failing.has(id)) spared.set(id, (spared.get(id) ?? 0) + count);
+  });
 }
 
 /** What one cell's lines count for: their group, where they failed, and those populations that some group is counted against. */
@@ -196,29 +219,30 @@ function cellsOf({ cells }: Tally): { ofCell: readonly Shares[]; groups: Readonl
     let population = populations.get(scope);
     if (!population) populations.set(scope, (population = new Population()));
     group.populations.add(population);
+    population.groups.add(group);
     return group;
   });
-  const ofCell = cells.map(({ ofAuthority, ofCluster }, cell) => ({
-    group: groupOf[cell]!,
-    populations: [ofAuthority, ofCluster].flatMap((key) =>
+  const ofCell = cells.map(({ ofAuthority, ofCluster }, cell) => {
+    const counted = [ofAuthority, ofCluster].flatMap((key) =>
       key === null ? [] : (populations.get(key) ?? []),
-    ),
-  }));
+    );
+    for (const population of counted) population.cells.push(cell);
+    return { group: groupOf[cell]!, populations: counted };
+  });
   return { ofCell, groups };
 }
 
-function snapshotOf(group: Group, id: string): GroupSnapshot {
+function snapshotOf(tally: Tally, group: Group, id: string): GroupSnapshot {
   const populations = [...group.populations];
   const requests = populations.reduce((sum, population) => sum + population.requests, 0);
   const top: Partial<Record<Dimension, DimensionValue[]>> = {};
   const others: Partial<Record<Dimension, number>> = {};
   for (const dimension of DIMENSIONS) {
-    const failing = group.values.get(dimension);
-    if (!failing) continue;
-    const attempts = populations.flatMap(({ values }) => values.get(dimension) ?? []);
-    const listed = leading(failing, attempts);
-    top[dimension] = listed;
-    const rest = failing.total - listed.reduce((sum, value) => sum + value.failures, 0);
+    const kind = (PAIRED as readonly string[]).indexOf(dimension);
+    const found = kind < 0 ? leadingTexts(group, dimension, populations) : leadingIds(tally, group, kind);
+    if (!found) continue;
+    top[dimension] = found.listed;
+    const rest = found.total - found.listed.reduce((sum, value) => sum + value.failures, 0);
     if (rest > 0) others[dimension] = rest;
   }
   const seconds = Math.max((group.last - group.first) / 1000, 1);
@@ -237,22 +261,67 @@ function snapshotOf(group: Group, id: string): GroupSnapshot {
   };
 }
 
-/** The values with most failures, then with most attempts. */
-function leading(failing: Counter, attempts: readonly Counter[]): DimensionValue[] {
-  const valueOf = (value: string): DimensionValue => {
-    const failures = failing.get(value);
-    let requests = 0;
-    for (const counter of attempts) requests += counter.get(value);
-    // A value that was not kept in one cell may have been in another.
-    return { value, failures, requests: Math.max(requests, failures) };
-  };
-  const values = new Set(failing.values());
-  // Those that never failed come after all that did.
-  if (values.size < TOP_VALUES) {
-    for (const counter of attempts) for (const value of counter.values()) values.add(value);
-  }
-  return [...values]
-    .map(valueOf)
-    .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1))
-    .slice(0, TOP_VALUES);
+interface Leading {
+  readonly listed: DimensionValue[];
+  readonly total: number;
 }
+
+function leadingTexts(
+  { values }: Group,
+  dimension: Dimension,
+  populations: readonly Population[],
+): Leading | null {
+  const failing = values.get(dimension);
+  if (!failing) return null;
+  const attempts = populations.flatMap((population) => population.values.get(dimension) ?? []);
+  const listed = leading({
+    failing: [...failing.values()].map((value) => [value, failing.get(value)] as const),
+    spared: () => attempts.flatMap((counter) => [...counter.values()]).filter((value) => !failing.get(value)),
+    requestsOf: (value) => attempts.reduce((sum, counter) => sum + counter.get(value), 0),
+    textOf: (value) => value,
+  });
+  return { listed, total: failing.total };
+}
+
+function leadingIds(tally: Tally, group: Group, kind: number): Leading | null {
+  const { failing, spared, others } = group.paired[kind]!;
+  if (failing.size === 0 && others === 0) return null;
+  const cells = [...group.populations].flatMap((population) => population.cells);
+  const listed = leading({
+    failing,
+    spared: () => spared.keys(),
+    requestsOf: (id) => spared.get(id) ?? cells.reduce((sum, cell) => sum + tally.countOf(cell, kind, id), 0),
+    textOf: (id) => tally.value(kind, id),
+  });
+  let total = others;
+  for (const failures of failing.values()) total += failures;
+  return { listed, total };
+}
+
+/** Values of one dimension, as text or by id. */
+interface Contenders<V> {
+  readonly failing: Iterable<readonly [V, number]>;
+  /** Those that never failed. */
+  spared(): Iterable<V>;
+  requestsOf(value: V): number;
+  textOf(value: V): string;
+}
+
+/** The values with most failures, then with most attempts. */
+function leading<V>({ failing, spared, requestsOf, textOf }: Contenders<V>): DimensionValue[] {
+  const listed: DimensionValue[] = [];
+  const add = (value: V, failures: number): void => {
+    if (listed.length === TOP_VALUES && failures < listed.at(-1)!.failures) return;
+    // A value that was not kept in one cell may have been in another.
+    const one = { value: textOf(value), failures, requests: Math.max(requestsOf(value), failures) };
+    const place = listed.findIndex((other) => isBefore(one, other));
+    listed.splice(place < 0 ? listed.length : place, 0, one);
+    if (listed.length > TOP_VALUES) listed.pop();
+  };
+  for (const [value, failures] of failing) add(value, failures);
+  if (listed.length < TOP_VALUES) for (const value of new Set(spared())) add(value, 0);
+  return listed;
+}
+
+const isBefore = (a: DimensionValue, b: DimensionValue): boolean =>
+  (b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1)) < 0;

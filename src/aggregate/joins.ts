@@ -1,7 +1,8 @@
+import type { ByKind } from './by-kind.js';
 import { maskedRequestId } from '../record/request-id.js';
 import { parseMeshServerName, type UpstreamCluster } from '../record/upstream-cluster.js';
 import { isRejectedConnection, sameConnection, sameHost, sameService } from './ends.js';
-import type { Row } from './rows.js';
+import type { Kind, Row } from './rows.js';
 
 /*
  * One request is logged by every proxy on its way. Lines are joined into trees: a caller's outbound line, below it the
@@ -89,8 +90,9 @@ class Tree {
     return this.#children.get(row) ?? [];
   }
   rootOf(row: Row): Row {
-    let root = row;
-    const seen = new Set<Row>();
+    let root = this.#parents.get(row);
+    if (!root) return row;
+    const seen = new Set([row]);
     for (let up = this.#parents.get(root); up && !seen.has(up); up = this.#parents.get(root)) {
       seen.add(root);
       root = up;
@@ -103,10 +105,11 @@ class Tree {
   }
 }
 
-export function join(rows: readonly Row[]): Joins {
+export function join(byKind: ByKind<Row>): Joins {
+  const rows = byKind.all;
   const tree = new Tree();
   const shared = { ids: 0, lines: 0 };
-  const calls = usualCallers(rows);
+  const calls = usualCallers(byKind.where(({ direction }) => direction === 'unknown'));
   for (const lines of linesById(rows)) {
     if (lines.length > MOST_LINES) {
       shared.ids++;
@@ -118,17 +121,16 @@ export function join(rows: readonly Row[]): Joins {
       if (parent) tree.link(line, parent, 'id');
     }
   }
-  joinConnections(rows, tree);
-  const carriers = joinTunnels(rows, tree);
-  joinLegs(rows, tree);
-  joinNames(rows, tree);
+  joinConnections(byKind, tree);
+  const carriers = joinTunnels(byKind, tree);
+  joinLegs(byKind, tree);
+  joinNames(byKind, tree);
   joinAnonymous(rows, tree);
   joinByTime(rows, tree);
 
   const children = (row: Row): readonly Row[] => tree.children(row);
   const failingByRoot = new Map<Row, Row[]>();
-  for (const row of rows) {
-    if (!row.failure || row.tunnel) continue;
+  for (const row of byKind.where((kind) => kind.failure && !kind.tunnel)) {
     const root = tree.rootOf(row);
     const list = failingByRoot.get(root);
     if (list) list.push(row);
@@ -177,16 +179,17 @@ function wasRepeated(row: Row, tree: Tree): boolean {
 
 /** Lines that share a request id, where more than one does. */
 function* linesById(rows: readonly Row[]): Iterable<readonly Row[]> {
-  const byId = new Map<string, Row[]>();
+  const byId = new Map<string, Row | Row[]>();
   for (const row of rows) {
-    const id = row.requestId;
-    if (!id || row.tunnel) continue;
+    const id = row.tunnel ? null : row.requestId;
+    if (!id) continue;
     const key = maskedRequestId(id);
-    const list = byId.get(key);
-    if (list) list.push(row);
-    else byId.set(key, [row]);
+    const known = byId.get(key);
+    if (!known) byId.set(key, row);
+    else if (Array.isArray(known)) known.push(row);
+    else byId.set(key, [known, row]);
   }
-  for (const lines of byId.values()) if (lines.length > 1) yield lines;
+  for (const lines of byId.values()) if (Array.isArray(lines)) yield lines;
 }
 
 /**
@@ -246,7 +249,7 @@ type Calls = (outer: string, inner: string) => boolean;
 
 function usualCallers(rows: readonly Row[]): Calls {
   const longer = new Map<string, number>();
-  for (const lines of linesById(rows.filter(({ direction }) => direction === 'unknown'))) {
+  for (const lines of linesById(rows)) {
     const [a, b] = lines;
     if (lines.length !== 2 || !a || !b || !sameUpstream(a, b) || a.duration === b.duration) continue;
     const [outer, inner] = a.duration > b.duration ? [a, b] : [b, a];
@@ -263,18 +266,16 @@ const sameUpstream = (a: Row, b: Row): boolean =>
   a.upstreamHost !== null && a.upstreamHost === b.upstreamHost;
 
 /** Both ends of connections, where no id joined them. */
-function joinConnections(rows: readonly Row[], tree: Tree): void {
-  const outers = new Map<string, Row[]>();
-  for (const row of rows) {
-    if (row.tunnel || row.direction === 'inbound' || !row.upstreamLocal) continue;
-    const list = outers.get(row.upstreamLocal);
-    if (list) list.push(row);
-    else outers.set(row.upstreamLocal, [row]);
-  }
-  for (const inner of rows) {
-    if (inner.tunnel || !inner.downstreamRemote || tree.parent(inner)) continue;
-    if (inner.direction !== 'inbound' && !isRejectedConnection(inner)) continue;
-    const outer = nearest(outers.get(inner.downstreamRemote) ?? [], inner, tree);
+function joinConnections(rows: ByKind<Row>, tree: Tree): void {
+  const inners = rows
+    .where((kind) => !kind.tunnel && (kind.direction === 'inbound' || isRejectedConnection(kind)))
+    .filter((row) => row.downstreamRemote && !tree.parent(row));
+  if (inners.length === 0) return;
+  const outers = new Map<string, Row[]>(inners.map((row) => [row.downstreamRemote!, []]));
+  for (const row of rows.where((kind) => !kind.tunnel && kind.direction !== 'inbound'))
+    if (row.upstreamLocal) outers.get(row.upstreamLocal)?.push(row);
+  for (const inner of inners) {
+    const outer = nearest(outers.get(inner.downstreamRemote!)!, inner, tree);
     if (outer) tree.link(inner, outer, 'connection');
   }
 }
@@ -298,15 +299,15 @@ const sameRequest = (outer: Row, inner: Row): boolean =>
   !(outer.requestId && outer.requestId === inner.requestId);
 
 /** ztunnel on both nodes, and waypoints between them. Returns what brought requests to a waypoint. */
-function joinTunnels(rows: readonly Row[], tree: Tree): ReadonlyMap<Row, Row> {
+function joinTunnels(rows: ByKind<Row>, tree: Tree): ReadonlyMap<Row, Row> {
   const outers = new Map<string, Row[]>();
   const add = (key: string, row: Row): void => {
     const list = outers.get(key);
     if (list) list.push(row);
     else outers.set(key, [row]);
   };
-  for (const row of rows) {
-    if (row.tunnel || !row.upstreamHost) continue;
+  for (const row of rows.where((kind) => !kind.tunnel && (isZtunnel(kind) || kind.failure))) {
+    if (!row.upstreamHost) continue;
     if (isZtunnel(row)) {
       if (row.direction !== 'outbound') continue;
       add(`${row.sourceWorkload}\n${row.upstreamHost}`, row);
@@ -317,19 +318,15 @@ function joinTunnels(rows: readonly Row[], tree: Tree): ReadonlyMap<Row, Row> {
   const carriers = new Map<Row, Row>();
   if (outers.size === 0) return carriers;
   const connections = new Map<string, Row>();
-  for (const row of rows) {
-    if (isZtunnel(row) && row.direction === 'outbound' && row.downstreamRemote) {
-      connections.set(row.downstreamRemote, row);
-    }
+  for (const row of rows.where((kind) => isZtunnel(kind) && kind.direction === 'outbound')) {
+    if (row.downstreamRemote) connections.set(row.downstreamRemote, row);
   }
-  for (const row of rows) {
-    if (row.cluster?.kind !== 'inbound-vip' || !row.downstreamRemote) continue;
-    const carrier = connections.get(row.downstreamRemote);
+  for (const row of rows.where(({ cluster }) => cluster?.kind === 'inbound-vip')) {
+    const carrier = row.downstreamRemote ? connections.get(row.downstreamRemote) : undefined;
     if (carrier && overlaps(carrier, row, CONNECTION_SLACK_MS)) carriers.set(row, carrier);
   }
-  for (const inner of rows) {
-    if (!isZtunnel(inner) || inner.direction !== 'inbound' || tree.parent(inner) || !inner.upstreamHost)
-      continue;
+  for (const inner of rows.where((kind) => isZtunnel(kind) && kind.direction === 'inbound')) {
+    if (tree.parent(inner) || !inner.upstreamHost) continue;
     const pair = best(
       outers.get(`${inner.sourceWorkload}\n${inner.upstreamHost}`) ?? [],
       inner,
@@ -342,8 +339,8 @@ function joinTunnels(rows: readonly Row[], tree: Tree): ReadonlyMap<Row, Row> {
     if (sent) tree.link(inner, sent, 'tunnel');
   }
   // What ztunnel sent past the tunnel, from the pod's address but a port of its own, and a sidecar's listener rejected.
-  for (const inner of rows) {
-    if (!isRejectedConnection(inner) || tree.parent(inner)) continue;
+  for (const inner of rows.where(isRejectedConnection)) {
+    if (tree.parent(inner)) continue;
     const sent = best(outers.get(`${inner.peer}\n\n${inner.downstreamLocal}`) ?? [], inner, tree);
     if (sent) tree.link(inner, sent, 'tunnel');
   }
@@ -351,12 +348,14 @@ function joinTunnels(rows: readonly Row[], tree: Tree): ReadonlyMap<Row, Row> {
 }
 
 /** The proxy's own lines of tunnels that could not be made (Istio 1.24 on), below the requests that wanted them. */
-function joinLegs(rows: readonly Row[], tree: Tree): void {
-  const legs = rows.filter((row) => row.tunnel && row.failure && row.upstreamIp !== null);
+function joinLegs(rows: ByKind<Row>, tree: Tree): void {
+  const legs = rows
+    .where((kind) => kind.tunnel && kind.failure)
+    .filter(({ upstreamIp }) => upstreamIp !== null);
   if (legs.length === 0) return;
   const wanting = new Map<string, Row[]>();
-  for (const row of rows) {
-    if (row.tunnel || !row.failure || !isThroughTunnel(row)) continue;
+  for (const row of rows.where((kind) => !kind.tunnel && kind.failure)) {
+    if (!isThroughTunnel(row)) continue;
     const key = `${row.proxy}\n${row.upstreamIp}`;
     const list = wanting.get(key);
     if (list) list.push(row);
@@ -369,19 +368,22 @@ function joinLegs(rows: readonly Row[], tree: Tree): void {
 }
 
 /** Connections that a gateway between networks could not pass on, below the requests whose proxies made them. */
-function joinNames(rows: readonly Row[], tree: Tree): void {
-  const refused = rows.filter((row) => isStuckBetweenNetworks(row) && !tree.parent(row));
+function joinNames(rows: ByKind<Row>, tree: Tree): void {
+  const refused = rows.where(isStuckBetweenNetworks).filter((row) => !tree.parent(row));
   if (refused.length === 0) return;
   // What serves at an address of its own is no gateway to elsewhere.
   const pods = new Set(
-    rows.flatMap((row) => (row.cluster?.kind === 'inbound' ? (row.downstreamLocal ?? []) : [])),
+    rows
+      .where(({ cluster }) => cluster?.kind === 'inbound')
+      .flatMap(({ downstreamLocal }) => downstreamLocal ?? []),
   );
   const wanting = new Map<string, Row[]>();
-  for (const row of rows) {
-    const { cluster } = row;
-    if (row.tunnel || cluster?.kind !== 'outbound' || !(row.has('UF') || row.has('UC'))) continue;
+  const broken = rows.where(
+    (kind) => !kind.tunnel && kind.cluster?.kind === 'outbound' && (kind.has('UF') || kind.has('UC')),
+  );
+  for (const row of broken) {
     if (row.upstreamHost === null || pods.has(row.upstreamHost) || tree.children(row).length > 0) continue;
-    const key = nameKey(cluster);
+    const key = nameKey(row.cluster!);
     const list = wanting.get(key);
     if (list) list.push(row);
     else wanting.set(key, [row]);
@@ -393,7 +395,7 @@ function joinNames(rows: readonly Row[], tree: Tree): void {
 }
 
 /** The service that a gateway between networks was asked for: its cluster's, or the server name that found no chain. */
-export const meantBy = (row: Row): Pick<UpstreamCluster, 'port' | 'subset' | 'host' | 'service'> | null =>
+export const meantBy = (row: Kind): Pick<UpstreamCluster, 'port' | 'subset' | 'host' | 'service'> | null =>
   row.cluster?.kind === 'sni'
     ? row.cluster
     : row.serverName === null
@@ -401,11 +403,11 @@ export const meantBy = (row: Row): Pick<UpstreamCluster, 'port' | 'subset' | 'ho
       : parseMeshServerName(row.serverName);
 
 /** A gateway in AUTO_PASSTHROUGH mode that has no chain for a mesh client's server name, or no endpoint behind it. */
-export const isRefusedBetweenNetworks = (row: Row): boolean =>
+export const isRefusedBetweenNetworks = (row: Kind): boolean =>
   (isRejectedConnection(row) && meantBy(row) !== null) || (row.cluster?.kind === 'sni' && row.has('UH'));
 
 /** The same, also where it has an endpoint and cannot reach it. */
-const isStuckBetweenNetworks = (row: Row): boolean =>
+const isStuckBetweenNetworks = (row: Kind): boolean =>
   isRefusedBetweenNetworks(row) || (row.cluster?.kind === 'sni' && row.has('UF'));
 
 const nameKey = ({ host, port, subset }: Pick<UpstreamCluster, 'host' | 'port' | 'subset'>): string =>
@@ -442,7 +444,7 @@ function runningAt(outers: readonly Row[], inner: Row, tree: Tree): Row | undefi
 /** A request that its proxy sends through an internal listener, and so through HBONE: the host names the pod behind it. */
 export const isThroughTunnel = (row: Row): boolean => row.upstreamHost?.startsWith('envoy://') === true;
 
-export const isZtunnel = (row: Row): boolean => row.format.startsWith('ztunnel');
+export const isZtunnel = (row: Kind): boolean => row.format.startsWith('ztunnel');
 
 function best(
   outers: readonly Row[],

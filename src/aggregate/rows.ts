@@ -13,6 +13,7 @@ import { AGREED, clocksOf, type Clocks } from './clocks.js';
 import { directionOf, groupKeyText } from './group-key.js';
 import { KeptLines, type KeptLine } from './kept-lines.js';
 import { pathTemplate } from './path-template.js';
+import { Table } from './table.js';
 
 /*
  * The lines themselves, in columns, for what counters cannot answer: gaps, equal ends, joins, partitions nobody thought
@@ -235,48 +236,202 @@ class Columns {
 const NO_FLAGS = parseFlags('-');
 const classOf = (details: string): string => (details ? detailsClass(details) : details);
 
-/** One kept line. Times in ms since the Unix epoch, durations in ms, sizes in bytes; `null` is Envoy's `-` or an absent field. */
-export class Row {
-  /** When the request began, by the time that the proxies agree on. */
-  readonly start: number;
+/** What many lines have in common, beside code and bits: columns of few values. What follows from them is worked out once. */
+const KIND_TEXTS = [
+  Text.method,
+  Text.protocol,
+  Text.flags,
+  Text.details,
+  Text.termination,
+  Text.transportFailure,
+  Text.authority,
+  Text.downstreamLocal,
+  Text.serverName,
+  Text.route,
+  Text.format,
+  Text.proxy,
+  Text.pod,
+  Text.file,
+  Text.cluster,
+  Text.direction,
+  Text.service,
+] as const;
+
+/** What may be asked of a line without asking which one of its kind it is. */
+export interface Kind {
+  /** One object for all lines of a kind. */
+  readonly kind: Kind;
+  readonly format: string;
+  /** Whose log it stands in: pod, else file. */
+  readonly proxy: string;
+  readonly pod: string | null;
+  readonly file: string | null;
+  readonly method: string | null;
+  readonly protocol: string | null;
+  readonly code: number | null;
+  readonly flags: FlagSet;
+  readonly details: string | null;
+  /** Whether the layout has response code details at all. */
+  readonly hasDetails: boolean;
+  readonly detailsClass: string | null;
+  readonly termination: string | null;
+  readonly transportFailure: string | null;
+  readonly authority: string | null;
+  readonly cluster: UpstreamCluster | null;
+  readonly downstreamLocal: string | null;
+  readonly serverName: string | null;
+  readonly route: string | null;
+  readonly direction: Direction;
+  /** ztunnel: the host of the service that was meant. */
+  readonly service: string | null;
+  readonly answeredBy: AnsweredBy;
+  readonly failure: boolean;
+  readonly http: boolean;
+  readonly app4xx: boolean;
+  readonly tunnel: boolean;
+  /** The failure group that the line belongs to. */
+  readonly groupKey: string;
+  has(flag: string): boolean;
+}
+
+/** The kind of one row, and of all rows that have the same texts and figures there. */
+class SharedKind implements Kind {
+  readonly format: string;
+  readonly proxy: string;
+  readonly pod: string | null;
+  readonly file: string | null;
+  readonly method: string | null;
+  readonly protocol: string | null;
+  readonly code: number | null;
+  readonly flags: FlagSet;
+  readonly details: string | null;
+  readonly hasDetails: boolean;
+  readonly detailsClass: string | null;
+  readonly termination: string | null;
+  readonly transportFailure: string | null;
+  readonly authority: string | null;
+  readonly cluster: UpstreamCluster | null;
+  readonly downstreamLocal: string | null;
+  readonly serverName: string | null;
+  readonly route: string | null;
+  readonly direction: Direction;
+  readonly service: string | null;
+  readonly answeredBy: AnsweredBy;
+  readonly failure: boolean;
+  readonly http: boolean;
+  readonly app4xx: boolean;
+  readonly tunnel: boolean;
+  readonly stampedAtEnd: boolean;
+  /** How far the clock of its proxy is ahead of the others', ms. */
+  readonly ahead: number;
+  #groupKey: string | undefined;
 
   constructor(
     readonly columns: Columns,
-    readonly index: number,
+    row: number,
+    clocks: Clocks,
+  ) {
+    const { texts, figures } = columns;
+    const text = (column: Text): string | null => texts[column]!.text(row);
+    const bits = figures[Figure.bits]![row]!;
+    const code = figures[Figure.code]![row]!;
+    this.format = text(Text.format) ?? '';
+    this.proxy = text(Text.proxy) ?? '';
+    this.pod = text(Text.pod);
+    this.file = text(Text.file);
+    this.method = text(Text.method);
+    this.protocol = text(Text.protocol);
+    this.code = Number.isNaN(code) ? null : code;
+    this.flags = texts[Text.flags]!.derived(row, parseFlags) ?? NO_FLAGS;
+    this.details = text(Text.details);
+    this.hasDetails = texts[Text.details]!.ids[row] !== ABSENT;
+    this.detailsClass = texts[Text.details]!.derived(row, classOf);
+    this.termination = text(Text.termination);
+    this.transportFailure = text(Text.transportFailure);
+    this.authority = text(Text.authority);
+    this.cluster = texts[Text.cluster]!.derived(row, parseUpstreamCluster);
+    this.downstreamLocal = text(Text.downstreamLocal);
+    this.serverName = text(Text.serverName);
+    this.route = text(Text.route);
+    this.direction = text(Text.direction) as Direction;
+    this.service = text(Text.service);
+    this.answeredBy = ANSWERERS[bits & 3]!;
+    this.failure = (bits & FAILURE) !== 0;
+    this.http = (bits & HTTP) !== 0;
+    this.app4xx = (bits & APP_4XX) !== 0;
+    this.tunnel = (bits & TUNNEL) !== 0;
+    this.stampedAtEnd = (bits & STAMPED_AT_END) !== 0;
+    this.ahead = clocks.aheadOf(this.proxy);
+  }
+
+  get kind(): Kind {
+    return this;
+  }
+
+  has(flag: string): boolean {
+    return this.flags.includes(flag);
+  }
+
+  get groupKey(): string {
+    return (this.#groupKey ??= groupKeyText({
+      direction: this.direction,
+      upstreamCluster: this.cluster?.name ?? null,
+      responseCode: this.code,
+      responseFlags: this.flags,
+      detailsClass: this.detailsClass,
+    }));
+  }
+}
+
+/** One kept line. Times in ms since the Unix epoch, durations in ms, sizes in bytes; `null` is Envoy's `-` or an absent field. */
+export class Row implements Kind {
+  readonly #columns: Columns;
+  readonly #index: number;
+  readonly #kind: SharedKind;
+  /** When the request began, by the time that the proxies agree on. */
+  readonly start: number;
+  readonly duration: number;
+  /** Its own among all that are kept, from 0 without a gap, in the order of time. */
+  ordinal = -1;
+
+  constructor(
+    kind: SharedKind,
+    index: number,
     /** How many lines of the input this one stands for: 1 while all are kept. */
     readonly weight: number,
-    /** Its own among all that are kept, from 0 without a gap: for who keeps something of each. */
-    readonly ordinal: number,
-    /** How far the clock of its proxy is ahead of the others', ms. */
-    readonly ahead: number,
   ) {
-    const time = this.#figure(Figure.time) - ahead;
-    this.start = this.#bit(STAMPED_AT_END) ? time - this.duration : time;
+    this.#columns = kind.columns;
+    this.#index = index;
+    this.#kind = kind;
+    const time = this.#figure(Figure.time) - kind.ahead;
+    this.duration = this.#nullable(Figure.duration) ?? 0;
+    this.start = kind.stampedAtEnd ? time - this.duration : time;
   }
 
   #text(column: Text): string | null {
-    return this.columns.texts[column]!.text(this.index);
+    return this.#columns.texts[column]!.text(this.#index);
   }
   #derived<T>(column: Text, compute: (text: string) => T): T | null {
-    return this.columns.texts[column]!.derived(this.index, compute);
+    return this.#columns.texts[column]!.derived(this.#index, compute);
   }
   #figure(column: Figure): number {
-    return this.columns.figures[column]![this.index]!;
+    return this.#columns.figures[column]![this.#index]!;
   }
   #nullable(column: Figure): number | null {
     const value = this.#figure(column);
     return Number.isNaN(value) ? null : value;
   }
-  #bit(bit: number): boolean {
-    return (this.#figure(Figure.bits) & bit) !== 0;
-  }
 
+  get kind(): Kind {
+    return this.#kind;
+  }
+  /** How far the clock of its proxy is ahead of the others', ms. */
+  get ahead(): number {
+    return this.#kind.ahead;
+  }
   /** The start as its proxy logged it. */
   get loggedStart(): number {
     return this.#figure(Figure.time);
-  }
-  get duration(): number {
-    return this.#nullable(Figure.duration) ?? 0;
   }
   /** When the request ended: start and duration. Crashes and connect timeouts align here. */
   get end(): number {
@@ -292,26 +447,25 @@ export class Row {
     return this.#nullable(Figure.sent);
   }
   get code(): number | null {
-    return this.#nullable(Figure.code);
+    return this.#kind.code;
   }
   get line(): number {
     return this.#figure(Figure.line);
   }
   get format(): string {
-    return this.#text(Text.format) ?? '';
+    return this.#kind.format;
   }
-  /** Whose log it stands in: pod, else file. */
   get proxy(): string {
-    return this.#text(Text.proxy) ?? '';
+    return this.#kind.proxy;
   }
   get pod(): string | null {
-    return this.#text(Text.pod);
+    return this.#kind.pod;
   }
   get file(): string | null {
-    return this.#text(Text.file);
+    return this.#kind.file;
   }
   get method(): string | null {
-    return this.#text(Text.method);
+    return this.#kind.method;
   }
   get path(): string | null {
     return this.#text(Text.path);
@@ -320,39 +474,38 @@ export class Row {
     return this.#derived(Text.path, pathTemplate);
   }
   get protocol(): string | null {
-    return this.#text(Text.protocol);
+    return this.#kind.protocol;
   }
   get flags(): FlagSet {
-    return this.#derived(Text.flags, parseFlags) ?? NO_FLAGS;
+    return this.#kind.flags;
   }
   /** The set of flags as one text, sorted; `""` for none. */
   get flagSet(): string {
     return flagSetKey(this.flags);
   }
   has(flag: string): boolean {
-    return this.flags.includes(flag);
+    return this.#kind.flags.includes(flag);
   }
   get details(): string | null {
-    return this.#text(Text.details);
+    return this.#kind.details;
   }
-  /** Whether the layout has response code details at all. */
   get hasDetails(): boolean {
-    return this.columns.texts[Text.details]!.ids[this.index] !== ABSENT;
+    return this.#kind.hasDetails;
   }
   get detailsClass(): string | null {
-    return this.#derived(Text.details, classOf);
+    return this.#kind.detailsClass;
   }
   get termination(): string | null {
-    return this.#text(Text.termination);
+    return this.#kind.termination;
   }
   get transportFailure(): string | null {
-    return this.#text(Text.transportFailure);
+    return this.#kind.transportFailure;
   }
   get userAgent(): string | null {
     return this.#text(Text.userAgent);
   }
   get authority(): string | null {
-    return this.#text(Text.authority);
+    return this.#kind.authority;
   }
   get upstreamHost(): string | null {
     return this.#text(Text.upstreamHost);
@@ -362,13 +515,13 @@ export class Row {
     return this.#derived(Text.upstreamHost, hostOf);
   }
   get cluster(): UpstreamCluster | null {
-    return this.#derived(Text.cluster, parseUpstreamCluster);
+    return this.#kind.cluster;
   }
   get upstreamLocal(): string | null {
     return this.#text(Text.upstreamLocal);
   }
   get downstreamLocal(): string | null {
-    return this.#text(Text.downstreamLocal);
+    return this.#kind.downstreamLocal;
   }
   get downstreamRemote(): string | null {
     return this.#text(Text.downstreamRemote);
@@ -378,13 +531,13 @@ export class Row {
     return this.#derived(Text.downstreamRemote, hostOf);
   }
   get serverName(): string | null {
-    return this.#text(Text.serverName);
+    return this.#kind.serverName;
   }
   get route(): string | null {
-    return this.#text(Text.route);
+    return this.#kind.route;
   }
   get direction(): Direction {
-    return this.#text(Text.direction) as Direction;
+    return this.#kind.direction;
   }
   get requestId(): string | null {
     return this.#text(Text.requestId);
@@ -393,9 +546,8 @@ export class Row {
   get error(): string | null {
     return this.#text(Text.error);
   }
-  /** ztunnel: the host of the service that was meant. */
   get service(): string | null {
-    return this.#text(Text.service);
+    return this.#kind.service;
   }
   /** ztunnel: the pods at both ends. */
   get sourceWorkload(): string | null {
@@ -409,31 +561,41 @@ export class Row {
     return this.#text(Text.sourceIdentity);
   }
   get answeredBy(): AnsweredBy {
-    return ANSWERERS[this.#figure(Figure.bits) & 3]!;
+    return this.#kind.answeredBy;
   }
   get failure(): boolean {
-    return this.#bit(FAILURE);
+    return this.#kind.failure;
   }
   get http(): boolean {
-    return this.#bit(HTTP);
+    return this.#kind.http;
   }
   get app4xx(): boolean {
-    return this.#bit(APP_4XX);
+    return this.#kind.app4xx;
   }
   get tunnel(): boolean {
-    return this.#bit(TUNNEL);
+    return this.#kind.tunnel;
   }
-  /** The failure group that the line belongs to. */
   get groupKey(): string {
-    return groupKeyText({
-      direction: this.direction,
-      upstreamCluster: this.cluster?.name ?? null,
-      responseCode: this.code,
-      responseFlags: this.flags,
-      detailsClass: this.detailsClass,
-    });
+    return this.#kind.groupKey;
+  }
+  /** All that tells one line from another; `null` for a line that names no connection. */
+  get wholeText(): string | null {
+    if (this.downstreamRemote === null || this.file === null) return null;
+    const texts = TELLING.map((column) => this.#text(column) ?? '');
+    return [...texts, this.duration, this.code, this.received, this.sent].join('\n');
   }
 }
+
+const TELLING = [
+  Text.requestId,
+  Text.path,
+  Text.flags,
+  Text.upstreamHost,
+  Text.upstreamLocal,
+  Text.downstreamLocal,
+  Text.downstreamRemote,
+  Text.direction,
+] as const;
 
 export interface RowsSnapshot {
   /** By start time, then by place. */
@@ -625,9 +787,22 @@ class Sample {
 
   addRowsTo(rows: Row[], clocks: Clocks): void {
     const { columns } = this;
+    const texts = KIND_TEXTS.map((column) => columns.texts[column]!.ids);
+    const codes = columns.figures[Figure.code]!;
+    const bits = columns.figures[Figure.bits]!;
+    const shares = columns.figures[Figure.share]!;
+    const key = new Int32Array(KIND_TEXTS.length + 2);
+    const table = new Table(key.length);
+    const kinds: SharedKind[] = [];
     for (let row = 0; row < columns.length; row++) {
-      const ahead = clocks === AGREED ? 0 : clocks.aheadOf(columns.texts[Text.proxy]!.text(row) ?? '');
-      rows.push(new Row(columns, row, 1 / columns.figures[Figure.share]![row]!, rows.length, ahead));
+      let place = 0;
+      for (const ids of texts) key[place++] = ids[row]!;
+      // A code that was not logged is not 0.
+      key[place++] = codes[row]! >= 0 ? codes[row]! : -1;
+      key[place] = bits[row]!;
+      const kind = table.add(key, 1);
+      if (kind === kinds.length) kinds.push(new SharedKind(columns, row, clocks));
+      rows.push(new Row(kinds[kind]!, row, 1 / shares[row]!));
     }
   }
 }
@@ -851,6 +1026,7 @@ export class Rows {
     const clocks = several(Text.proxy) ? clocksOf(this.#rowsBy(AGREED)) : AGREED;
     const all = this.#rowsBy(clocks).toSorted(byTimeAndPlace);
     const rows = several(Text.file) ? withoutRepeats(all) : all;
+    for (let at = 0; at < rows.length; at++) rows[at]!.ordinal = at;
     const isWhole = this.#healthy.share === 1 && this.#failing.share === 1;
     const complete = isWhole && all.every(({ weight }) => weight === 1);
     return {
@@ -872,7 +1048,7 @@ function withoutRepeats(rows: readonly Row[]): readonly Row[] {
     if (to - from > 1) {
       const first = new Map<string, Row>();
       for (const row of rows.slice(from, to)) {
-        const key = wholeText(row);
+        const key = row.wholeText;
         const other = key === null ? undefined : first.get(key);
         if (other && other.file !== row.file) repeated.add(row);
         else if (key !== null) first.set(key, row);
@@ -882,25 +1058,6 @@ function withoutRepeats(rows: readonly Row[]): readonly Row[] {
   }
   return repeated.size === 0 ? rows : rows.filter((row) => !repeated.has(row));
 }
-
-/** All that tells one line from another; `null` for a line that names no connection. */
-function wholeText(row: Row): string | null {
-  if (row.downstreamRemote === null || row.file === null) return null;
-  const { columns, index } = row;
-  const texts = TELLING.map((column) => columns.texts[column]!.text(index) ?? '');
-  return [...texts, row.duration, row.code, row.received, row.sent].join('\n');
-}
-
-const TELLING = [
-  Text.requestId,
-  Text.path,
-  Text.flags,
-  Text.upstreamHost,
-  Text.upstreamLocal,
-  Text.downstreamLocal,
-  Text.downstreamRemote,
-  Text.direction,
-] as const;
 
 function byTimeAndPlace(a: Row, b: Row): number {
   return (

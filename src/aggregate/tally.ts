@@ -533,15 +533,27 @@ export class Tally {
     return this.#cells;
   }
 
-  /** Every value of a cell with how often it was met; `null` stands for those that were not kept. */
-  forEachValue(visit: (cell: number, kind: Paired, value: string | null, count: number) => void): void {
+  /** Every value of a cell with how often it was met. @param visit gets its id for `value`; below 0: those that were not kept */
+  forEachValue(visit: (cell: number, kind: number, id: number, count: number) => void): void {
     for (let pair = 0; pair < this.#pairs.size; pair++) {
       const cellAndKind = this.#pairs.number(pair, 0);
       const kind = cellAndKind & KIND_MASK;
       if (kind >= DURATION) continue;
-      const text = this.#values[kind]!.text(this.#pairs.number(pair, 1));
-      visit(cellAndKind >> KINDS_SHIFT, PAIRED[kind]!, text, this.#pairs.count(pair));
+      visit(cellAndKind >> KINDS_SHIFT, kind, this.#pairs.number(pair, 1), this.#pairs.count(pair));
     }
+  }
+
+  /** @param kind its place in `PAIRED` */
+  value(kind: number, id: number): string {
+    return this.#values[kind]!.text(id)!;
+  }
+
+  /** How often a cell met a value. @param kind its place in `PAIRED` */
+  countOf(cell: number, kind: number, id: number): number {
+    this.#pair[0] = (cell << KINDS_SHIFT) | kind;
+    this.#pair[1] = id;
+    const pair = this.#pairs.find(this.#pair);
+    return pair < 0 ? 0 : this.#pairs.count(pair);
   }
 
   /** Every duration, ms, with its cell and count; cell 0 has those of all answers. */

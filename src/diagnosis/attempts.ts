@@ -1,5 +1,5 @@
 import type { Case } from '../aggregate/joins.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/rows.js';
 import type { Fact } from './hypothesis.js';
 import type { Scene } from './scene.js';
 
@@ -7,11 +7,11 @@ import type { Scene } from './scene.js';
 
 const HUNG_UP = new Set(['DC', 'DR']);
 /** The side above closed the stream before there was an answer. */
-export const hungUp = (row: Row): boolean => row.flags.some((flag) => HUNG_UP.has(flag));
+export const hungUp = (row: Kind): boolean => row.flags.some((flag) => HUNG_UP.has(flag));
 
 /** Methods that may run twice without harm (RFC 9110, 9.2.2). */
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-export const mayRunTwice = (row: Row): boolean => row.method === null || SAFE_TO_REPEAT.has(row.method);
+export const mayRunTwice = (row: Kind): boolean => row.method === null || SAFE_TO_REPEAT.has(row.method);
 
 /** The servers' lines of a caller's request, in the order of the attempts. */
 export function attemptsOf(scene: Scene, row: Row): readonly Row[] {

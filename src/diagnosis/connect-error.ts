@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import { perKind } from '../aggregate/by-kind.js';
 
 /** Why a connection could not be made, from %UPSTREAM_TRANSPORT_FAILURE_REASON% or, where that is missing, the details. */
 export type ConnectError =
@@ -17,7 +17,7 @@ const ERRORS: readonly (readonly [RegExp, ConnectError])[] = [
 ];
 
 /** `null` where the line names no connect error. */
-export function connectErrorOf(row: Row): ConnectError | null {
-  const text = `${row.transportFailure ?? ''} ${row.details ?? ''}`;
+export const connectErrorOf = perKind(({ transportFailure, details }): ConnectError | null => {
+  const text = `${transportFailure ?? ''} ${details ?? ''}`;
   return ERRORS.find(([pattern]) => pattern.test(text))?.[1] ?? null;
-}
+});

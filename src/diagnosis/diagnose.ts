@@ -354,9 +354,9 @@ function dismissal({ hypothesis, failures, requests }: Incident): Dismissed {
 function appRefusals(scene: Scene): Dismissed[] {
   // A refusal that a proxy further down made is no answer of the app.
   const explained = new Set(scene.cases.map(({ root }) => root));
-  const rows = scene.rows.filter(
-    (row) => row.app4xx && !row.tunnel && !explained.has(scene.joins.rootOf(row)),
-  );
+  const rows = scene
+    .rowsOf((kind) => kind.app4xx && !kind.tunnel)
+    .filter((row) => !explained.has(scene.joins.rootOf(row)));
   const auth = rows.filter((row) => row.code === 401 || row.code === 403);
   const others = rows.filter((row) => row.code !== 401 && row.code !== 403);
   const told = (cause: string, title: string, some: readonly Row[]): Dismissed => ({
@@ -405,9 +405,10 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
   const onset = least(failing.map((row) => row.start));
   const seen = cases.filter(({ masked }) => !masked);
   // Cases of one destination share one list.
-  const lists = new Set(cases.map(({ root }) => scene.requestsLike(root)));
-  const destinations = new Set([...lists].flat());
-  const groups = new Set(failing.map((row) => row.groupKey));
+  const lists = [...new Set(cases.map(({ root }) => scene.requestsLike(root)))];
+  const destinations = lists.length === 1 ? lists[0]! : [...new Set(lists.flat())];
+  const kinds = new Set(failing.map(({ kind }) => kind));
+  const groups = new Set([...kinds].map(({ groupKey }) => groupKey));
   return {
     hypothesis,
     severity: severityOf(hypothesis),
@@ -420,19 +421,19 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     last: most(failing.map((row) => row.start)),
     timeShape: timeShape(
       cases.map(({ root }) => root.start),
-      [...destinations].map((row) => row.start),
+      destinations.map((row) => row.start),
       scene.first,
       scene.last,
     ),
     callers: callersOf(scene, seen, destinations),
     ...endingOf(scene, cases, destinations),
     failures: seen.length,
-    requests: destinations.size,
+    requests: destinations.length,
     groups: [...groups].flatMap((text) => groupIds(scene).get(text) ?? []).toSorted(byNumber),
   };
 }
 
-function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<Row>): Caller[] {
+function callersOf(scene: Scene, cases: readonly Case[], requests: readonly Row[]): Caller[] {
   const failures = new Map(byFrequency(cases, ({ root }) => scene.callerOf(root)));
   return byFrequency(requests, (row) => scene.callerOf(row))
     .map(([value, count]) => ({ value, failures: failures.get(value) ?? 0, requests: count }))
@@ -447,7 +448,7 @@ function callersOf(scene: Scene, cases: readonly Case[], requests: ReadonlySet<R
 function endingOf(
   scene: Scene,
   cases: readonly Case[],
-  requests: ReadonlySet<Row>,
+  requests: readonly Row[],
 ): Pick<Incident, 'goodAfter' | 'ending'> {
   if (scene.errorsOnly) return { goodAfter: 0, ending: 'unknown' };
   const failing = cases.flatMap(({ rows }) => rows);

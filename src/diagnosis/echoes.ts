@@ -1,5 +1,5 @@
 import type { Case } from '../aggregate/joins.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/rows.js';
 import type { Scene } from './scene.js';
 import { groupBy } from './stats.js';
 
@@ -38,7 +38,7 @@ export function failedCallsWithin(scene: Scene, cases: readonly Case[]): readonl
     : [];
 }
 
-const isAppsError = (row: Row): boolean =>
+const isAppsError = (row: Kind): boolean =>
   row.direction === 'inbound' && row.answeredBy === 'peer' && row.http && (row.code ?? 0) >= 500;
 
 /** Cases are in order of time. */

@@ -57,7 +57,7 @@ const SPEAKERS = new WeakMap<Scene, ReadonlySet<string>>();
 function speakers(scene: Scene): ReadonlySet<string> {
   let known = SPEAKERS.get(scene);
   if (!known) {
-    known = new Set(scene.rows.filter(fromMeshClient).flatMap((row) => row.peer ?? []));
+    known = new Set(scene.rowsOf(fromMeshClient).flatMap((row) => row.peer ?? []));
     SPEAKERS.set(scene, known);
   }
   return known;

@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/rows.js';
 import { groupBy } from './stats.js';
 import { resetReason } from './traits.js';
 
@@ -13,7 +13,7 @@ export interface VersionHint {
 interface Sign {
   readonly envoy: string;
   readonly because: string;
-  readonly shows: (row: Row) => boolean;
+  readonly shows: (kind: Kind) => boolean;
 }
 
 // Newest first: the first sign that shows is the narrowest. Envoy release notes and Envoy 1.40, observed.
@@ -56,11 +56,11 @@ const SIGNS: readonly Sign[] = [
 
 /** One hint for each proxy whose lines show a sign. */
 export function versionHints(rows: readonly Row[]): readonly VersionHint[] {
-  const failing = rows.filter(
-    (row) => row.flags.length > 0 || row.details?.startsWith('upstream_reset') === true,
+  const failing = [...new Set(rows.map(({ kind }) => kind))].filter(
+    (kind) => kind.flags.length > 0 || kind.details?.startsWith('upstream_reset') === true,
   );
-  return [...groupBy(failing, (row) => row.proxy)].flatMap(([proxy, lines]) => {
-    const sign = SIGNS.find(({ shows }) => lines.some(shows));
+  return [...groupBy(failing, ({ proxy }) => proxy)].flatMap(([proxy, kinds]) => {
+    const sign = SIGNS.find(({ shows }) => kinds.some(shows));
     return sign ? [{ proxy, envoy: sign.envoy, because: sign.because }] : [];
   });
 }

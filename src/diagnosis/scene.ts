@@ -1,11 +1,12 @@
 import type { Clocks } from '../aggregate/clocks.js';
+import { ByKind } from '../aggregate/by-kind.js';
 import type { CoverageSnapshot } from '../aggregate/coverage.js';
 import { isRejectedConnection } from '../aggregate/ends.js';
 import type { GroupSnapshot } from '../aggregate/groups.js';
 import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { isFromOwnPod, RoleSigns, type Role } from '../aggregate/role.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/rows.js';
 import { hostOf, portOf as portOfAddress } from '../record/address.js';
 import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
 import { holdsErrorsOnly } from './coverage-limits.js';
@@ -40,10 +41,14 @@ export interface Scene {
   readonly cases: readonly Case[];
   readonly symptoms: readonly Symptom[];
   readonly joins: Joins;
+  /** The lines of some kinds, by start time. */
+  rowsOf(matches: (kind: Kind) => boolean): readonly Row[];
+  /** The cases that lines of some kinds decided, in their order. */
+  casesOf(matches: (kind: Kind) => boolean): readonly Case[];
   /** What was measured of the proxies' clocks; all times of rows are corrected by it. */
   readonly clocks: Clocks;
   /** What a line is about: the service, else the authority, else the address dialled. */
-  placeOf(row: Row): string;
+  placeOf(kind: Kind): string;
   /** All lines of the same direction and place as a symptom's deciders: what its failures are counted against. */
   population(symptom: Symptom): readonly Row[];
   /** All lines of the same direction and place as a line. */
@@ -54,6 +59,8 @@ export interface Scene {
   linesOfProxy(proxy: string): readonly Row[];
   /** All outermost lines to the same destination as a case's. */
   requestsLike(row: Row): readonly Row[];
+  /** Whether a proxy stands in front of an app: its log has inbound lines. */
+  servesApp(proxy: string): boolean;
   /** What a proxy is, told by its own lines: an input may hold several. */
   roleOf(proxy: string): Role;
   /** The pod that owns an address, where its own log shows it. */
@@ -72,66 +79,133 @@ export interface Scene {
 export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = NO_FACTS): Scene {
   const { coverage, traffic } = observation;
   const { rows, complete } = observation.rows;
-  const joins = join(rows);
-  const places = new Places(rows);
-  const populations = new Map<string, Row[]>();
-  const byProxy = new Map<string, Row[]>();
-  const roles = new Map<string, RoleSigns>();
-  const callers = new Map<string, Row[]>();
+  const rowsByKind = new ByKind(rows, (row) => row.kind);
+  const joins = join(rowsByKind);
+  const casesByKind = new ByKind(joins.cases, ({ decider }) => decider.kind);
+  const places = new Places(rowsByKind);
+  const byProxy = new Lists(({ proxy }) => proxy);
+  const callers = new Lists((kind) => places.of(kind));
+  const populations = new Lists((kind, side) => populationKey(kind, side, places));
   for (const row of rows) {
-    push(byProxy, row.proxy, row);
-    let signs = roles.get(row.proxy);
-    if (!signs) roles.set(row.proxy, (signs = new RoleSigns()));
-    const { format, cluster, upstreamLocal, downstreamRemote } = row;
-    signs.add({ format, cluster, fromOwnPod: isFromOwnPod(upstreamLocal, downstreamRemote) });
-    if (row.direction === 'outbound' && !row.tunnel) push(callers, places.of(row), row);
-    if (!row.tunnel) push(populations, populationKey(row, places.of(row), joins), row);
+    byProxy.push(row);
+    if (row.tunnel) continue;
+    if (row.direction === 'outbound') callers.push(row);
+    populations.push(row, sideOf(row, joins));
   }
-  const requests = new Map<string, Row[]>();
+  const requests = new Lists((kind, side) => populationKey(kind, side, places));
+  const requestsToPort = new Lists((kind, side) => destinationKey(kind, side, places));
   for (const row of joins.roots) {
-    const place = places.of(row);
-    push(requests, populationKey(row, place, joins), row);
-    if (portOf(row) !== null) push(requests, destinationKey(row, place, joins), row);
+    const side = sideOf(row, joins);
+    requests.push(row, side);
+    if (portOf(row) !== null) requestsToPort.push(row, side);
   }
-
-  const bySymptom = new Map<string, Case[]>();
-  for (const failed of joins.cases) {
-    const { decider } = failed;
-    push(bySymptom, `${places.of(decider)}\n${decider.groupKey}`, failed);
-  }
-  const symptoms = [...bySymptom].map(([key, cases]): Symptom => {
-    const sample = cases[0]!.decider;
-    return { key, place: places.of(sample), sample, cases };
-  });
+  const serving = new Set<string>();
+  for (const [{ direction, proxy }] of rowsByKind.counts()) if (direction === 'inbound') serving.add(proxy);
+  const roles = new Map<string, Role>();
+  const roleOf = (proxy: string): Role => {
+    let role = roles.get(proxy);
+    if (!role) roles.set(proxy, (role = roleBy(byProxy.named(proxy))));
+    return role;
+  };
   const owners = ownersOf(rows, joins);
   const podOf = (ip: string): string | null => owners.pods.get(ip) ?? null;
-  const linesOf = (row: Row): readonly Row[] =>
-    populations.get(populationKey(row, places.of(row), joins)) ?? [];
+  const linesOf = (row: Row): readonly Row[] => populations.like(row, sideOf(row, joins));
   return {
     rows,
     complete,
     ...extentOf(observation),
-    lastEnd: most(rows.map((row) => row.end).filter(Number.isFinite)),
+    lastEnd: lastEndOf(rows),
     coverage,
     errorsOnly: holdsErrorsOnly(observation),
     groups: traffic.groups,
     cases: joins.cases,
-    symptoms: symptoms.toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1)),
+    symptoms: symptomsOf(joins.cases, places),
     joins,
+    rowsOf: (matches) => rowsByKind.where(matches),
+    casesOf: (matches) => casesByKind.where(matches),
     clocks: observation.rows.clocks,
     facts,
-    placeOf: (row) => places.of(row),
+    placeOf: (kind) => places.of(kind),
     population: ({ sample }) => linesOf(sample),
     linesOf,
-    callersLines: (place) => callers.get(place) ?? [],
-    linesOfProxy: (proxy) => byProxy.get(proxy) ?? [],
-    requestsLike: (row) => requests.get(destinationKey(row, places.of(row), joins)) ?? [],
-    roleOf: (proxy) => roles.get(proxy)?.told().role ?? 'unknown',
+    callersLines: (place) => callers.named(place),
+    linesOfProxy: (proxy) => byProxy.named(proxy),
+    requestsLike: (row) => (portOf(row) === null ? requests : requestsToPort).like(row, sideOf(row, joins)),
+    servesApp: (proxy) => serving.has(proxy),
+    roleOf,
     podOf,
-    cameIn: (row) => cameIn(row, joins),
-    callerOf: (row) => (cameIn(row, joins) ? row.peer && (podOf(row.peer) ?? row.peer) : row.proxy),
+    cameIn: (row) => sideOf(row, joins) === 'inbound',
+    callerOf: (row) =>
+      sideOf(row, joins) === 'inbound' ? row.peer && (podOf(row.peer) ?? row.peer) : row.proxy,
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
   };
+}
+
+type Side = 'inbound' | 'outbound';
+
+/** Rows by a name that all rows of a kind share, as far as they stand on the same side of a hop. */
+class Lists {
+  readonly #byName = new Map<string, Row[]>();
+  readonly #byKind = { inbound: new Map<Kind, Row[]>(), outbound: new Map<Kind, Row[]>() };
+
+  constructor(readonly nameOf: (kind: Kind, side: Side) => string) {}
+
+  push(row: Row, side: Side = 'outbound'): void {
+    this.#of(row, side).push(row);
+  }
+  named(name: string): readonly Row[] {
+    return this.#byName.get(name) ?? [];
+  }
+  like(row: Row, side: Side): readonly Row[] {
+    return this.#of(row, side);
+  }
+
+  #of({ kind }: Row, side: Side): Row[] {
+    const known = this.#byKind[side];
+    let list = known.get(kind);
+    if (!list) {
+      const name = this.nameOf(kind, side);
+      list = this.#byName.get(name);
+      if (!list) this.#byName.set(name, (list = []));
+      known.set(kind, list);
+    }
+    return list;
+  }
+}
+
+function symptomsOf(cases: readonly Case[], places: Places): readonly Symptom[] {
+  const byKey = new Map<string, Case[]>();
+  const byKind = new Map<Kind, Case[]>();
+  for (const failed of cases) {
+    const { kind } = failed.decider;
+    let list = byKind.get(kind);
+    if (!list) {
+      const key = `${places.of(kind)}\n${kind.groupKey}`;
+      list = byKey.get(key);
+      if (!list) byKey.set(key, (list = []));
+      byKind.set(kind, list);
+    }
+    list.push(failed);
+  }
+  return [...byKey]
+    .map(([key, like]): Symptom => {
+      const sample = like[0]!.decider;
+      return { key, place: places.of(sample), sample, cases: like };
+    })
+    .toSorted((a, b) => b.cases.length - a.cases.length || (a.key < b.key ? -1 : 1));
+}
+
+function roleBy(rows: readonly Row[]): Role {
+  const signs = new RoleSigns();
+  for (const { format, cluster, upstreamLocal, downstreamRemote } of rows)
+    signs.add({ format, cluster, fromOwnPod: isFromOwnPod(upstreamLocal, downstreamRemote) });
+  return signs.told().role;
+}
+
+function lastEndOf(rows: readonly Row[]): number {
+  let last = -Infinity;
+  for (const { end } of rows) if (end > last && end < Infinity) last = end;
+  return last;
 }
 
 /** From the first start to the last: by the proxies' own clocks, or corrected where some are off. */
@@ -151,26 +225,25 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 const isBelowItsCaller = (row: Row, { parent }: Joins): boolean =>
   row.direction === 'unknown' && row.upstreamHost !== null && parent(row)?.upstreamHost === row.upstreamHost;
 
-/** Whether a line is a server's: what a listener refused has no direction of its own, and had come in. */
-const cameIn = (row: Row, joins: Joins): boolean =>
-  row.direction === 'inbound' || isRejectedConnection(row) || isBelowItsCaller(row, joins);
+/**
+ * Whether a line is a server's: what a listener refused has no direction of its own, and had come in. Lines without a
+ * direction of their own (no route, no cluster) are counted with those that got one.
+ */
+const sideOf = (row: Row, joins: Joins): Side =>
+  row.direction === 'inbound' || isRejectedConnection(row) || isBelowItsCaller(row, joins)
+    ? 'inbound'
+    : 'outbound';
 
-/** Lines without a direction of their own (no route, no cluster) are counted with those that got one. */
-function populationKey(row: Row, place: string, joins: Joins): string {
-  return `${cameIn(row, joins) ? 'inbound' : 'outbound'}\n${place}`;
-}
+const populationKey = (kind: Kind, side: Side, places: Places): string => `${side}\n${places.of(kind)}`;
 
 /** The port that was meant; `null` where no cluster was chosen: then it may have been any of the place. */
-function portOf(row: Row): number | null {
-  if (row.cluster) return row.cluster.port;
-  return isRejectedConnection(row) && row.downstreamLocal ? portOfAddress(row.downstreamLocal) : null;
+function portOf(kind: Kind): number | null {
+  if (kind.cluster) return kind.cluster.port;
+  return isRejectedConnection(kind) && kind.downstreamLocal ? portOfAddress(kind.downstreamLocal) : null;
 }
 
-function destinationKey(row: Row, place: string, joins: Joins): string {
-  const port = portOf(row);
-  const key = populationKey(row, place, joins);
-  return port === null ? key : `${key}\n${port}`;
-}
+const destinationKey = (kind: Kind, side: Side, places: Places): string =>
+  `${populationKey(kind, side, places)}\n${portOf(kind)}`;
 
 /** Tells what each line is about, from what all lines of its proxy say together. */
 class Places {
@@ -180,58 +253,60 @@ class Places {
   /** What each address of a proxy serves, and each proxy at all. */
   readonly #servedAt = new Map<string, string>();
 
-  constructor(rows: readonly Row[]) {
+  constructor(rows: ByKind<Row>) {
     const named = new Map<string, Map<string, number>>();
     const authorities = new Map<string, Map<string, number>>();
-    for (const row of rows) {
-      if (row.direction === 'inbound') {
+    for (const [kind, count] of rows.counts()) {
+      if (kind.direction === 'inbound') {
         const service =
-          (row.serverName && parseMeshServerName(row.serverName)?.service) ?? row.cluster?.service;
-        if (service) bump(named, portKey(row), service);
-      } else if (row.authority && row.cluster?.service) {
-        bump(authorities, row.authority, row.cluster.service);
+          (kind.serverName && parseMeshServerName(kind.serverName)?.service) ?? kind.cluster?.service;
+        if (service) bump(named, portKey(kind), service, count);
+      } else if (kind.authority && kind.cluster?.service) {
+        bump(authorities, kind.authority, kind.cluster.service, count);
       }
     }
     for (const [key, counts] of named) this.#served.set(key, heaviest(counts));
     for (const [authority, counts] of authorities) this.#byAuthority.set(authority, heaviest(counts));
     const served = new Map<string, Map<string, number>>();
-    for (const row of rows) {
-      if (row.direction !== 'inbound' || row.cluster?.kind !== 'inbound') continue;
-      bump(served, listenerKey(row), this.of(row));
-      bump(served, row.proxy, this.of(row));
+    for (const [kind, count] of rows.counts()) {
+      if (kind.direction !== 'inbound' || kind.cluster?.kind !== 'inbound') continue;
+      bump(served, listenerKey(kind), this.of(kind), count);
+      bump(served, kind.proxy, this.of(kind), count);
     }
     for (const [key, counts] of served) this.#servedAt.set(key, heaviest(counts));
   }
 
-  readonly #known: string[] = [];
+  readonly #known = new Map<Kind, string>();
 
-  of(row: Row): string {
-    return (this.#known[row.ordinal] ??= this.#find(row));
+  of({ kind }: Kind): string {
+    let place = this.#known.get(kind);
+    if (place === undefined) this.#known.set(kind, (place = this.#find(kind)));
+    return place;
   }
 
-  #find(row: Row): string {
-    if (row.service) return serviceOfHost(row.service);
-    if (row.direction === 'inbound') {
-      return this.#served.get(portKey(row)) ?? (row.authority ? bareHost(row.authority) : row.proxy);
+  #find(kind: Kind): string {
+    if (kind.service) return serviceOfHost(kind.service);
+    if (kind.direction === 'inbound') {
+      return this.#served.get(portKey(kind)) ?? (kind.authority ? bareHost(kind.authority) : kind.proxy);
     }
-    const { cluster } = row;
+    const { cluster } = kind;
     if (cluster?.service) return cluster.service;
-    if (row.authority) return this.#byAuthority.get(row.authority) ?? bareHost(row.authority);
-    if (isRejectedConnection(row)) {
-      const served = this.#servedAt.get(listenerKey(row)) ?? this.#servedAt.get(row.proxy);
+    if (kind.authority) return this.#byAuthority.get(kind.authority) ?? bareHost(kind.authority);
+    if (isRejectedConnection(kind)) {
+      const served = this.#servedAt.get(listenerKey(kind)) ?? this.#servedAt.get(kind.proxy);
       if (served !== undefined) return served;
     }
-    return row.downstreamLocal ?? cluster?.name ?? row.proxy;
+    return kind.downstreamLocal ?? cluster?.name ?? kind.proxy;
   }
 }
 
-const portKey = (row: Row): string => `${row.proxy}\n${row.cluster?.port ?? row.downstreamLocal ?? ''}`;
+const portKey = (kind: Kind): string => `${kind.proxy}\n${kind.cluster?.port ?? kind.downstreamLocal ?? ''}`;
 
-const listenerKey = (row: Row): string => `${row.proxy}\n${row.downstreamLocal ?? ''}`;
+const listenerKey = (kind: Kind): string => `${kind.proxy}\n${kind.downstreamLocal ?? ''}`;
 
-function bump(map: Map<string, Map<string, number>>, key: string, value: string): void {
+function bump(map: Map<string, Map<string, number>>, key: string, value: string, count: number): void {
   const counts = map.get(key) ?? new Map<string, number>();
-  counts.set(value, (counts.get(value) ?? 0) + 1);
+  counts.set(value, (counts.get(value) ?? 0) + count);
   map.set(key, counts);
 }
 
@@ -255,7 +330,7 @@ function ownersOf(
   const pods = new Map<string, string>();
   const addresses = new Map<string, string[]>();
   for (const row of rows) {
-    const ip = ownAddress(row, joins);
+    const ip = ownAddress(row, joins, pods);
     if (ip === null || pods.has(ip)) continue;
     pods.set(ip, row.proxy);
     push(addresses, row.proxy, ip);
@@ -263,12 +338,14 @@ function ownersOf(
   return { pods, addresses };
 }
 
-function ownAddress(row: Row, joins: Joins): string | null {
+function ownAddress(row: Row, joins: Joins, known: ReadonlyMap<string, string>): string | null {
   if (row.direction === 'inbound' && row.cluster?.kind === 'inbound') {
     return row.downstreamLocal && hostOf(row.downstreamLocal);
   }
   if (isBelowItsCaller(row, joins)) return row.upstreamIp;
-  if (row.direction !== 'outbound' || !row.upstreamLocal || !row.downstreamRemote) return null;
-  const own = hostOf(row.upstreamLocal);
-  return own === hostOf(row.downstreamRemote) ? own : null;
+  if (row.direction !== 'outbound') return null;
+  const { peer, upstreamLocal } = row;
+  // Mostly the caller is somebody else, or known by then.
+  if (!peer || !upstreamLocal?.includes(peer) || known.has(peer)) return null;
+  return hostOf(upstreamLocal) === peer ? peer : null;
 }

@@ -1,5 +1,5 @@
 import type { Case } from '../aggregate/joins.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/rows.js';
 import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict } from './hypothesis.js';
 import { PARTITIONS } from './partitions.js';
 import type { Scene } from './scene.js';
@@ -35,6 +35,7 @@ export class Study {
   #before: readonly Row[] | undefined;
   #during: readonly Row[] | undefined;
   #after: readonly Row[] | undefined;
+  #failingDuring: readonly Row[] | undefined;
 
   constructor(
     readonly scene: Scene,
@@ -109,13 +110,18 @@ export class Study {
 
   /** Failures and attempts by value, most failures first; only lines in which the value exists. */
   by(valueOf: (row: Row) => string | null, within: readonly Row[] = this.population): readonly Contrast[] {
-    return [...groupBy(within, valueOf)]
-      .map(([value, rows]) => ({
-        value,
-        failures: rows.filter((row) => this.has(row)).length,
-        requests: rows.length,
-      }))
-      .toSorted((a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1));
+    const found = new Map<string, { readonly value: string; failures: number; requests: number }>();
+    for (const row of within) {
+      const value = valueOf(row);
+      if (value === null) continue;
+      let contrast = found.get(value);
+      if (!contrast) found.set(value, (contrast = { value, failures: 0, requests: 0 }));
+      contrast.requests++;
+      if (this.has(row)) contrast.failures++;
+    }
+    return [...found.values()].toSorted(
+      (a, b) => b.failures - a.failures || b.requests - a.requests || (a.value < b.value ? -1 : 1),
+    );
   }
 
   /**
@@ -125,6 +131,7 @@ export class Study {
   concentration(
     valueOf: (row: Row) => string | null,
   ): { bad: readonly Contrast[]; good: readonly Contrast[] } | null {
+    if (!this.#mayConcentrate(valueOf)) return null;
     const values = this.by(valueOf, this.during);
     const bad = values.filter(({ failures }) => failures > 0);
     const good = values.filter(({ failures }) => failures === 0);
@@ -136,6 +143,22 @@ export class Study {
     if (bad.length > FEW_VALUES && badRequests > goodRequests) return null;
     // As many healthy attempts as would have shown three failures at the same rate.
     return goodRequests * badShare >= 3 ? { bad, good } : null;
+  }
+
+  /** Whether values may set the failing apart at all: mostly none does, and that takes less to see than which one. */
+  #mayConcentrate(valueOf: (row: Row) => string | null): boolean {
+    const bad = new Set((this.#failingDuring ??= this.during.filter((row) => this.has(row))).map(valueOf));
+    bad.delete(null);
+    if (bad.size === 0) return false;
+    let badRequests = 0;
+    let goodRequests = 0;
+    for (const row of this.during) {
+      const value = valueOf(row);
+      if (value === null) continue;
+      if (bad.has(value)) badRequests++;
+      else goodRequests++;
+    }
+    return goodRequests > 0 && (bad.size <= FEW_VALUES || badRequests <= goodRequests);
   }
 
   /** The outermost callers that saw it: pods where logged, else addresses. */
@@ -315,14 +338,20 @@ function unsaid(study: Study, evidence: readonly Fact[]): Fact[] {
   return study.firstContrast(evidence);
 }
 
-/** Studies of the cases whose deciding line matches, one per place and port (or as `keyOf` says). */
+/**
+ * Studies of the cases whose deciding line is of a kind that matches, and fits itself: one per place and port (or as
+ * `keyOf` says).
+ */
 export function studies(
   scene: Scene,
-  matches: (row: Row, one: Case) => boolean,
-  keyOf: (row: Row) => string = (row) =>
-    `${row.direction}\n${scene.placeOf(row)}\n${row.cluster?.port ?? ''}`,
+  matches: (kind: Kind) => boolean,
+  {
+    fits,
+    keyOf = (row) => `${row.direction}\n${scene.placeOf(row)}\n${row.cluster?.port ?? ''}`,
+  }: { fits?: ((row: Row, one: Case) => boolean) | undefined; keyOf?: (row: Row) => string } = {},
 ): Study[] {
-  const found = scene.cases.filter((one) => matches(one.decider, one));
+  const alike = scene.casesOf(matches);
+  const found = fits ? alike.filter((one) => fits(one.decider, one)) : alike;
   return [...groupBy(found, ({ decider }) => keyOf(decider)).values()].map(
     (cases) => new Study(scene, cases),
   );

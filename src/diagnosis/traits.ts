@@ -1,5 +1,6 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/rows.js';
 import { hostOf, isPrivate } from '../record/address.js';
+import { boundedCache } from '../record/bounded-cache.js';
 import { parseMeshServerName } from '../record/upstream-cluster.js';
 import type { Scene } from './scene.js';
 import { connectErrorOf } from './connect-error.js';
@@ -27,21 +28,21 @@ export const isExternal = (row: Row): boolean => {
 };
 
 /** Whether the caller of an inbound line spoke mutual TLS as mesh proxies do. */
-export const fromMeshClient = (row: Row): boolean =>
+export const fromMeshClient = (row: Kind): boolean =>
   row.serverName !== null && parseMeshServerName(row.serverName) !== null;
 
-export const isPassthrough = (row: Row): boolean => row.cluster?.direction === 'passthrough';
+export const isPassthrough = (row: Kind): boolean => row.cluster?.direction === 'passthrough';
 
 /** An upstream answered: of TCP that is a connection that held and carried something back. */
 export const wasAnswered = (row: Row): boolean =>
   row.http ? row.answeredBy === 'peer' : !row.failure && (row.sent ?? 0) > 0;
 
 /** The reason inside `upstream_reset_…{reason|…}`. */
-export const resetReason = (row: Row): string | null =>
+export const resetReason = (row: Kind): string | null =>
   /^upstream_reset_(?:before|after)_response_started\{([^|,}]*)/.exec(row.details ?? '')?.[1] ?? null;
 
 /** A failed connect: flag UF, or a tunnel or TCP line that says so. */
-export const isConnectFailure = (row: Row): boolean => row.has('UF');
+export const isConnectFailure = (row: Kind): boolean => row.has('UF');
 
 /** No TCP connection was made in time: Envoy's own timer leaves the reason empty. */
 export const isConnectTimeout = (row: Row): boolean => {
@@ -57,10 +58,10 @@ export const isConnectTimeout = (row: Row): boolean => {
   );
 };
 
-export const isTlsFailure = (row: Row): boolean => isConnectFailure(row) && connectErrorOf(row) === 'tls';
+export const isTlsFailure = (row: Kind): boolean => isConnectFailure(row) && connectErrorOf(row) === 'tls';
 
 /** An established connection that the peer closed while a request was on it. */
-export const isCut = (row: Row): boolean =>
+export const isCut = (row: Kind): boolean =>
   row.has('UC') && (row.details === null || resetReason(row) === 'connection_termination' || !row.hasDetails);
 
 /** Bodies of Envoy's own replies have fixed lengths, which a relaying hop passes on (Envoy 1.17 to 1.40). */
@@ -111,7 +112,8 @@ export const serverLogged = (scene: Scene, row: Row): boolean => {
 };
 
 /** The /24 (IPv4) or /64 (IPv6) of an address: pods of one node usually share it. */
-export const networkOf = (ip: string): string =>
+export const networkOf = boundedCache((ip) =>
   ip.includes(':')
     ? `${ip.split(':').slice(0, 4).join(':')}::/64`
-    : `${ip.split('.').slice(0, 3).join('.')}.0/24`;
+    : `${ip.split('.').slice(0, 3).join('.')}.0/24`,
+);

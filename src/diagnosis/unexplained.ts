@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/rows.js';
 import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Scene, Symptom } from './scene.js';
 import { askFor, missingLogs } from './missing-side.js';
@@ -82,7 +82,7 @@ function behind(
   };
 }
 
-function replyWords(row: Row): string {
+function replyWords(row: Kind): string {
   const code =
     row.code === 0 || row.code === null ? (row.http ? 'no answer' : 'a failed connection') : String(row.code);
   const flags = row.flags.join(',');

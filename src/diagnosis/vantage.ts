@@ -1,4 +1,4 @@
-import { isThroughTunnel } from '../aggregate/joins.js';
+import { isThroughTunnel, isZtunnel } from '../aggregate/joins.js';
 import type { Row } from '../aggregate/rows.js';
 import { portOf } from '../record/address.js';
 import { perScene } from './per-scene.js';
@@ -38,10 +38,8 @@ export function covers(scene: Scene, proxy: string, from: number, to: number): b
 /** ztunnels by the pods that they took connections for. */
 const nodeProxies = perScene((scene: Scene): ReadonlyMap<string, string> => {
   const proxies = new Map<string, string>();
-  for (const row of scene.rows) {
-    if (row.format.startsWith('ztunnel') && row.direction === 'inbound' && row.upstreamIp)
-      proxies.set(row.upstreamIp, row.proxy);
-  }
+  for (const row of scene.rowsOf((kind) => isZtunnel(kind) && kind.direction === 'inbound'))
+    if (row.upstreamIp) proxies.set(row.upstreamIp, row.proxy);
   return proxies;
 });
 

@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
@@ -13,12 +13,12 @@ import { replyCause } from './reply-cause.js';
  * that nobody declared.
  */
 
-const isRefusedInside = (row: Row): boolean =>
+const isRefusedInside = (row: Kind): boolean =>
   row.direction === 'inbound' &&
   isConnectFailure(row) &&
   connectErrorOf(row) !== 'tls' &&
   row.cluster?.kind !== 'inbound-vip';
-const isUndeclared = (row: Row): boolean =>
+const isUndeclared = (row: Kind): boolean =>
   row.cluster?.name.startsWith('InboundPassthroughCluster') === true;
 const isLoopback = (row: Row): boolean => row.upstreamIp === '127.0.0.1' || row.upstreamIp === '::1';
 const neverAnswered = (study: Study): boolean => study.population.every((row) => row.answeredBy !== 'peer');
@@ -38,7 +38,8 @@ const boundToLocalhost: Cause = replyCause({
   mechanism: 'The app listens on 127.0.0.1 only, and the sidecar dials the pod’s address.',
   signs: ['as app-not-listening, on all replicas, from the first request on'],
   against: ['it answered before'],
-  matches: (row) => isRefusedInside(row) && !isUndeclared(row) && !isLoopback(row),
+  matches: (kind) => isRefusedInside(kind) && !isUndeclared(kind),
+  fits: (row) => !isLoopback(row),
   tell: (study) =>
     neverAnswered(study) && study.rows.length >= 3
       ? {
@@ -61,7 +62,8 @@ const boundToPodIp: Cause = replyCause({
     'The sidecar dials loopback (Istio before 1.10, or defaultEndpoint), and the app listens on the pod’s address only.',
   signs: ['inbound UF refused with host 127.0.0.1, from the first request on'],
   against: ['it answered before: then the app is down'],
-  matches: (row) => isRefusedInside(row) && isLoopback(row),
+  matches: isRefusedInside,
+  fits: isLoopback,
   tell: (study) =>
     neverAnswered(study)
       ? {

@@ -1,5 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
+import { hungUp } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { turnover } from '../hosts.js';
 import type { Hypothesis, Severity } from '../hypothesis.js';
@@ -12,7 +13,7 @@ import { fingerprintOf, isExternal, networkOf, serverLogged } from '../traits.js
 import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
 
 /** A 5xx that the proxy relayed. */
-const isRelayed = (row: Row): boolean =>
+const isRelayed = (row: Kind): boolean =>
   row.http && row.code !== null && row.code >= 500 && row.answeredBy === 'peer';
 
 /** Severity of what an app does by how much of it fails; a few lines are no share. */
@@ -21,9 +22,7 @@ const weight = ({ rows, shareDuring }: Study): Severity =>
 
 /** Relayed errors of one place, told by how deep the logs reach and where the errors concentrate. */
 const relayed = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(
-    ({ decider, masked, copedAt }) => isRelayed(decider) && (!masked || copedAt !== undefined),
-  );
+  const cases = scene.casesOf(isRelayed).filter(({ masked, copedAt }) => !masked || copedAt !== undefined);
   const found: Hypothesis[] = [];
   for (const group of groupBy(cases, ({ decider }) => scene.placeOf(decider)).values()) {
     const inside = group.filter(({ decider }) => scene.cameIn(decider));
@@ -310,13 +309,14 @@ function firstFrom(rows: readonly Row[], start: number): number {
 /** The same pods’ own calls fail in the same seconds: the error is passed on. */
 function ownCalls(scene: Scene, study: Study): Hypothesis | null {
   const servers = new Set(study.rows.filter((row) => study.scene.cameIn(row)).map((row) => row.proxy));
-  const calls = scene.rows.filter(
-    (row) =>
-      row.failure &&
-      servers.has(row.proxy) &&
-      (row.direction === 'outbound' || row.direction === 'passthrough') &&
-      !study.has(row),
-  );
+  const calls = scene
+    .rowsOf(
+      (kind) =>
+        kind.failure &&
+        servers.has(kind.proxy) &&
+        (kind.direction === 'outbound' || kind.direction === 'passthrough'),
+    )
+    .filter((row) => !study.has(row));
   const byProxy = groupBy(calls, (call) => call.proxy);
   const served = study.rows.filter((row) => study.scene.cameIn(row));
   const fitting = served.filter((row) => {
@@ -381,14 +381,9 @@ function external(study: Study): Hypothesis {
 
 /** Attempts that failed on a server and were saved by a retry. */
 const masked = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(
-    (one) =>
-      one.masked &&
-      one.copedAt === undefined &&
-      one.decider.direction === 'inbound' &&
-      !one.decider.has('DC') &&
-      !one.decider.has('DR'),
-  );
+  const cases = scene
+    .casesOf((kind) => kind.direction === 'inbound' && !hungUp(kind))
+    .filter((one) => one.masked && one.copedAt === undefined);
   return [...groupBy(cases, ({ decider }) => scene.placeOf(decider))].flatMap(([place, group]) => {
     const study = new Study(scene, group);
     const attempts = study.rows.length;

@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { turnover } from '../hosts.js';
@@ -11,16 +11,18 @@ import { isCut, wasAnswered } from '../traits.js';
 import { clock, listed, plural, range, span } from '../words.js';
 
 /** A refused connect on the server side: the sidecar lives, its app's port is closed. */
-function isRefusedByApp(row: Row): boolean {
-  if (row.direction !== 'inbound' || !row.has('UF') || row.cluster?.kind === 'inbound-vip') return false;
-  if (row.cluster?.name.startsWith('InboundPassthrough')) return false;
-  const error = connectErrorOf(row);
-  // Old proxies and layouts without details give no reason: a failed connect to the own pod in no time is a refusal.
-  return error === 'refused' || (error === null && row.transportFailure === null && row.duration < 100);
+function mayBeRefusedByApp(kind: Kind): boolean {
+  if (kind.direction !== 'inbound' || !kind.has('UF') || kind.cluster?.kind === 'inbound-vip') return false;
+  if (kind.cluster?.name.startsWith('InboundPassthrough')) return false;
+  const error = connectErrorOf(kind);
+  return error === 'refused' || (error === null && kind.transportFailure === null);
 }
+/** Old proxies and layouts without details give no reason: a failed connect to the own pod in no time is a refusal. */
+const isRefusal = ({ decider }: Case): boolean =>
+  decider.duration < 100 || connectErrorOf(decider) === 'refused';
 
 function judge(scene: Scene): Hypothesis[] {
-  const refused = scene.cases.filter(({ decider }) => isRefusedByApp(decider));
+  const refused = scene.casesOf(mayBeRefusedByApp).filter(isRefusal);
   return [
     ...groupBy(refused, ({ decider }) => `${scene.placeOf(decider)}\n${decider.cluster?.port ?? ''}`),
   ].map(([, cases]) => {
@@ -43,16 +45,9 @@ function lastRequests(scene: Scene, refused: readonly Case[]): readonly Case[] {
       least(cases.map(({ decider }) => decider.start)),
     ]),
   );
-  const cut = scene.cases.filter(({ decider }) => {
-    const first = firstByPod.get(decider.proxy);
-    return (
-      first !== undefined &&
-      decider.direction === 'inbound' &&
-      isCut(decider) &&
-      decider.end >= first - CLOSING_MS &&
-      decider.end <= first + CLOSING_MS
-    );
-  });
+  const cut = scene
+    .casesOf((kind) => kind.direction === 'inbound' && firstByPod.has(kind.proxy) && isCut(kind))
+    .filter(({ decider }) => Math.abs(decider.end - firstByPod.get(decider.proxy)!) <= CLOSING_MS);
   return [...groupBy(cut, ({ decider }) => decider.proxy).values()].flatMap((cases) =>
     cases.length === 1 ? cases : [],
   );
@@ -88,12 +83,12 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   const sample = deciders[0]!;
   const service = scene.placeOf(sample);
   const port = sample.cluster?.port ?? null;
-  const served = scene.rows.filter(
-    (row) =>
-      row.direction === 'inbound' &&
-      !row.tunnel &&
-      scene.placeOf(row) === service &&
-      row.cluster?.port === sample.cluster?.port,
+  const served = scene.rowsOf(
+    (kind) =>
+      kind.direction === 'inbound' &&
+      !kind.tunnel &&
+      scene.placeOf(kind) === service &&
+      kind.cluster?.port === sample.cluster?.port,
   );
   const pods = distinct(deciders, (row) => row.proxy);
   const allPods = distinct(served, (row) => row.proxy);

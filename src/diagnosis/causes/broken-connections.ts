@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { reuses } from '../connections.js';
@@ -16,7 +16,7 @@ import { clock, listed, ofWords, range, span } from '../words.js';
 /** Ends this close together are one event: a process that dies takes all its connections in one go. */
 const TOGETHER_MS = 60;
 
-const brokenByApp = (row: Row): boolean =>
+const brokenByApp = (row: Kind): boolean =>
   row.direction === 'inbound' &&
   (isCut(row) ||
     (row.code === 200 &&
@@ -45,7 +45,7 @@ export const appCrash: Cause = {
   ],
   against: ['equal durations: the app’s own timeout', 'one after another on pods that leave: a rollout'],
   judge(scene: Scene): Hypothesis[] {
-    const broken = scene.cases.filter(({ decider }) => brokenByApp(decider));
+    const broken = scene.casesOf(brokenByApp);
     return [
       ...groupBy(broken, ({ decider }) => `${decider.proxy}\n${decider.cluster?.port ?? ''}`).values(),
     ].flatMap((cases) => {
@@ -60,13 +60,13 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   if (together.length === 0) return null;
   const proxy = together[0]!.proxy;
   const moment = least(together.map((row) => row.end));
-  const refused = scene.cases.filter(
-    ({ decider }) =>
-      decider.proxy === proxy &&
-      decider.direction === 'inbound' &&
-      decider.has('UF') &&
-      connectErrorOf(decider) !== 'tls' &&
-      decider.cluster?.port === together[0]!.cluster?.port,
+  const refused = scene.casesOf(
+    (kind) =>
+      kind.proxy === proxy &&
+      kind.direction === 'inbound' &&
+      kind.has('UF') &&
+      connectErrorOf(kind) !== 'tls' &&
+      kind.cluster?.port === together[0]!.cluster?.port,
   );
   const then = refused.filter(({ decider }) => decider.end >= moment - 200);
   const ages = together.map((row) => row.duration);
@@ -168,10 +168,9 @@ export const appOwnTimeout: Cause = {
   signs: ['UC on the server side with durations that cluster at one large value'],
   against: ['504 UT: the proxy’s timeout', 'equal ends: the process died'],
   judge: (scene) =>
-    studies(
-      scene,
-      (row) => isCut(row) && row.duration >= LONG_MS && !row.upstreamHost?.startsWith('envoy://'),
-    ).flatMap((study) => {
+    studies(scene, isCut, {
+      fits: (row) => row.duration >= LONG_MS && !throughTunnel(row),
+    }).flatMap((study) => {
       const durations = study.rows.map((row) => row.duration);
       const wall = median(durations)!;
       const at = durations.filter((ms) => Math.abs(ms - wall) <= Math.max(60, wall * 0.02)).length;
@@ -231,12 +230,11 @@ const throughTunnel = (row: Row): boolean => row.upstreamHost?.startsWith('envoy
 
 /** The tunnel of ambient mode hides the transport error; duration and regularity give it away. */
 const tunnelStudies = perScene((scene: Scene): Hypothesis[] => {
-  return studies(scene, (row) => isCut(row) && throughTunnel(row)).flatMap((study) => {
+  return studies(scene, isCut, { fits: throughTunnel }).flatMap((study) => {
     const slow = study.rows.filter((row) => row.duration > 5_000).length;
-    const legs = scene.rows.filter(
-      (row) =>
-        row.tunnel && row.failure && row.start >= study.first - 100 && row.start <= study.last + 30_000,
-    );
+    const legs = scene
+      .rowsOf((kind) => kind.tunnel && kind.failure)
+      .filter((row) => row.start >= study.first - 100 && row.start <= study.last + 30_000);
     const hosts =
       study.concentration((row) => row.upstreamHost)?.bad.map(({ value }) => value) ?? study.hosts;
     const perHost = study.by((row) => row.upstreamHost, study.during).filter(({ failures }) => failures > 0);
@@ -296,15 +294,9 @@ export const gatewayReset: Cause = {
   ],
   against: ['the backend has a sidecar: then the race is one hop further'],
   judge: (scene) =>
-    studies(
-      scene,
-      (row) =>
-        row.direction === 'outbound' &&
-        isCut(row) &&
-        row.duration <= 15 &&
-        row.upstreamLocal !== null &&
-        !throughTunnel(row),
-    ).flatMap((study) => {
+    studies(scene, (kind) => kind.direction === 'outbound' && isCut(kind), {
+      fits: (row) => row.duration <= 15 && row.upstreamLocal !== null && !throughTunnel(row),
+    }).flatMap((study) => {
       const meshed = study.hosts.some((ip) => scene.podOf(ip) !== null);
       const isGateway = study.proxies.every((proxy) => scene.roleOf(proxy) === 'gateway');
       const connections = reuses(study.population);

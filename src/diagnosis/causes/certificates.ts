@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { namespaceFlag, namespaceOf, podAtCommand, proxyName } from '../kubectl.js';
 import { Study } from '../study.js';
@@ -7,19 +7,18 @@ import { listed, plural, shellWord } from '../words.js';
 import { orRefusedClient } from './client-certificate.js';
 import { replyCause } from './reply-cause.js';
 
-const reason = (row: Row): string => `${row.transportFailure ?? ''} ${row.details ?? ''}`;
+const reason = (row: Kind): string => `${row.transportFailure ?? ''} ${row.details ?? ''}`;
 /** BoringSSL: 268435456 + n; from n = 1000 on the peer sent alert n - 1000, so it rejected us. */
-const has = (row: Row, ...patterns: RegExp[]): boolean =>
-  isTlsFailure(row) && patterns.some((pattern) => pattern.test(reason(row)));
-const isExpired = (row: Row): boolean => has(row, /certificate_has_expired/i);
-const isAlertExpired = (row: Row): boolean => has(row, /268436501|CERTIFICATE_EXPIRED/);
-const isIssuer = (row: Row): boolean =>
+const has = (row: Kind, pattern: RegExp): boolean => isTlsFailure(row) && pattern.test(reason(row));
+const isExpired = (row: Kind): boolean => has(row, /certificate_has_expired/i);
+const isAlertExpired = (row: Kind): boolean => has(row, /268436501|CERTIFICATE_EXPIRED/);
+const isIssuer = (row: Kind): boolean =>
   has(row, /unable_to_get_(?:local_)?issuer|self_signed|268436504|UNKNOWN_CA/i);
-const isSan = (row: Row): boolean => has(row, /SAN_matcher|SANs_are/i);
-const isVerify = (row: Row): boolean => has(row, /268435581|CERTIFICATE_VERIFY_FAILED/);
-const isWrongVersion = (row: Row): boolean =>
+const isSan = (row: Kind): boolean => has(row, /SAN_matcher|SANs_are/i);
+const isVerify = (row: Kind): boolean => has(row, /268435581|CERTIFICATE_VERIFY_FAILED/);
+const isWrongVersion = (row: Kind): boolean =>
   has(row, /268435703|WRONG_VERSION_NUMBER|268435612|HTTP_REQUEST/);
-const isAlert = (row: Row): boolean => has(row, /26843649[0-9]|2684365[0-9]{2}|ALERT/);
+const isAlert = (row: Kind): boolean => has(row, /26843649[0-9]|2684365[0-9]{2}|ALERT/);
 
 const secretCommand = (study: Study, ip: string): string => {
   const pod = study.scene.podOf(ip);
@@ -40,7 +39,8 @@ export const certExpired: Cause = replyCause({
     'as client: UC without reason under TLS 1.3, alert certificate_expired (268436501) under 1.2, to every destination',
   ],
   against: ['an issuer that is not known: other roots'],
-  matches: (row) => (isExpired(row) || isAlertExpired(row)) && !isExternal(row),
+  matches: (kind) => isExpired(kind) || isAlertExpired(kind),
+  fits: (row) => !isExternal(row),
   tell(study) {
     const ours = study.rows.filter(isAlertExpired).length > study.rows.length / 2;
     const hosts = badHosts(study);
@@ -79,7 +79,8 @@ export const caMismatch: Cause = replyCause({
     'between old and new pods, not within each group',
   ],
   against: ['expired: one certificate', 'a SAN mismatch: same root, other identity'],
-  matches: (row) => !isExternal(row) && (isIssuer(row) || (isVerify(row) && !isExpired(row) && !isSan(row))),
+  matches: (kind) => isIssuer(kind) || (isVerify(kind) && !isExpired(kind) && !isSan(kind)),
+  fits: (row) => !isExternal(row),
   tell(study) {
     const named = study.rows.filter(isIssuer).length;
     const hosts = badHosts(study);
@@ -113,7 +114,8 @@ export const sanMismatch: Cause = replyCause({
   mechanism: 'The certificate is good, but its identity is not the one that the caller expects.',
   signs: ['UF with SAN_matcher, certificate_SANs_are_[identity that the server has]'],
   against: ['the issuer is not known: roots differ'],
-  matches: (row) => isSan(row) && !isExternal(row),
+  matches: isSan,
+  fits: (row) => !isExternal(row),
   tell(study) {
     const identity = /SANs_are_?\[([^\]]*)\]/i.exec(reason(study.sample))?.[1] ?? null;
     const hosts = badHosts(study);
@@ -138,7 +140,8 @@ export const plaintextServer: Cause = replyCause({
   mechanism: 'The caller speaks TLS to an endpoint that does not.',
   signs: ['UF with WRONG_VERSION_NUMBER (268435703), no server line'],
   against: ['only some hosts of the service: these lack a sidecar'],
-  matches: (row) => isWrongVersion(row) && !isExternal(row),
+  matches: isWrongVersion,
+  fits: (row) => !isExternal(row),
   tell(study) {
     const some = study.concentration((row) => row.upstreamIp);
     const hosts = badHosts(study);
@@ -173,9 +176,14 @@ export const externalTls: Cause = replyCause({
   mechanism: 'The proxy originates TLS to an external server and cannot verify it, or is refused by it.',
   signs: ['UF with CERTIFICATE_VERIFY_FAILED or an alert on an external host'],
   against: ['hosts inside the mesh fail as well'],
-  matches: (row) =>
-    isExternal(row) &&
-    (isVerify(row) || isAlert(row) || isExpired(row) || isSan(row) || isIssuer(row) || isWrongVersion(row)),
+  matches: (kind) =>
+    isVerify(kind) ||
+    isAlert(kind) ||
+    isExpired(kind) ||
+    isSan(kind) ||
+    isIssuer(kind) ||
+    isWrongVersion(kind),
+  fits: isExternal,
   tell: (study) => ({
     title: `The certificate of ${study.place} cannot be verified`,
     story: `the proxy originates TLS to this external host and fails: ${(study.sample.transportFailure ?? reason(study.sample)).replaceAll('_', ' ').slice(0, 160)}.`,

@@ -14,18 +14,17 @@ import { listed, ofWords, span } from '../words.js';
  * certificate looks, whatever is wrong with it.
  */
 const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
-  const rejected = new Set(scene.rows.filter(isRejectedConnection).map((row) => row.downstreamRemote));
-  const cut = scene.cases.filter(
-    ({ decider }) =>
-      decider.direction === 'outbound' &&
-      decider.http &&
-      isCut(decider) &&
-      decider.duration <= 100 &&
-      decider.upstreamLocal !== null &&
-      !rejected.has(decider.upstreamLocal) &&
-      !decider.upstreamHost?.startsWith('envoy://') &&
-      !isExternal(decider),
-  );
+  const rejected = new Set(scene.rowsOf(isRejectedConnection).map((row) => row.downstreamRemote));
+  const cut = scene
+    .casesOf((kind) => kind.direction === 'outbound' && kind.http && isCut(kind))
+    .filter(
+      ({ decider }) =>
+        decider.duration <= 100 &&
+        decider.upstreamLocal !== null &&
+        !rejected.has(decider.upstreamLocal) &&
+        !decider.upstreamHost?.startsWith('envoy://') &&
+        !isExternal(decider),
+    );
   return [...groupBy(cut, ({ decider }) => decider.proxy)].flatMap(([proxy, cases]) => {
     const called = new Set(cases.map(({ decider }) => scene.placeOf(decider)));
     const study = new Study(
@@ -50,14 +49,12 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
     const seen = study.rows.filter((row) => scene.joins.children(row).length > 0).length;
     if (seen > study.rows.length * 0.1) return [];
     const places = distinct(study.rows, (row) => scene.placeOf(row));
-    const others = scene.rows.filter(
-      (row) =>
-        row.direction === 'outbound' &&
-        row.proxy !== proxy &&
-        places.includes(scene.placeOf(row)) &&
-        row.start >= study.first &&
-        row.start <= study.last,
-    );
+    const others = scene
+      .rowsOf(
+        (kind) =>
+          kind.direction === 'outbound' && kind.proxy !== proxy && places.includes(scene.placeOf(kind)),
+      )
+      .filter((row) => row.start >= study.first && row.start <= study.last);
     const hosts = distinct(study.rows, (row) => row.upstreamIp).length;
     return [
       claim(study, {

@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
@@ -11,11 +11,11 @@ import { replyCause } from './reply-cause.js';
 import { hiddenServices } from './plaintext.js';
 import { isRouteMiss, isScannerRequest } from './route-misses.js';
 
-const details = (row: Row): string => row.details ?? '';
+const details = (row: Kind): string => row.details ?? '';
 
 /** A flag that configuration under way leaves for seconds, and that stays where the configuration is wrong. */
-const isNoCluster = (row: Row): boolean => row.has('NC');
-const byAuthority = (row: Row): string => bareAuthority(row.authority ?? row.downstreamLocal ?? row.proxy);
+const isNoCluster = (row: Kind): boolean => row.has('NC');
+const byAuthority = (row: Kind): string => bareAuthority(row.authority ?? row.downstreamLocal ?? row.proxy);
 
 /** A push is over within this; what lasts longer must show that what was missing has come. */
 const USUAL_PUSH_MS = 6_000;
@@ -62,13 +62,15 @@ export const configPushRace: Cause = {
   ],
   against: ['it lasts: then something is missing for good'],
   judge(scene: Scene): Hypothesis[] {
-    const cases = scene.cases.filter(
-      ({ decider }) =>
-        isNoCluster(decider) ||
-        (isRouteMiss(decider) && !isScannerRequest(decider)) ||
-        (decider.has('UH') && !isExternal(decider) && decider.cluster?.name !== 'BlackHoleCluster') ||
-        decider.has('NFCF'),
-    );
+    const cases = scene
+      .casesOf((kind) => isNoCluster(kind) || isRouteMiss(kind) || kind.has('UH') || kind.has('NFCF'))
+      .filter(
+        ({ decider }) =>
+          isNoCluster(decider) ||
+          (isRouteMiss(decider) && !isScannerRequest(decider)) ||
+          (decider.has('UH') && !isExternal(decider) && decider.cluster?.name !== 'BlackHoleCluster') ||
+          decider.has('NFCF'),
+      );
     return [
       ...groupBy(cases, ({ decider }) => `${scene.placeOf(decider)}\n${decider.flagSet}`).values(),
     ].flatMap((group) => {
@@ -157,7 +159,7 @@ export const subsetUndefined: Cause = replyCause({
 });
 
 /** Gateway API routes are named after namespace, route and rule, or after the route itself in Envoy Gateway. */
-const isGatewayApiRoute = (row: Row): boolean =>
+const isGatewayApiRoute = (row: Kind): boolean =>
   (row.route ?? '').startsWith('httproute/') || /^[a-z0-9-]+\.[a-z0-9-]+\.\d+$/.test(row.route ?? '');
 
 export const gatewayApiBackend: Cause = replyCause({
@@ -266,14 +268,14 @@ export const registryOnly: Cause = replyCause({
   },
 });
 
-function isBlocked(row: Row): boolean {
+function isBlocked(row: Kind): boolean {
   return (
     (details(row) === 'direct_response' && row.route === 'block_all') ||
     (row.cluster?.name === 'BlackHoleCluster' && row.failure)
   );
 }
 
-const destinationName = (row: Row): string | null =>
+const destinationName = (row: Kind): string | null =>
   row.authority
     ? bareAuthority(row.authority)
     : (row.serverName ?? row.downstreamLocal?.replace(/:\d+$/, '') ?? null);
@@ -296,13 +298,10 @@ const blockedScope = replyCause({
   tell(study) {
     const names = distinct(study.rows, destinationName);
     if (names.length === 0 || !names.every(isClusterHost)) return null;
-    const known = study.scene.rows.filter(
-      (row) =>
-        row.cluster?.service &&
-        names.some(
-          (name) => row.cluster!.service!.startsWith(name) || name.startsWith(row.cluster!.service!),
-        ),
-    );
+    const known = study.scene.rowsOf(({ cluster }) => {
+      const service = cluster?.service;
+      return !!service && names.some((name) => service.startsWith(name) || name.startsWith(service));
+    });
     return {
       title: `${listed(names, 2)} is hidden from ${listed(study.proxies, 2)}`,
       story: `the sidecar does not know a destination that is inside the cluster, so its egress scope leaves it out. ${known.length > 0 ? `${known.length} lines of other proxies reach it.` : ''}`,
@@ -331,12 +330,9 @@ export const corsPreflight: Cause = {
   ],
   against: ['other methods fail as well'],
   judge(scene: Scene): Hypothesis[] {
-    const denied = scene.cases.filter(
-      ({ decider }) =>
-        decider.method === 'OPTIONS' &&
-        [401, 403, 404, 405].includes(decider.code ?? 0) &&
-        !isScannerRequest(decider),
-    );
+    const denied = scene
+      .casesOf((kind) => kind.method === 'OPTIONS' && [401, 403, 404, 405].includes(kind.code ?? 0))
+      .filter(({ decider }) => !isScannerRequest(decider));
     return [...groupBy(denied, ({ decider }) => bareAuthority(decider.authority ?? ''))].flatMap(
       ([authority, cases]) => {
         const study = new Study(scene, cases);

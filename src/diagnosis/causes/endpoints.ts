@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
@@ -14,7 +14,7 @@ import { clock, listed, ofWords, percent, plural, shellWord } from '../words.js'
  * A waypoint's `inbound-vip|port|http|host` has its protocol where others have a subset, and is a story of its own, as is
  * what a gateway between networks (`outbound_.…`) lacks.
  */
-const isNoHost = (row: Row): boolean =>
+const isNoHost = (row: Kind): boolean =>
   (row.has('UH') &&
     row.cluster?.name !== 'BlackHoleCluster' &&
     row.cluster?.kind !== 'inbound-vip' &&
@@ -33,7 +33,7 @@ const CONSECUTIVE = 3;
 
 /** One story for each service whose callers find nobody to send to. */
 const nobodyThere = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(({ decider }) => isNoHost(decider));
+  const cases = scene.casesOf(isNoHost);
   return [
     ...groupBy(
       cases,
@@ -183,7 +183,7 @@ function subset(study: Study): Hypothesis | null {
 function none(scene: Scene, study: Study): Hypothesis {
   const callers = distinct(study.rows, (row) => row.proxy);
   const during = study.during.filter((row) => row.direction === 'outbound');
-  const probes = scene.cases.filter(({ decider }) => !decider.http && decider.has('NR')).length;
+  const probes = scene.casesOf((kind) => !kind.http && kind.has('NR')).length;
   const step = study.healthyBefore > 0;
   return claim(study, {
     cause: 'no-endpoints',

@@ -27,7 +27,7 @@ function hypothesis(scene: Scene, { study, authority, routed, isEdge }: RouteMis
   const before = routed.filter((row) => row.start < study.first);
   const after = routed.filter((row) => row.start > study.last);
   const others = distinct(
-    scene.rows.filter((row) => study.proxies.includes(row.proxy) && row.cluster !== null),
+    scene.rowsOf((kind) => kind.cluster !== null && study.proxies.includes(kind.proxy)),
     (row) => row.authority,
   );
   const clients = distinct(study.rows, (row) => row.peer).length;
@@ -77,15 +77,9 @@ function routedElsewhere(
   last: number,
   authority: string,
 ) {
-  const others = scene.rows.filter(
-    (row) =>
-      proxies.includes(row.proxy) &&
-      row.http &&
-      row.start >= first &&
-      row.start <= last &&
-      row.authority !== authority &&
-      !isScannerRequest(row),
-  );
+  const others = scene
+    .rowsOf((kind) => kind.http && kind.authority !== authority && proxies.includes(kind.proxy))
+    .filter((row) => row.start >= first && row.start <= last && !isScannerRequest(row));
   return { count: others.filter((row) => row.cluster !== null).length, of: others.length };
 }
 

@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/rows.js';
 import { triedAgain } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
@@ -10,18 +10,18 @@ import { claim, Study } from '../study.js';
 import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 
-const details = (row: Row): string => row.details ?? '';
+const details = (row: Kind): string => row.details ?? '';
 
 /** Nobody waited for the answer. */
-export const isGivenUp = (row: Row): boolean =>
+export const isGivenUp = (row: Kind): boolean =>
   row.http && row.code !== 101 && (row.has('DC') || row.has('DR')) && !row.has('UT') && !row.has('UMSDR');
-const isLocalDisconnect = (row: Row): boolean => details(row).startsWith('downstream_local_disconnect');
+const isLocalDisconnect = (row: Kind): boolean => details(row).startsWith('downstream_local_disconnect');
 
 /** Give-ups by place: at one pod that became slow, at one common duration, or at random. */
 const givenUp = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(
-    ({ decider }) => isGivenUp(decider) && !isLocalDisconnect(decider) && triedAgain(scene, decider) === null,
-  );
+  const cases = scene
+    .casesOf((kind) => isGivenUp(kind) && !isLocalDisconnect(kind))
+    .filter(({ decider }) => triedAgain(scene, decider) === null);
   return [...groupBy(cases, ({ decider }) => scene.placeOf(decider)).values()].flatMap((group) => {
     const study = new Study(scene, group);
     const slow = slowHost(study);

@@ -16,10 +16,10 @@ export const grpcBehind200: Cause = {
   judge: (scene) =>
     studies(
       scene,
-      (row) =>
-        row.code === 200 &&
-        isGrpc(row) &&
-        (row.flags.length > 0 || (row.details !== null && row.details !== 'via_upstream')),
+      (kind) =>
+        kind.code === 200 &&
+        (kind.flags.length > 0 || (kind.details !== null && kind.details !== 'via_upstream')),
+      { fits: isGrpc },
     ).map((study) =>
       claim(study, {
         cause: 'grpc-failure-behind-200',

@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { proxyName } from '../kubectl.js';
@@ -8,24 +8,23 @@ import { claim, Study } from '../study.js';
 import { listed, ofWords, shellWord } from '../words.js';
 
 /** A caller's stream over HTTP/2 that the other side broke. */
-const isBroken = (row: Row): boolean =>
-  row.direction === 'outbound' &&
-  row.protocol === 'HTTP/2' &&
-  row.upstreamLocal !== null &&
-  (row.has('UPE') || row.has('UC') || row.has('UR'));
+const isBroken = (kind: Kind): boolean =>
+  kind.direction === 'outbound' &&
+  kind.protocol === 'HTTP/2' &&
+  (kind.has('UPE') || kind.has('UC') || kind.has('UR'));
 
 /** A request that the server's proxy could not read at all. */
-const isUnreadable = (row: Row): boolean =>
+const isUnreadable = (row: Kind): boolean =>
   row.has('DPE') && row.method === null && /^http[12]\./.test(row.details ?? '');
 
 const FEWEST = 3;
 
 /** Both ends of one connection: broken at the caller, who spoke HTTP/2, and unreadable at the callee. */
 function judge(scene: Scene): Hypothesis[] {
-  const unreadable = scene.cases.filter(({ decider }) => isUnreadable(decider));
+  const unreadable = scene.casesOf(isUnreadable);
   if (unreadable.length === 0) return [];
   const byPeer = groupBy(unreadable, ({ decider }) => decider.downstreamRemote);
-  const broken = scene.cases.filter(({ decider }) => isBroken(decider));
+  const broken = scene.casesOf(isBroken).filter(({ decider }) => decider.upstreamLocal !== null);
   return [
     ...groupBy(broken, ({ decider }) => `${decider.proxy}\n${scene.placeOf(decider)}`).values(),
   ].flatMap((cases) => {

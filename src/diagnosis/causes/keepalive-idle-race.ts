@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { reuses } from '../connections.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
@@ -13,18 +13,15 @@ const LONGEST_MS = 15;
 /** A race is rare by nature: what breaks most requests is something else. */
 const LARGEST_SHARE = 0.2;
 
-function isCutAtOnce(row: Row): boolean {
-  return (
-    row.has('UC') &&
-    row.duration <= LONGEST_MS &&
-    row.upstreamLocal !== null &&
-    (row.details === null ||
-      row.details.startsWith('upstream_reset_before_response_started{connection_termination'))
-  );
-}
+const isCutUnanswered = (kind: Kind): boolean =>
+  kind.has('UC') &&
+  (kind.details === null ||
+    kind.details.startsWith('upstream_reset_before_response_started{connection_termination'));
 
 function judge(scene: Scene): Hypothesis[] {
-  const cut = scene.cases.filter(({ decider }) => isCutAtOnce(decider));
+  const cut = scene
+    .casesOf(isCutUnanswered)
+    .filter(({ decider }) => decider.duration <= LONGEST_MS && decider.upstreamLocal !== null);
   return [...groupBy(cut, ({ decider }) => `${decider.direction}\n${scene.placeOf(decider)}`)].flatMap(
     ([, cases]) => {
       const found = hypothesis(scene, cases);

@@ -14,39 +14,36 @@ export const portExhaustion: Cause = {
   ],
   against: ['one destination only, without load'],
   judge: (scene) =>
-    studies(
-      scene,
-      (row) => connectErrorOf(row) === 'local-ports',
-      (row) => row.proxy,
-    ).map((study) =>
-      claim(study, {
-        cause: 'conntrack-or-port-exhaustion',
-        title: `${study.proxies[0]} has no local ports left for new connections`,
-        story: `its own kernel refused to open them (Cannot assign requested address), before anything was sent: ${listed(distinct(study.rows, (row) => scene.placeOf(row)))}. The destination is not at fault.`,
-        at: {
-          services: distinct(study.rows, (row) => scene.placeOf(row)).toSorted(),
-          pods: study.proxies,
-          clients: study.proxies,
-          endpoints: study.hosts.slice(0, 3),
-        },
-        evidence: [
-          study.fact(
-            'connects that the own kernel refused',
-            study.rows,
-            scene.rows.filter(
-              (row) => row.proxy === study.proxies[0] && row.start >= study.first && row.start <= study.last,
-            ),
-          ),
-        ],
-        confidence: 'high',
-        why: 'errno 99 comes from the local kernel only',
-        next: [
-          {
-            purpose: 'count its sockets',
-            command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ss -s`,
+    studies(scene, (kind) => connectErrorOf(kind) === 'local-ports', { keyOf: (row) => row.proxy }).map(
+      (study) =>
+        claim(study, {
+          cause: 'conntrack-or-port-exhaustion',
+          title: `${study.proxies[0]} has no local ports left for new connections`,
+          story: `its own kernel refused to open them (Cannot assign requested address), before anything was sent: ${listed(distinct(study.rows, (row) => scene.placeOf(row)))}. The destination is not at fault.`,
+          at: {
+            services: distinct(study.rows, (row) => scene.placeOf(row)).toSorted(),
+            pods: study.proxies,
+            clients: study.proxies,
+            endpoints: study.hosts.slice(0, 3),
           },
-        ],
-        fix: ['Keep connections alive and pool them; more pods or source addresses; raise the port range.'],
-      }),
+          evidence: [
+            study.fact(
+              'connects that the own kernel refused',
+              study.rows,
+              scene
+                .linesOfProxy(study.proxies[0]!)
+                .filter((row) => row.start >= study.first && row.start <= study.last),
+            ),
+          ],
+          confidence: 'high',
+          why: 'errno 99 comes from the local kernel only',
+          next: [
+            {
+              purpose: 'count its sockets',
+              command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ss -s`,
+            },
+          ],
+          fix: ['Keep connections alive and pool them; more pods or source addresses; raise the port range.'],
+        }),
     ),
 };

@@ -10,9 +10,10 @@ import { bareAuthority } from '../traits.js';
 /** Hosts that this gateway or sidecar routes at all: anything else was never asked for by a customer. */
 function routedHosts(scene: Scene): ReadonlySet<string> {
   return new Set(
-    scene.rows.flatMap((row) =>
-      row.cluster !== null && row.authority ? [bareAuthority(row.authority)] : [],
-    ),
+    distinct(
+      scene.rowsOf((kind) => kind.cluster !== null),
+      ({ authority }) => authority || null,
+    ).map(bareAuthority),
   );
 }
 
@@ -26,13 +27,13 @@ function isNoise(scene: Scene, hosts: ReadonlySet<string>, tries: ReadonlyMap<st
       const host = bareAuthority(row.authority ?? '');
       return isScannerRequest(row) || (!hosts.has(host) && (tries.get(host) ?? 0) < FEW);
     }
-    const lines = scene.linesOfProxy(row.proxy);
-    if (row.cluster !== null || lines.some((line) => line.direction === 'inbound')) return false;
+    if (row.cluster !== null || scene.servesApp(row.proxy)) return false;
     const garbage = row.code === 400 && row.has('DPE') && row.method === null;
     const stray = !row.http && row.has('NR');
     return (
       (garbage || stray) &&
-      (tries.get(row.serverName ?? row.peer ?? '') ?? 0) < Math.max(FEW, lines.length * SMALL)
+      (tries.get(row.serverName ?? row.peer ?? '') ?? 0) <
+        Math.max(FEW, scene.linesOfProxy(row.proxy).length * SMALL)
     );
   };
 }
@@ -48,7 +49,8 @@ const scanners: Cause = {
   against: ['one real host, steadily: its route is missing'],
   judge(scene) {
     const hosts = routedHosts(scene);
-    const suspects = scene.cases.map(({ decider }) => decider).filter((row) => row.cluster === null);
+    const suspects = scene.casesOf((kind) => kind.cluster === null).map(({ decider }) => decider);
+    if (suspects.length === 0) return [];
     // A host is somebody's by its ordinary requests; what only scanners ask for does not count.
     const tries = new Map([
       ...byFrequency(suspects, (row) =>
@@ -57,7 +59,7 @@ const scanners: Cause = {
       ...byFrequency(suspects, (row) => (isRouteMiss(row) ? null : (row.serverName ?? row.peer))),
     ]);
     const noise = isNoise(scene, hosts, tries);
-    const cases = scene.cases.filter(({ decider }) => noise(decider));
+    const cases = scene.casesOf((kind) => kind.cluster === null).filter(({ decider }) => noise(decider));
     if (cases.length === 0) return [];
     const study = new Study(scene, cases);
     const clients = distinct(study.rows, (row) => row.peer).length;

@@ -16,27 +16,24 @@ import { orRefusedClient } from './client-certificate.js';
 /** Cut connections of callers whose plaintext the server rejected: both ends of one connection. */
 const rejectedPlaintext = perScene((scene: Scene): Hypothesis[] => {
   const rejected = new Map(
-    scene.rows
-      .filter(isRejectedConnection)
+    scene
+      .rowsOf(isRejectedConnection)
       .flatMap((row): [string, Row][] => (row.downstreamRemote ? [[row.downstreamRemote, row]] : [])),
   );
-  const cut = scene.cases.filter(
-    ({ decider }) =>
-      decider.direction !== 'inbound' &&
-      decider.upstreamLocal !== null &&
-      (isCut(decider) || (!decider.http && decider.failure)),
-  );
+  if (rejected.size === 0) return [];
+  const cut = scene
+    .casesOf((kind) => kind.direction !== 'inbound' && (isCut(kind) || (!kind.http && kind.failure)))
+    .filter(({ decider }) => decider.upstreamLocal !== null);
   const pairs = cut.filter(({ decider }) => rejected.has(decider.upstreamLocal!));
   const found: Hypothesis[] = [];
   for (const [, cases] of groupBy(pairs, ({ decider }) => `${decider.proxy}\n${scene.placeOf(decider)}`)) {
     const place = scene.placeOf(cases[0]!.decider);
     const proxy = cases[0]!.decider.proxy;
     const all = cut.filter(({ decider }) => decider.proxy === proxy && scene.placeOf(decider) === place);
-    const listener = scene.cases.filter(
-      ({ decider }) =>
-        isRejectedConnection(decider) &&
-        all.some((one) => one.decider.upstreamLocal === decider.downstreamRemote),
-    );
+    const ends = new Set(all.map((one) => one.decider.upstreamLocal));
+    const listener = scene
+      .casesOf(isRejectedConnection)
+      .filter(({ decider }) => ends.has(decider.downstreamRemote));
     const study = new Study(scene, all);
     const others = study.population.filter(
       (row) =>
@@ -112,15 +109,17 @@ function servicesAt(scene: Scene, cases: readonly Case[]): readonly string[] {
 const addressesOfServices = perScene(
   (scene: Scene): ReadonlyMap<string, string> =>
     new Map(
-      scene.rows.flatMap((row): [string, string][] =>
-        row.cluster?.kind === 'outbound' &&
-        row.cluster.service &&
-        row.downstreamLocal &&
-        row.downstreamLocal !== row.upstreamHost &&
-        scene.roleOf(row.proxy) === 'sidecar'
-          ? [[row.downstreamLocal, row.cluster.service]]
-          : [],
-      ),
+      scene
+        .rowsOf(
+          ({ cluster, downstreamLocal, proxy }) =>
+            cluster?.kind === 'outbound' &&
+            !!cluster.service &&
+            !!downstreamLocal &&
+            scene.roleOf(proxy) === 'sidecar',
+        )
+        .flatMap((row): [string, string][] =>
+          row.downstreamLocal !== row.upstreamHost ? [[row.downstreamLocal!, row.cluster!.service!]] : [],
+        ),
     ),
 );
 
@@ -131,8 +130,8 @@ function outOfScope(
   cases: readonly Case[],
   paired: number,
 ): Hypothesis {
-  const known = study.scene.rows.filter(
-    (row) => row.cluster?.kind === 'outbound' && services.includes(row.cluster.service ?? ''),
+  const known = study.scene.rowsOf(
+    ({ cluster }) => cluster?.kind === 'outbound' && services.includes(cluster.service ?? ''),
   );
   return claim(study, {
     cause: 'sidecar-egress-scope',
@@ -174,14 +173,15 @@ function outOfScope(
 
 /** Passed through to a service of the mesh and closed: also where the servers' logs are not there. */
 const passedThrough = perScene((scene: Scene): Hypothesis[] => {
-  const rejected = new Set(scene.rows.filter(isRejectedConnection).map((row) => row.downstreamRemote));
-  const cut = scene.cases.filter(
-    ({ decider }) =>
-      decider.cluster?.direction === 'passthrough' &&
-      (isCut(decider) || (!decider.http && decider.failure)) &&
-      !rejected.has(decider.upstreamLocal) &&
-      addressesOfServices(scene).has(decider.downstreamLocal ?? ''),
-  );
+  const rejected = new Set(scene.rowsOf(isRejectedConnection).map((row) => row.downstreamRemote));
+  const cut = scene
+    .casesOf(
+      (kind) => kind.cluster?.direction === 'passthrough' && (isCut(kind) || (!kind.http && kind.failure)),
+    )
+    .filter(
+      ({ decider }) =>
+        !rejected.has(decider.upstreamLocal) && addressesOfServices(scene).has(decider.downstreamLocal ?? ''),
+    );
   return [...groupBy(cut, ({ decider }) => `${decider.proxy}\n${decider.downstreamLocal}`).values()].flatMap(
     (cases) => {
       if (cases.length < FEWEST_PASSED) return [];

@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { namespaceOf, proxyName } from '../kubectl.js';
 import { fromMeshClient } from '../traits.js';
@@ -7,14 +7,14 @@ import { top, type Study } from '../study.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
 
-const details = (row: Row): string => row.details ?? '';
-const rbacText = (row: Row): string =>
+const details = (row: Kind): string => row.details ?? '';
+const rbacText = (row: Kind): string =>
   /rbac_access_denied_matched_policy\[(.*)\]$/s.exec(`${row.details ?? ''}`)?.[1] ??
   /rbac_access_denied_matched_policy\[(.*)\]/s.exec(row.termination ?? '')?.[1] ??
   '';
-const isRbac = (row: Row): boolean =>
+const isRbac = (row: Kind): boolean =>
   details(row).startsWith('rbac_access_denied') || (row.termination ?? '').startsWith('rbac_access_denied');
-const isBadCustomAction = (row: Row): boolean =>
+const isBadCustomAction = (row: Kind): boolean =>
   rbacText(row).startsWith('default-deny-all-due-to-bad-CUSTOM-action');
 const proxyOfStudy = (study: Study): string => proxyName(namespaceOf(study.place), study.proxies[0]!);
 
@@ -81,9 +81,9 @@ export const rbacDenied: Cause = replyCause({
   },
 });
 
-const jwtText = (row: Row): string => /^jwt_authn_access_denied\{(.*)\}$/s.exec(details(row))?.[1] ?? '';
-const isJwt = (row: Row): boolean => details(row).startsWith('jwt_authn_access_denied');
-const isKeyProblem = (row: Row): boolean => /^Jwks|kid|remote_fetch|Jwks_/i.test(jwtText(row));
+const jwtText = (row: Kind): string => /^jwt_authn_access_denied\{(.*)\}$/s.exec(details(row))?.[1] ?? '';
+const isJwt = (row: Kind): boolean => details(row).startsWith('jwt_authn_access_denied');
+const isKeyProblem = (row: Kind): boolean => /^Jwks|kid|remote_fetch|Jwks_/i.test(jwtText(row));
 
 export const jwksRotation: Cause = replyCause({
   id: 'jwks-rotation-or-fetch',

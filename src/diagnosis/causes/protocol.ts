@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { distinct } from '../stats.js';
@@ -7,7 +7,7 @@ import { listed, plural, shellWord } from '../words.js';
 import { resetReason } from '../traits.js';
 import { replyCause } from './reply-cause.js';
 
-const details = (row: Row): string => row.details ?? '';
+const details = (row: Kind): string => row.details ?? '';
 const proxyOfStudy = (study: Study): string => proxyName(namespaceOf(study.place), study.proxies[0]!);
 const clientsOf = (study: Study): readonly string[] => {
   const peers = distinct(study.rows, (row) => row.peer);
@@ -16,7 +16,7 @@ const clientsOf = (study: Study): readonly string[] => {
     : [];
 };
 /** A line that never became a request: one per connection, at whoever listens. */
-const byListener = (row: Row): string => `${row.proxy}\n${row.downstreamLocal ?? ''}`;
+const byListener = (row: Kind): string => `${row.proxy}\n${row.downstreamLocal ?? ''}`;
 
 const HEADER_LIMIT = /headers_too_large|too_many_headers|header_list_size_too_large|cookies_total_bytes/;
 
@@ -39,9 +39,9 @@ export const headerTooLarge: Cause = replyCause({
       study.fact(
         'requests refused for the size of their headers',
         study.rows,
-        study.scene.rows.filter(
-          (row) => study.proxies.includes(row.proxy) && row.start >= study.first && row.start <= study.last,
-        ),
+        study.scene
+          .rowsOf((kind) => study.proxies.includes(kind.proxy))
+          .filter((row) => row.start >= study.first && row.start <= study.last),
       ),
     ],
     next: [
@@ -83,7 +83,7 @@ export const http10: Cause = replyCause({
   }),
 });
 
-const isCodecError = (row: Row): boolean =>
+const isCodecError = (row: Kind): boolean =>
   row.code === 400 && /^http1\.codec_error|^codec_error/.test(details(row)) && row.method === null;
 
 export const tlsToHttp: Cause = replyCause({
@@ -100,8 +100,8 @@ export const tlsToHttp: Cause = replyCause({
   tell: (study) => {
     const peers = distinct(study.rows, (row) => row.peer);
     const port = study.sample.downstreamLocal?.match(/:(\d+)$/)?.[1] ?? '';
-    const spoken = study.scene.rows.filter(
-      (row) => row.downstreamLocal === study.sample.downstreamLocal && row.method !== null,
+    const spoken = study.scene.rowsOf(
+      (kind) => kind.downstreamLocal === study.sample.downstreamLocal && kind.method !== null,
     );
     if (study.rows.length < 5 || peers.length > 5) return null;
     const misdeclared = spoken.length === 0;
@@ -145,8 +145,8 @@ export const protocolSelection: Cause = replyCause({
   matches: isCodecError,
   keyOf: byListener,
   tell: (study) => {
-    const spoken = study.scene.rows.filter(
-      (row) => row.downstreamLocal === study.sample.downstreamLocal && row.method !== null,
+    const spoken = study.scene.rowsOf(
+      (kind) => kind.downstreamLocal === study.sample.downstreamLocal && kind.method !== null,
     );
     const port = study.sample.downstreamLocal?.match(/:(\d+)$/)?.[1] ?? '';
     if (study.rows.length < 5 || spoken.length > 0) return null;

@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/rows.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { hostLives, turnover } from '../hosts.js';
@@ -21,8 +21,8 @@ import {
 import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
 
 /** A connect that left this pod and failed: nobody answers there, or the way is shut. */
-const goesOut = (row: Row): boolean => row.direction !== 'inbound' && isConnectFailure(row) && !row.tunnel;
-const isRefused = (row: Row): boolean => {
+const goesOut = (row: Kind): boolean => row.direction !== 'inbound' && isConnectFailure(row) && !row.tunnel;
+const isRefused = (row: Kind): boolean => {
   const error = connectErrorOf(row);
   return error === 'refused' || error === 'no-route' || error === 'reset';
 };
@@ -64,23 +64,20 @@ function deadHosts(scene: Scene, cases: readonly Case[], place: string): readonl
 /** One story per place where connects are refused on the way out, told by what becomes of the addresses. */
 const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
   // The cuts just before belong to the same event: connections die first, then new ones are refused.
-  const refused = scene.cases.filter(
-    ({ decider }) =>
-      goesOut(decider) && isRefused(decider) && !isPassthrough(decider) && !isExternal(decider),
-  );
+  const refused = scene
+    .casesOf((kind) => goesOut(kind) && isRefused(kind) && !isPassthrough(kind))
+    .filter(({ decider }) => !isExternal(decider));
   return [...groupBy(refused, ({ decider }) => scene.placeOf(decider))].flatMap(([place, cases]) => {
     const hosts = deadHosts(scene, cases, place).filter(({ answersToOthers }) => answersToOthers === 0);
     if (hosts.length === 0) return [];
-    const cut = scene.cases.filter(
-      ({ decider }) =>
-        decider.direction === 'outbound' &&
-        isCut(decider) &&
-        scene.placeOf(decider) === place &&
+    const cut = scene
+      .casesOf((kind) => kind.direction === 'outbound' && isCut(kind) && scene.placeOf(kind) === place)
+      .filter(({ decider }) =>
         hosts.some(
           ({ ip, first, last }) =>
             ip === decider.upstreamIp && decider.end > first - 3_000 && decider.end < last + 1_000,
         ),
-    );
+      );
     const study = new Study(scene, [...cut, ...cases]);
     return [
       ...rollout(scene, study, hosts),
@@ -399,10 +396,9 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
  * caller's own side.
  */
 const refusedToOne = perScene((scene: Scene): Hypothesis[] => {
-  const refused = scene.cases.filter(
-    ({ decider }) =>
-      goesOut(decider) && isRefused(decider) && !isPassthrough(decider) && !isExternal(decider),
-  );
+  const refused = scene
+    .casesOf((kind) => goesOut(kind) && isRefused(kind) && !isPassthrough(kind))
+    .filter(({ decider }) => !isExternal(decider));
   return [...groupBy(refused, ({ decider }) => decider.proxy)].flatMap(([proxy, cases]) => {
     const places = distinct(cases, ({ decider }) => scene.placeOf(decider)).toSorted();
     const alive = places.flatMap((place) =>

@@ -1,6 +1,6 @@
 import { isRejectedConnection } from '../../aggregate/ends.js';
 import { isRefusedBetweenNetworks, meantBy, type Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import { hostOf } from '../../record/address.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
@@ -16,10 +16,10 @@ import { listed, ofWords, plural, shellWord, span } from '../words.js';
 
 /** Connections without a filter chain, by what name they asked for; in front of an app by who called which service. */
 const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
-  const cases = scene.cases.filter(({ decider }) => isRejectedConnection(decider) && decider.peer !== null);
+  const cases = scene.casesOf(isRejectedConnection).filter(({ decider }) => decider.peer !== null);
   const unnamed = cases.filter(({ decider }) => !isRefusedBetweenNetworks(decider));
-  const atApps = unnamed.filter(({ decider }) => servesApp(scene, decider));
-  const atGateways = unnamed.filter(({ decider }) => !servesApp(scene, decider));
+  const atApps = unnamed.filter(({ decider }) => scene.servesApp(decider.proxy));
+  const atGateways = unnamed.filter(({ decider }) => !scene.servesApp(decider.proxy));
   const byName = ({ decider }: Case): string => `${decider.proxy}\n${decider.serverName ?? ''}`;
   return [
     ...betweenNetworks(scene),
@@ -45,12 +45,8 @@ const atListener = (scene: Scene, cases: readonly Case[]): Study =>
   new Study(
     scene,
     cases,
-    scene.rows.filter((row) => row.downstreamLocal === cases[0]!.decider.downstreamLocal),
+    scene.rowsOf((kind) => kind.downstreamLocal === cases[0]!.decider.downstreamLocal),
   );
-
-/** A sidecar in front of an app: its log has inbound lines. */
-const servesApp = (scene: Scene, row: Row): boolean =>
-  scene.linesOfProxy(row.proxy).some((line) => line.direction === 'inbound');
 
 /**
  * Plaintext from an address. With its proxy's log there and silent, the traffic goes around that proxy. Where only the
@@ -210,13 +206,13 @@ function probe(study: Study, series: readonly (readonly Case[])[]): Hypothesis {
 
 /** What a gateway between networks refused: one story for each name, with the requests that it failed. */
 function betweenNetworks(scene: Scene): Hypothesis[] {
-  const cases = scene.cases.filter(({ decider }) => isRefusedBetweenNetworks(decider));
+  const cases = scene.casesOf(isRefusedBetweenNetworks);
   return [...groupBy(cases, ({ decider }) => `${decider.proxy}\n${nameAsked(decider)}`).values()].map(
     (group) => eastWestSni(new Study(scene, group)),
   );
 }
 
-const nameAsked = (row: Row): string => row.serverName ?? row.cluster?.name ?? '';
+const nameAsked = (row: Kind): string => row.serverName ?? row.cluster?.name ?? '';
 
 function eastWestSni(study: Study): Hypothesis {
   const { service, subset } = meantBy(study.sample)!;

@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Confidence, Fault, Hypothesis, NextStep, Severity, Verdict } from '../hypothesis.js';
 import { claim, studies, type Study } from '../study.js';
@@ -11,7 +11,9 @@ import { distinct } from '../stats.js';
  * is concerned, since when, and what speaks against it.
  */
 export interface ReplyCause extends Omit<Cause, 'judge'> {
-  matches(row: Row, one: Case): boolean;
+  matches(kind: Kind): boolean;
+  /** Of a line whose kind matches: whether it fits itself. */
+  fits?(row: Row, one: Case): boolean;
   /** How failing lines fall into places; the default is service and port. */
   keyOf?(row: Row, scene: Scene): string;
   /** `null` where the study as a whole does not fit after all. */
@@ -32,35 +34,37 @@ export interface Telling {
   readonly fix: readonly string[];
 }
 
-export function replyCause({ matches, keyOf, tell, ...cause }: ReplyCause): Cause {
+export function replyCause({ matches, fits, keyOf, tell, ...cause }: ReplyCause): Cause {
   return {
     ...cause,
     judge: (scene) =>
-      studies(scene, matches, keyOf && ((row) => keyOf(row, scene))).flatMap((study) => {
-        const telling = tell(study);
-        if (!telling) return [];
-        const details = study.sample.details || study.sample.flags.join(',') || String(study.sample.code);
-        return [
-          claim(study, {
-            cause: cause.id,
-            confidence: 'high',
-            why: 'the proxy that made the reply names the reason itself',
-            ...telling,
-            at: { services: placesOf(study), ...whoRefused(study), ...telling.at },
-            evidence: [
-              ...(telling.evidence ?? [
-                study.fact(
-                  `requests to ${study.place} in that time that ended with ${shown(details)}`,
-                  study.rows,
-                  study.during,
-                ),
-              ]),
-              ...study.contrast('caller', (row) => row.peer),
-              ...study.contrast('path', (row) => row.pathTemplate),
-            ],
-          }),
-        ];
-      }),
+      studies(scene, matches, { fits, ...(keyOf && { keyOf: (row: Row) => keyOf(row, scene) }) }).flatMap(
+        (study) => {
+          const telling = tell(study);
+          if (!telling) return [];
+          const details = study.sample.details || study.sample.flags.join(',') || String(study.sample.code);
+          return [
+            claim(study, {
+              cause: cause.id,
+              confidence: 'high',
+              why: 'the proxy that made the reply names the reason itself',
+              ...telling,
+              at: { services: placesOf(study), ...whoRefused(study), ...telling.at },
+              evidence: [
+                ...(telling.evidence ?? [
+                  study.fact(
+                    `requests to ${study.place} in that time that ended with ${shown(details)}`,
+                    study.rows,
+                    study.during,
+                  ),
+                ]),
+                ...study.contrast('caller', (row) => row.peer),
+                ...study.contrast('path', (row) => row.pathTemplate),
+              ],
+            }),
+          ];
+        },
+      ),
   };
 }
 

@@ -25,8 +25,9 @@ interface Repeated {
 
 const repeatedRequests = perScene((scene: Scene): readonly Repeated[] => {
   const byRoot = new Map(scene.cases.map((one) => [one.root, one]));
-  return scene.rows.flatMap((row): Repeated[] => {
-    if (!row.http || row.tunnel || row.direction === 'inbound') return [];
+  const sent = scene.rowsOf((kind) => kind.http && !kind.tunnel && kind.direction !== 'inbound');
+  return sent.flatMap((row): Repeated[] => {
+    if (scene.joins.children(row).length < 2) return [];
     const attempts = attemptsOf(scene, row);
     if (attempts.length < 2) return [];
     const one = byRoot.get(scene.joins.rootOf(row));

@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { Study, studies } from '../study.js';
@@ -6,7 +6,7 @@ import { distinct } from '../stats.js';
 import { bareAuthority, isIp } from '../traits.js';
 
 /** No route matched: told by the flag, and by the details where the layout has them. */
-export function isRouteMiss(row: Row): boolean {
+export function isRouteMiss(row: Kind): boolean {
   return (
     row.http &&
     row.has('NR') &&
@@ -27,7 +27,7 @@ export interface RouteMiss {
 
 /** One per authority. */
 export const routeMisses = perScene((scene: Scene): readonly RouteMiss[] =>
-  studies(scene, isRouteMiss, (row) => row.authority ?? '').map((study) => {
+  studies(scene, isRouteMiss, { keyOf: (row) => row.authority ?? '' }).map((study) => {
     const authority = study.sample.authority ?? '';
     const bare = bareAuthority(authority);
     const routed = study.proxies

@@ -1,5 +1,5 @@
 import { deepestWait } from '../deepest.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/rows.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
@@ -11,11 +11,11 @@ import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
 
-const details = (row: Row): string => row.details ?? '';
+const details = (row: Kind): string => row.details ?? '';
 const routeCommand = (study: Study, what: string): string =>
   `istioctl proxy-config route ${proxyName(null, study.proxies[0]!)} -o json | grep -n -i ${what}`;
 
-const isRouteTimeout = (row: Row): boolean =>
+const isRouteTimeout = (row: Kind): boolean =>
   row.has('UT') && !/per_try/.test(details(row)) && row.code !== 408;
 
 /** Durations of answered requests to a place, before the timeouts began and while they last. */

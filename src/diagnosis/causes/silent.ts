@@ -37,9 +37,9 @@ const doubleTls: Cause = {
   ],
   against: ['byte counts vary: TLS that is passed through'],
   judge(scene: Scene): Hypothesis[] {
-    const lines = scene.rows.filter(
-      (row) => isQuietTcp(row) && /:(?:443|8443|9443)$/.test(row.upstreamHost ?? ''),
-    );
+    const lines = scene
+      .rowsOf((kind) => !kind.http)
+      .filter((row) => isQuietTcp(row) && /:(?:443|8443|9443)$/.test(row.upstreamHost ?? ''));
     return [...groupBy(lines, (row) => `${row.proxy}\n${scene.placeOf(row)}`).values()].flatMap((rows) => {
       const [usual] = byFrequency(rows, (row) => String(row.sent));
       const same = rows.filter(
@@ -87,9 +87,9 @@ const halfOpen: Cause = {
   signs: ['TCP lines with bytes up and none back, a few ms', 'the app believes it was connected'],
   against: ['the callee’s own log says why: refused there'],
   judge(scene: Scene): Hypothesis[] {
-    const lines = scene.rows.filter(
-      (row) => (isQuietTcp(row) || (!row.http && row.has('UR'))) && row.direction !== 'inbound',
-    );
+    const lines = scene
+      .rowsOf((kind) => !kind.http && kind.direction !== 'inbound')
+      .filter((row) => isQuietTcp(row) || row.has('UR'));
     return [...groupBy(lines, (row) => `${scene.placeOf(row)}\n${row.cluster?.port ?? ''}`).values()].flatMap(
       (rows) => {
         const empty = rows.filter((row) => (row.received ?? 0) > 0 && row.sent === 0);
@@ -142,13 +142,14 @@ const idleCut: Cause = {
   signs: ['101 DC, 200 UC or TCP lines with durations at one large value, whatever the load'],
   against: ['durations vary: they end normally'],
   judge(scene: Scene): Hypothesis[] {
-    const sessions = scene.rows.filter(
-      (row) =>
-        !row.tunnel &&
-        row.duration >= LONG_SESSION_MS &&
-        (row.code === 101 || (!row.http && !row.has('UF') && !row.has('DT'))) &&
-        !row.has('SI'),
-    );
+    const sessions = scene
+      .rowsOf(
+        (kind) =>
+          !kind.tunnel &&
+          (kind.code === 101 || (!kind.http && !kind.has('UF') && !kind.has('DT'))) &&
+          !kind.has('SI'),
+      )
+      .filter((row) => row.duration >= LONG_SESSION_MS);
     const known = new Map(scene.cases.map((one) => [one.decider, one]));
     return [
       ...groupBy(
@@ -205,20 +206,15 @@ const loggingOff: Cause = {
   against: ['its callers fail as well: the pod is gone'],
   judge(scene: Scene): Hypothesis[] {
     const proxies = new Set(scene.rows.map((row) => row.proxy));
+    const answered = scene.rowsOf(
+      (kind) => kind.direction === 'outbound' && kind.answeredBy === 'peer' && !kind.failure,
+    );
     const silent: Row[] = [];
     for (const proxy of proxies) {
+      const lastOwn = scene.linesOfProxy(proxy).findLast((row) => row.direction === 'inbound')?.start;
+      if (lastOwn === undefined || lastOwn + 3_000 >= scene.last) continue;
       const ips = new Set(scene.addressesOf(proxy));
-      const own = scene.linesOfProxy(proxy).filter((row) => row.direction === 'inbound');
-      const lastOwn = own.at(-1)?.start;
-      if (lastOwn === undefined) continue;
-      const served = scene.rows.filter(
-        (row) =>
-          row.direction === 'outbound' &&
-          ips.has(row.upstreamIp ?? '') &&
-          row.start > lastOwn + 3_000 &&
-          row.answeredBy === 'peer' &&
-          !row.failure,
-      );
+      const served = answered.filter((row) => row.start > lastOwn + 3_000 && ips.has(row.upstreamIp ?? ''));
       if (served.length >= 5) silent.push(...served);
     }
     if (silent.length === 0) return [];

@@ -1,4 +1,4 @@
-import type { Row } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import { proxyName } from '../kubectl.js';
 import { distinct } from '../stats.js';
@@ -6,7 +6,7 @@ import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
 
-const details = (row: Row): string => row.details ?? '';
+const details = (row: Kind): string => row.details ?? '';
 
 const maxDuration: Cause = replyCause({
   id: 'max-stream-duration',

@@ -43,9 +43,7 @@ const TOGETHER_MS = 20;
 
 /** Connects that nobody answered, one story per set of callers and destinations. */
 const timedOut = perScene((scene: Scene): Hypothesis[] => {
-  const failed = scene.cases.filter(
-    ({ decider }) => decider.direction !== 'inbound' && isConnectFailure(decider),
-  );
+  const failed = scene.casesOf((kind) => kind.direction !== 'inbound' && isConnectFailure(kind));
   const waited = unanswered(failed);
   if (waited.length === 0) return [];
   const cases = [
@@ -76,9 +74,9 @@ function deadNode(scene: Scene, cases: readonly Case[]): Hypothesis | null {
     const study = new Study(scene, group);
     const places = distinct(study.rows, (row) => scene.placeOf(row)).toSorted();
     if (places.length < 2 || group.length < inside.length * 0.8) continue;
-    const sameTime = scene.rows.filter(
-      (row) => row.direction === 'outbound' && row.start >= study.first && row.upstreamIp !== null,
-    );
+    const sameTime = scene
+      .rowsOf((kind) => kind.direction === 'outbound')
+      .filter((row) => row.start >= study.first && row.upstreamIp !== null);
     const elsewhere = sameTime.filter((row) => networkOf(row.upstreamIp!) !== network);
     const good = elsewhere.filter((row) => !row.failure).length;
     return claim(study, {

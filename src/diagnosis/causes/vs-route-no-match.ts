@@ -28,25 +28,25 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
   const first = least(misses.map((row) => row.start));
   const last = most(misses.map((row) => row.start));
   // The same route table: all that the same proxies sent to the same authority or service.
-  const alike = scene.rows.filter(
-    (row) =>
-      proxies.has(row.proxy) &&
-      row.http &&
-      row.direction !== 'inbound' &&
-      !row.tunnel &&
-      (row.authority === authority || scene.placeOf(row) === place),
+  const alike = scene.rowsOf(
+    (kind) =>
+      proxies.has(kind.proxy) &&
+      kind.http &&
+      kind.direction !== 'inbound' &&
+      !kind.tunnel &&
+      (kind.authority === authority || scene.placeOf(kind) === place),
   );
   const routed = alike.filter((row) => row.cluster !== null);
   const failingShapes = new Set(misses.map(shape));
   const since = alike.filter((row) => row.start >= first && row.start <= last);
   const otherRouted = routed.filter((row) => row.start >= first && !failingShapes.has(shape(row)));
   // Other proxies hold the same routes: what they could send tells that the host itself has some.
-  const elsewhere = scene.rows.filter(
-    (row) =>
-      !proxies.has(row.proxy) &&
-      row.direction === 'outbound' &&
-      row.cluster !== null &&
-      scene.placeOf(row) === place,
+  const elsewhere = scene.rowsOf(
+    (kind) =>
+      !proxies.has(kind.proxy) &&
+      kind.direction === 'outbound' &&
+      kind.cluster !== null &&
+      scene.placeOf(kind) === place,
   );
   if (routed.length === 0 && elsewhere.length === 0) return null;
   const sameShape = since.filter((row) => failingShapes.has(shape(row)));

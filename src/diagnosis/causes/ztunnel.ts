@@ -1,4 +1,5 @@
 import { isRejectedConnection } from '../../aggregate/ends.js';
+import { isZtunnel } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/rows.js';
 import type { Cause } from '../cause.js';
 import type { Fact, Fault } from '../hypothesis.js';
@@ -30,7 +31,8 @@ const denied: Cause = replyCause({
   mechanism: 'An L4 AuthorizationPolicy that ztunnel enforces rejects the connection.',
   signs: ['ztunnel: connection closed due to policy rejection, 0 bytes; its peer: http status: 401'],
   against: [],
-  matches: (row) => says(row, /policy rejection|policy change|http status: 401/),
+  matches: isZtunnel,
+  fits: (row) => says(row, /policy rejection|policy change|http status: 401/),
   keyOf: (row, scene) => scene.placeOf(row),
   tell: (study) => {
     const identities = distinct(study.rows, (row) => row.sourceIdentity);
@@ -56,7 +58,8 @@ const blocked: Cause = replyCause({
   mechanism: 'The tunnel port 15008 of the destination is blocked or not served.',
   signs: ['ztunnel: connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008'],
   against: [],
-  matches: (row) => says(row, /timed out.*15008|deadline has elapsed/) && row.direction === 'outbound',
+  matches: (kind) => isZtunnel(kind) && kind.direction === 'outbound',
+  fits: (row) => says(row, /timed out.*15008|deadline has elapsed/),
   keyOf: (row, scene) => scene.placeOf(row),
   tell: (study) => ({
     title: `Tunnels (port 15008) to ${study.place} get no answer`,
@@ -79,9 +82,8 @@ const backend: Cause = replyCause({
   mechanism: 'The app behind ztunnel does not listen, or closes.',
   signs: ['inbound ztunnel: io error: Connection refused (os error 111)'],
   against: [],
-  matches: (row) =>
-    row.direction === 'inbound' &&
-    says(row, /os error 1(?:11|04)|Connection refused|connection failed|deadline has elapsed/),
+  matches: (kind) => isZtunnel(kind) && kind.direction === 'inbound',
+  fits: (row) => says(row, /os error 1(?:11|04)|Connection refused|connection failed|deadline has elapsed/),
   keyOf: (row, scene) => scene.placeOf(row),
   tell: (study) => ({
     title: `The app of ${study.place} refuses connections`,
@@ -106,7 +108,8 @@ const misrouted: Cause = replyCause({
   mechanism: 'The waypoint of a service is missing or has no usable way to it.',
   signs: ['ztunnel: unknown waypoint, no healthy upstream, no valid target port'],
   against: [],
-  matches: (row) => says(row, waypointError),
+  matches: isZtunnel,
+  fits: (row) => says(row, waypointError),
   keyOf: (row, scene) => scene.placeOf(row),
   tell: (study) => ({
     title: `${study.place} has no usable waypoint or target`,
@@ -132,7 +135,8 @@ const interop: Cause = replyCause({
     'ztunnel sends plaintext, and the sidecar at the other end finds no filter chain for it (NR)',
   ],
   against: [],
-  matches: (row, one) =>
+  matches: isZtunnel,
+  fits: (row, one) =>
     says(row, /h2 failed|frame with invalid size|tls error/) ||
     (row.error !== null && one.rows.some(isRejectedConnection)),
   keyOf: (row, scene) => scene.placeOf(row),
