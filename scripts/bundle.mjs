@@ -32,14 +32,21 @@ const places = {
   },
 };
 
+const NOTHING = '\0nothing';
+
 /** Node's modules and packages wait until a module that imports them is run, which in most runs few are. */
 const outside = {
   name: 'outside',
-  resolveId(id, _importer, { kind }) {
+  resolveId(id, importer, { kind }) {
     if (!/^[@\w]/.test(id) || BUNDLED.test(id)) return null;
+    // Commander would start commands that are programs of their own; there are none.
+    if (id === 'node:child_process' && importer.includes('/commander/')) return NOTHING;
     return kind === 'import-statement' ? `\0${id}` : { id, external: true };
   },
-  load: (id) => (id.startsWith('\0') ? `module.exports = require('${id.slice(1)}');` : null),
+  load(id) {
+    if (id === NOTHING) return 'module.exports = {};';
+    return id.startsWith('\0') ? `module.exports = require('${id.slice(1)}');` : null;
+  },
 };
 
 async function bundle(entry) {
