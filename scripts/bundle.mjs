@@ -25,9 +25,10 @@ const places = {
     if (!code.includes('import.meta.url')) return null;
     const path = relative(dist, id).split(sep).join('/');
     return code
-      .replaceAll(/new URL\('\.\/([\w-]+)\.js', import\.meta\.url\)/g, (whole, name) =>
-        threads.includes(name) ? `new URL(urlOf('program/${name}.cjs'))` : whole,
-      )
+      .replaceAll(/new URL\('\.\/([\w-]+)\.js', import\.meta\.url\)/g, (_, name) => {
+        if (!threads.includes(name)) throw new Error(`${path}: ${name} is none of THREADS`);
+        return `new URL(urlOf('program/${name}.cjs'))`;
+      })
       .replaceAll('import.meta.url', `urlOf('${path}')`);
   },
 };
