@@ -222,7 +222,7 @@ export class Scanner {
       if (times > 0) visit(pairs[at]! >>> KINDS_SHIFT, pairs[at]! & KIND_MASK, pairs[at + 1]!, times);
     }
     const durations = new Uint32Array(memory.buffer, durations_at(), SHORT_DURATIONS);
-    for (const [ms, times] of durations.entries()) if (times > 0) visit(0, KINDS, ms, times);
+    for (let ms = 0; ms < SHORT_DURATIONS; ms++) if (durations[ms]! > 0) visit(0, KINDS, ms, durations[ms]!);
   }
 
   /** Forgets all kinds and counts; the input and what lines are kept stay. */
