@@ -14,12 +14,14 @@ import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { observeAll, type OnProgress } from '../../dist/src/bulk/observe-all.js';
-import { observe, type Observed } from '../../dist/src/pipeline.js';
+import { observeAll } from '../../dist/src/bulk/observe-all.js';
+import { observe } from '../../dist/src/pipeline.js';
 import { fileSource } from '../../dist/src/source/file.js';
 import { stdinSource } from '../../dist/src/source/stdin.js';
-import type { Source } from '../../dist/src/source/source.js';
+import type { OnProgress } from '../../src/bulk/observe-all.js';
+import type { Observed } from '../../src/pipeline.js';
 import { ENVELOPE_KEYS } from '../../src/record/line.js';
+import type { Source } from '../../src/source/source.js';
 import { launcher, line, run, scratch } from '../e2e/run.js';
 import { mutated, randomOf, sampleLines } from '../lines.js';
 import { reportJson } from '../logs.js';
@@ -60,7 +62,7 @@ function told({ observation, failed }: Observed): { report: string; failed: stri
 
 /** Holds readings of files in parts against the plain one. */
 async function sameInParts(paths: readonly string[], cuts: readonly Cut[] = CUTS): Promise<Observed> {
-  const sources = paths.map(fileSource);
+  const sources: readonly Source[] = paths.map((path) => fileSource(path) as Source);
   const plain = await observe(sources, reading);
   for (const cut of cuts) expect(told(await inParts(sources, cut))).toEqual(told(plain));
   return plain;
