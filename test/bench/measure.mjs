@@ -55,7 +55,7 @@ export function measured(command, args, { output = 'pipe', env = {} } = {}) {
   const [wall, user, system, kilobytes] = lines.pop().split(' ').map(Number);
   if (error || status !== 0) {
     const why = lines.find((line) => /error|fatal/i.test(line)) ?? lines[0];
-    throw new Error(`status ${status}: ${error?.message ?? why}`);
+    throw new Error(`aborts with status ${status}: ${error?.message ?? why}`);
   }
   return { stdout: String(stdout), wall, cpu: user + system, memory: kilobytes / 1024 };
 }

@@ -14,8 +14,10 @@ const module = (name) => spawnSync(python, ['-c', `import ${name}`], { stdio: 'i
 
 const AWK = '{n[$5" "$6" "$(NF-5)]++} END{for(k in n)print n[k],k}';
 
+/** Started by `-c` it takes itself for a terminal's, and draws a bar on the output when a query takes 2 s. */
 const duckdb = (query) => `
 import duckdb, sys
+duckdb.execute("set enable_progress_bar = false")
 for r in duckdb.execute("""${query}""", [sys.argv[1]]).fetchall(): print(*r)`;
 const NAMES = Array.from({ length: 22 }, (_, i) => `'c${i}'`);
 const DUCKDB_CSV = duckdb(
@@ -88,6 +90,7 @@ function fromLines(text) {
   const totals = {};
   for (const line of text.trim().split('\n')) {
     const [n, ...key] = line.trim().split(/[\s,]+/);
+    if (!/^\d+$/.test(n)) throw new Error(`prints what is no count: ${line.slice(0, 40)}`);
     totals[key.join(' ')] = (totals[key.join(' ')] ?? 0) + Number(n);
   }
   return totals;
@@ -197,7 +200,7 @@ function compare(kind) {
       const ratio = (value, to) => (to ? (value / to).toFixed(2) : '');
       row(name, wall.toFixed(2), ratio(wall, unit?.wall), cpu.toFixed(2), ratio(cpu, unit?.cpu), memory.toFixed(0), verdict(read(stdout), totals, tells)); // prettier-ignore
     } catch (error) {
-      row(name, '', '', '', '', '', `aborts: ${error.message.replaceAll(path, 'FILE').slice(0, 90)}`);
+      row(name, '', '', '', '', '', error.message.replaceAll(path, 'FILE').slice(0, 100));
     }
   }
   return path;
