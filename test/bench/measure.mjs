@@ -5,21 +5,30 @@ import { availableParallelism, cpus, loadavg, tmpdir, totalmem, type } from 'nod
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { KINDS } from './traffic.mjs';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const launcher = join(root, 'bin', 'meshtail.js');
 
-/** `[LINES] [--keep FOLDER] [--runs N]`; `done` removes what was written, unless a folder to keep was named. */
+/**
+ * `[LINES] [--kinds text,json,mixed] [--keep FOLDER] [--runs N]`; `done` removes what was written, unless a folder to keep was
+ * named.
+ */
 export function benchArguments() {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { keep: { type: 'string' }, runs: { type: 'string', default: '3' } },
+    options: {
+      kinds: { type: 'string', default: KINDS.join() },
+      keep: { type: 'string' },
+      runs: { type: 'string', default: '3' },
+    },
   });
   const { keep } = values;
   if (keep !== undefined) mkdirSync(keep, { recursive: true });
   const folder = keep ?? mkdtempSync(join(tmpdir(), 'meshtail-bench-'));
   return {
     count: Number(positionals[0] ?? 1_000_000),
+    kinds: values.kinds.split(','),
     runs: Number(values.runs),
     folder,
     done: () => {

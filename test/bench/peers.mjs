@@ -1,14 +1,14 @@
 // The whole report against programs that count three fields of the same file in the same run, as ratios to mawk's time on
 // the text: whichever of them are installed. What they counted is held against what the generator wrote.
-// `npm run bench:peers -- [LINES] [--keep FOLDER] [--runs N]`: 1,000,000 lines, written anew, the best of 3 runs unless
-// told otherwise. PYTHON names the Python that has DuckDB and Polars.
+// `npm run bench:peers -- [LINES] [--kinds text,json,mixed] [--keep FOLDER] [--runs N]`: 1,000,000 lines of each kind, written
+// anew, and the best of 3 runs, unless told otherwise. PYTHON names the Python that has DuckDB and Polars.
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { benchArguments, best, circumstances, installed, launcher, say, table } from './measure.mjs';
-import { KINDS, trafficIn } from './traffic.mjs';
+import { trafficIn } from './traffic.mjs';
 
-const { count, runs, folder, done } = benchArguments();
+const { count, kinds, runs, folder, done } = benchArguments();
 const python = process.env.PYTHON ?? 'python3';
 const module = (name) => spawnSync(python, ['-c', `import ${name}`], { stdio: 'ignore' }).status === 0;
 
@@ -209,7 +209,7 @@ function compare(kind) {
 try {
   layLnavFormat();
   say(`${circumstances()}\n`);
-  for (const kind of KINDS) {
+  for (const kind of kinds) {
     compare(kind);
     say();
   }
