@@ -822,7 +822,7 @@ export interface RowLimits {
 /** Lines of one request; with more it is nobody's. */
 const MOST_PINNED = 5_000;
 
-export const ROW_LIMITS: RowLimits = { healthy: 80_000, failing: 60_000 };
+export const ROW_LIMITS: RowLimits = { healthy: 20_000, failing: 20_000 };
 
 /** Keeps the lines that diagnosis reasons about. */
 export class Rows {
@@ -858,7 +858,7 @@ export class Rows {
    * @param stream by which `readWith` tells where it stood
    */
   keep(
-    bytes: Uint8Array,
+    bytes: Buffer,
     start: number,
     end: number,
     hash: number,
@@ -881,10 +881,14 @@ export class Rows {
     this.#readLine = read;
   }
 
-  /** Under which hash (of 32 bits) lines are kept, and ids that are on too many lines to be kept or dropped at once. */
-  threshold(failing: boolean): { readonly below: number; readonly shared: ReadonlySet<number> } {
-    const { share, shared } = failing ? this.#failing : this.#healthy;
-    return { below: share * 0x1_0000_0000, shared };
+  /** Lines whose hash (of 32 bits) is below are kept. */
+  threshold(failing: boolean): number {
+    return (failing ? this.#failing : this.#healthy).share * 0x1_0000_0000;
+  }
+
+  /** Hashes of ids that are on too many lines to be kept or dropped at once. */
+  shared(failing: boolean): ReadonlySet<number> {
+    return (failing ? this.#failing : this.#healthy).shared;
   }
 
   #readKept(line: KeptLine): void {

@@ -239,13 +239,14 @@ export class Lane {
     const stream = this.#streams.length - 1;
     const number = this.#part.index * LINES_OF_A_PART + this.#scanner!.lines + this.#apart;
     rows.keep(this.#scanner!.input, start, end, hash, failing, stream, number);
-    if (rows.threshold(failing).below !== this.#below[Number(failing)]) this.#tellKept();
+    if (rows.threshold(failing) !== this.#below[Number(failing)]) this.#tellKept();
   }
 
   #tellKept(): void {
     for (const failing of [false, true]) {
-      const { below, shared } = this.observation.rows.threshold(failing);
-      this.#scanner!.keepLines(failing, below, shared);
+      const { rows } = this.observation;
+      const below = rows.threshold(failing);
+      this.#scanner!.keepLines(failing, below, rows.shared(failing));
       this.#below[Number(failing)] = below;
     }
   }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { BulkJob, Compiled } from './job.js';
 import { Lane, type LaneRead, type Weights } from './lane.js';
-import type { Part } from './parts.js';
+import type { FileBytes, HeldBytes, Part } from './parts.js';
 
 /** Who reads the parts of one lane, in the order in which they are given. */
 export interface LaneReader {
@@ -15,14 +15,15 @@ export interface LaneReader {
   readonly dismiss: () => Promise<unknown>;
 }
 
-/** What a thread is asked. A part comes without its source's functions. */
+/** A part without its functions. */
+export interface PartAsked extends Omit<Part, 'source' | 'bytes'> {
+  readonly source: Pick<Part['source'], 'name' | 'origin' | 'kind'>;
+  readonly bytes: FileBytes | Omit<HeldBytes, 'release'>;
+}
+
+/** What a thread is asked. */
 export type Asked =
-  | {
-      readonly kind: 'part';
-      readonly part: Omit<Part, 'source'> & {
-        readonly source: Pick<Part['source'], 'name' | 'origin' | 'kind'>;
-      };
-    }
+  | { readonly kind: 'part'; readonly part: PartAsked }
   | { readonly kind: 'weigh' }
   | { readonly kind: 'finish'; readonly weights: readonly Weights[] };
 export type Answer =
@@ -49,6 +50,7 @@ export class OwnLane implements LaneReader {
 
   async read(part: Part): Promise<void> {
     await this.lane.read(part);
+    release(part);
     await new Promise(setImmediate);
   }
 
@@ -69,7 +71,7 @@ export class WorkerLane implements LaneReader {
   readonly #worker: Worker;
   readonly #ended: Promise<never>;
   /** Told to it and not read yet. */
-  #ahead = 0;
+  readonly #ahead: Part[] = [];
   #answered: (answer: Answer) => void = () => undefined;
 
   constructor(job: BulkJob, start: () => Worker = () => startWorker(job)) {
@@ -81,17 +83,21 @@ export class WorkerLane implements LaneReader {
     this.#ended.catch(() => undefined);
     this.#worker.on('error', () => undefined);
     this.#worker.on('message', (answer: Answer) => {
-      if (answer.kind === 'read') this.#ahead--;
+      if (answer.kind === 'read') release(this.#ahead.shift()!);
       this.#answered(answer);
     });
   }
 
   async read(part: Part): Promise<void> {
     const { name, origin, kind } = part.source;
-    this.#ask({ kind: 'part', part: { ...part, source: { name, origin, kind } } });
-    this.#ahead++;
-    const most = part.bytes.kind === 'held' ? HELD_AHEAD : AHEAD;
-    while (this.#ahead >= most) await this.#answer();
+    const { bytes } = part;
+    if (bytes.kind === 'stream') throw new Error('a stream is read where it was opened');
+    const bare =
+      bytes.kind === 'file' ? bytes : { kind: bytes.kind, memory: bytes.memory, length: bytes.length };
+    this.#ahead.push(part);
+    this.#ask({ kind: 'part', part: { ...part, bytes: bare, source: { name, origin, kind } } });
+    const most = bytes.kind === 'held' ? HELD_AHEAD : AHEAD;
+    while (this.#ahead.length >= most) await this.#answer();
   }
 
   async weigh(): Promise<Weights> {
@@ -122,6 +128,10 @@ export class WorkerLane implements LaneReader {
   dismiss(): Promise<unknown> {
     return this.#worker.terminate();
   }
+}
+
+function release({ bytes }: Part): void {
+  if (bytes.kind === 'held') bytes.release();
 }
 
 function startWorker(job: BulkJob): Worker {

@@ -30,17 +30,19 @@ export interface Part {
 export type BarePart = Pick<Part, 'source' | 'bytes' | 'first' | 'last'>;
 
 /** Whoever reads them opens the file. */
-interface FileBytes {
+export interface FileBytes {
   readonly kind: 'file';
   readonly path: string;
   readonly start: number;
   readonly end: number;
 }
 /** Unpacked, in memory that all threads see. */
-interface HeldBytes {
+export interface HeldBytes {
   readonly kind: 'held';
   readonly memory: SharedArrayBuffer;
   readonly length: number;
+  /** To be called when it has been read: the memory is used again. */
+  readonly release: () => void;
 }
 /** A source that is read to its end by whoever cut the others. */
 interface Stream {
@@ -117,17 +119,18 @@ function withFile<T>(path: string, use: (file: number) => T): T {
  */
 async function* heldParts(source: Source, { size, maxLine }: Cut): AsyncIterable<BarePart> {
   let start = 0;
-  let memory = new SharedArrayBuffer(size + maxLine + 2);
+  const free: SharedArrayBuffer[] = [];
+  const taken = (): SharedArrayBuffer => free.pop() ?? new SharedArrayBuffer(size + maxLine + 2);
+  let memory = taken();
   let bytes = Buffer.from(memory);
   let length = 0;
   let leftOut = 0;
   let failure: unknown;
-  const part = (last: boolean): BarePart => ({
-    source,
-    bytes: { kind: 'held', memory, length },
-    first: start === 0,
-    last,
-  });
+  const part = (last: boolean): BarePart => {
+    const held = memory;
+    const release = (): void => void free.push(held);
+    return { source, bytes: { kind: 'held', memory, length, release }, first: start === 0, last };
+  };
   try {
     for await (const whole of source.open()) {
       for (let chunk = whole; chunk.length > 0;) {
@@ -143,7 +146,7 @@ async function* heldParts(source: Source, { size, maxLine }: Cut): AsyncIterable
         if (cut < 0) continue;
         yield part(false);
         start += length + leftOut;
-        memory = new SharedArrayBuffer(size + maxLine + 2);
+        memory = taken();
         bytes = Buffer.from(memory);
         length = 0;
         leftOut = 0;

@@ -2,7 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { BulkJob } from './job.js';
 import { compileJob } from './job.js';
 import { Lane } from './lane.js';
-import type { Asked, Answer } from './lanes.js';
+import type { Answer, Asked, PartAsked } from './lanes.js';
+import type { Part } from './parts.js';
 
 /* A thread that reads the parts of one lane, one at a time, and at the end answers with what they held as numbers in tables. */
 
@@ -19,8 +20,7 @@ async function answer(asked: Asked): Promise<void> {
   const here = await lane;
   switch (asked.kind) {
     case 'part': {
-      const { part } = asked;
-      await here.read({ ...part, source: { ...part.source, open: (): never => fail() } });
+      await here.read(whole(asked.part));
       port.postMessage({ kind: 'read' } satisfies Answer, []);
       break;
     }
@@ -36,6 +36,15 @@ async function answer(asked: Asked): Promise<void> {
     default:
       asked satisfies never;
   }
+}
+
+/** A part, whose functions are wherever it was cut. */
+function whole({ source, bytes, ...part }: PartAsked): Part {
+  return {
+    ...part,
+    source: { ...source, open: () => fail() },
+    bytes: bytes.kind === 'file' ? bytes : { ...bytes, release: () => undefined },
+  };
 }
 
 /** Memory that is handed over, not copied. */
