@@ -2,7 +2,7 @@
 // read and compile the modules one by one takes longer than a small report. bin/load.js runs what comes of it.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, relative, sep } from 'node:path';
+import { basename, isAbsolute, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { rolldown } from 'rolldown';
@@ -39,7 +39,7 @@ const NOTHING = '\0nothing';
 const outside = {
   name: 'outside',
   resolveId(id, importer, { kind }) {
-    if (!/^[@\w]/.test(id) || BUNDLED.test(id)) return null;
+    if (!/^[@\w]/.test(id) || isAbsolute(id) || BUNDLED.test(id)) return null;
     // Commander would start commands that are programs of their own; there are none.
     if (id === 'node:child_process' && importer.includes('/commander/')) return NOTHING;
     return kind === 'import-statement' ? `\0${id}` : { id, external: true };
