@@ -80,10 +80,11 @@ export function plainSize({ path }: Source): number | null {
   }
 }
 
+/** A file may grow while it is read: the line in which it ended when it was begun is read to its end. */
 function* fileParts(source: Source, path: string, length: number, size: number): Iterable<BarePart> {
   for (let start = 0; start < length;) {
-    const end = withFile(path, (file) => lineEnd(file, nextCut(start, size), length));
-    yield { source, bytes: { kind: 'file', path, start, end }, first: start === 0, last: end === length };
+    const end = withFile(path, (file) => lineEnd(file, Math.min(nextCut(start, size), length - 1), length));
+    yield { source, bytes: { kind: 'file', path, start, end }, first: start === 0, last: end >= length };
     start = end;
   }
 }
@@ -91,17 +92,16 @@ function* fileParts(source: Source, path: string, length: number, size: number):
 const nextCut = (start: number, size: number): number =>
   size === Infinity ? Infinity : (Math.floor(start / size) + 1) * size;
 
-/** Behind the first newline at or behind `from`, at most `size`. */
-function lineEnd(file: number, from: number, size: number): number {
+/** Behind the first newline at or behind `from`; where there is none the end of the file, which had `length` bytes. */
+function lineEnd(file: number, from: number, length: number): number {
   const chunk = Buffer.allocUnsafe(64 * 1024);
-  for (let at = from; at < size;) {
-    const length = readSync(file, chunk, 0, chunk.length, at);
-    if (length === 0) break;
-    const newline = chunk.subarray(0, length).indexOf(LF);
-    if (newline >= 0) return Math.min(size, at + newline + 1);
-    at += length;
+  for (let at = from; ;) {
+    const read = readSync(file, chunk, 0, chunk.length, at);
+    if (read === 0) return Math.max(at, length);
+    const newline = chunk.subarray(0, read).indexOf(LF);
+    if (newline >= 0) return at + newline + 1;
+    at += read;
   }
-  return size;
 }
 
 function withFile<T>(path: string, use: (file: number) => T): T {
