@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 // Committed as it runs: says plainly what is missing instead of failing somewhere inside.
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+'use strict';
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+const { compiled, run } = require('./load.js');
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = join(__dirname, '../');
 const [major, minor] = process.versions.node.split('.').map(Number);
 
 /** What keeps the program from running, and the one command that repairs it. */
@@ -12,7 +14,7 @@ function problem() {
     return [`Node ${process.versions.node} is too old, 20.19 or later is needed`, 'install a newer Node'];
   }
   const lacks = (name) => !existsSync(`${root}node_modules/${name}`) && !resolvable(name);
-  const built = existsSync(`${root}dist/src/main.js`);
+  const built = existsSync(`${root}dist/program/main.bundle.cjs`);
   const inClone = existsSync(`${root}tsconfig.json`);
   if (lacks('commander')) {
     return ['the packages it needs are not installed', `npm install --prefix ${root}`];
@@ -37,7 +39,7 @@ function problem() {
 
 function resolvable(name) {
   try {
-    import.meta.resolve(name);
+    require.resolve(name);
     return true;
   } catch {
     return false;
@@ -49,5 +51,4 @@ if (found) {
   process.stderr.write(`meshtail: ${found[0]}\n  run: ${found[1]}\n`);
   process.exit(1);
 }
-const { runProcess } = await import('../dist/src/main.js');
-await runProcess();
+run(compiled('main')).runProcess();

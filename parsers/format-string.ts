@@ -66,7 +66,6 @@ export function formatParts(format: string): readonly FormatPart[] {
 
 function operatorPart(match: RegExpExecArray, at: number): OperatorPart {
   const [text, name = '', args, length] = match;
-  const operator = operators().get(name);
   return {
     kind: 'operator',
     text,
@@ -74,10 +73,17 @@ function operatorPart(match: RegExpExecArray, at: number): OperatorPart {
     args,
     maxLength: length === undefined ? undefined : Number(length),
     at,
-    operator,
-    textClass: operator?.text ?? 'unknown',
     field: fieldOf(name, args),
-    blanks: mayHoldBlanks(name, args, operator),
+    // The table is read by whom a format was given; the layouts that are known do without.
+    get operator() {
+      return operators().get(name);
+    },
+    get textClass() {
+      return this.operator?.text ?? 'unknown';
+    },
+    get blanks() {
+      return mayHoldBlanks(name, args, this.operator);
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import { NUMERIC_FIELDS, SLOT, type FieldName } from '../src/record/access-record.js';
-import type { Json } from '../src/record/json.js';
+import { endsObject, type Json } from '../src/record/json.js';
 import { textOf, type Line } from '../src/record/line.js';
 import type { RecordCursor } from '../src/record/record-view.js';
 import { malformed, type Format, type ParseResult } from './format.js';
@@ -82,6 +82,7 @@ export function readJson(line: Line, into: RecordCursor, formats: readonly JsonF
 export function objectOf(line: Line): JsonObject | undefined | 'foreign' {
   if (line.json !== undefined) return line.json as JsonObject;
   if (!beginsObject(line)) return 'foreign';
+  if (!endsObject(line.bytes, line.start, line.end)) return undefined;
   try {
     return JSON.parse(textOf(line)) as JsonObject;
   } catch {

@@ -116,7 +116,7 @@ function itemsOf(layout: string): readonly Item[] {
         slot: part.field ? SLOT[part.field] : -1,
         name: part.field ?? labelOf(part),
         quoted: before?.kind === 'literal' && before.text.endsWith('"'),
-        address: part.textClass === 'address',
+        address: part.name.endsWith('_ADDRESS'),
       },
     ];
   });

@@ -12,8 +12,7 @@ if (!existsSync(compiler) || !existsSync(platform)) {
   process.exit(0);
 }
 rmSync(`${root}dist`, { recursive: true, force: true });
-const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.json'], {
-  cwd: root,
-  stdio: 'inherit',
-});
-process.exit(status ?? 1);
+for (const step of [[compiler, '-p', 'tsconfig.json'], ['scripts/bundle.mjs']]) {
+  const { status } = spawnSync(process.execPath, step, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}

@@ -17,7 +17,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   let status: number = ExitStatus.ok;
   const run = (load: () => Promise<Command>) => async (args: readonly string[], options: Options) => {
     const environment: Environment = {
-      stdin: process.stdin,
+      // Opened by whoever reads it.
+      get stdin() {
+        return process.stdin;
+      },
       stdout: process.stdout,
       env: process.env,
       warn: (message, lines = []) => {
@@ -62,7 +65,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       })(args, options),
     bare: () => program.outputHelp(),
   };
-  const program = programOf(version, handlers, !isTerminal(process.stdin));
+  const program = programOf(version, handlers, () => !isTerminal(process.stdin));
   try {
     await program.parseAsync(argv, { from: 'user' });
     return status;

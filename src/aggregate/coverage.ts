@@ -110,6 +110,15 @@ export class Coverage {
     return [...this.#inputs];
   }
 
+  /** Moves line numbers to where they stand in their whole source. */
+  relocate(place: Place): void {
+    for (const [, input] of this.#inputs) {
+      const { example } = input;
+      if (example)
+        input.example = { ...example, origin: { ...example.origin, line: place(example.origin.line) } };
+    }
+  }
+
   /** @param place what the other's line numbers are here. */
   merge(other: PackedCoverage, place: Place): void {
     for (const [name, input] of other) {

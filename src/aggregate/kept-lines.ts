@@ -18,7 +18,7 @@ export class KeptLines {
   #numbers = new Float64Array(FEWEST_LINES);
   #streams = new Int32Array(FEWEST_LINES);
 
-  push(bytes: Uint8Array, start: number, end: number, hash: number, stream: number, number: number): void {
+  push(bytes: Buffer, start: number, end: number, hash: number, stream: number, number: number): void {
     const row = this.size++;
     if (row === this.#ends.length) this.#widen();
     const from = this.#endOf(row - 1);
@@ -28,7 +28,7 @@ export class KeptLines {
       this.#arena.copy(wider, 0, 0, from);
       this.#arena = wider;
     }
-    this.#arena.set(bytes.subarray(start, end), from);
+    bytes.copy(this.#arena, from, start, end);
     this.#ends[row] = to;
     this.#hashes[row] = hash;
     this.#numbers[row] = number;
@@ -54,6 +54,10 @@ export class KeptLines {
       from = to;
     }
     this.size = kept;
+  }
+
+  forEachHash(visit: (hash: number) => void): void {
+    for (let row = 0; row < this.size; row++) visit(this.#hashes[row]!);
   }
 
   /** Whether some hash is on more lines than that. */

@@ -83,6 +83,12 @@ export class Observation {
     return { coverage: this.coverage.pack(), tally: this.tally.pack(), rows: this.rows.pack() };
   }
 
+  /** Where only a part of each input was read, with numbers of its own: what they are in the whole. */
+  relocate(place: Place): void {
+    this.coverage.relocate(place);
+    this.rows.relocate(place);
+  }
+
   /** @param place what the other's line numbers are here. */
   merge(other: PackedObservation, place: Place = (line) => line): void {
     this.coverage.merge(other.coverage, place);

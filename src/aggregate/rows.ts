@@ -643,6 +643,8 @@ export const placeHash = ({ file, pod }: StreamOrigin): number => {
 /** An id that more kept lines carry is nobody's request: its lines are sampled one by one. */
 const MOST_OF_ONE_ID = 500;
 
+const HASH_BITS = 32;
+
 /** With so many times the room that is taken, more may be kept. */
 const ROOM = 4;
 interface PackedSample {
@@ -681,12 +683,17 @@ class Sample {
   /** Halves the share until the rows fit. */
   trim(): void {
     if (this.#size <= this.limit) return;
-    if (this.lines.hasCrowd(MOST_OF_ONE_ID)) this.readAll();
-    this.#scatter();
+    this.#part();
     while (this.#size > this.limit) {
       this.share /= 2;
       this.#drop();
     }
+  }
+
+  /** Lines that would stay or go all at once are told apart from now on. */
+  #part(): void {
+    if (this.lines.hasCrowd(MOST_OF_ONE_ID)) this.readAll();
+    this.#scatter();
   }
 
   get #size(): number {
@@ -695,6 +702,24 @@ class Sample {
 
   readAll(): void {
     this.lines.takeEach(this.read);
+  }
+
+  /** How many are kept, at `k` those with `k` leading zeros in their hash. */
+  weigh(): Float64Array {
+    this.#part();
+    const weights = new Float64Array(HASH_BITS + 1);
+    const add = (hash: number): void => void weights[Math.clz32(hash)]!++;
+    this.lines.forEachHash(add);
+    const hashes = this.columns.figures[Figure.hash]!;
+    for (let row = 0; row < this.columns.length; row++) add(hashes[row]!);
+    return weights;
+  }
+
+  /** Keeps no more than that share. */
+  thin(share: number): void {
+    if (share >= this.share) return;
+    this.share = share;
+    this.#drop();
   }
 
   pack(): PackedSample {
@@ -840,7 +865,7 @@ export class Rows {
    * @param stream by which `readWith` tells where it stood
    */
   keep(
-    bytes: Uint8Array,
+    bytes: Buffer,
     start: number,
     end: number,
     hash: number,
@@ -863,10 +888,14 @@ export class Rows {
     this.#readLine = read;
   }
 
-  /** Under which hash (of 32 bits) lines are kept, and ids that are on too many lines to be kept or dropped at once. */
-  threshold(failing: boolean): { readonly below: number; readonly shared: ReadonlySet<number> } {
-    const { share, shared } = failing ? this.#failing : this.#healthy;
-    return { below: share * 0x1_0000_0000, shared };
+  /** Lines whose hash (of 32 bits) is below are kept. */
+  threshold(failing: boolean): number {
+    return (failing ? this.#failing : this.#healthy).share * 0x1_0000_0000;
+  }
+
+  /** Hashes of ids that are on too many lines to be kept or dropped at once. */
+  shared(failing: boolean): ReadonlySet<number> {
+    return (failing ? this.#failing : this.#healthy).shared;
   }
 
   #readKept(line: KeptLine): void {
@@ -942,8 +971,39 @@ export class Rows {
     return hashOfLone(span, record.startTime(), record.durationMs() ?? NaN, record.bytesSent() ?? NaN);
   }
 
-  pack(): PackedRows {
+  /** How many lines are kept, by sample and leading zeros of their hash. */
+  weigh(): readonly Float64Array[] {
+    return this.#samples.map((sample) => sample.weigh());
+  }
+
+  /** Keeps of each sample no more than what it may keep together with others, whose weights are given too. */
+  thin(weights: readonly (readonly Float64Array[])[]): void {
+    for (const [i, sample] of this.#samples.entries()) {
+      let kept = 0;
+      for (const weight of weights) for (const count of weight[i]!) kept += count;
+      let zeros = 0;
+      for (; kept > sample.limit && zeros < HASH_BITS; zeros++) {
+        for (const weight of weights) kept -= weight[i]![zeros]!;
+      }
+      sample.thin(2 ** -zeros);
+    }
+  }
+
+  /** Moves the rows' numbers to where they stand in their whole source. */
+  relocate(place: Place): void {
+    for (const { columns } of this.#samples) {
+      const numbers = columns.figures[Figure.line]!;
+      for (let row = 0; row < columns.length; row++) numbers[row] = place(numbers[row]!);
+    }
+  }
+
+  /** Parses all lines that were kept as bytes. */
+  readAll(): void {
     for (const sample of this.#samples) sample.readAll();
+  }
+
+  pack(): PackedRows {
+    this.readAll();
     return { seen: this.#seen, samples: this.#samples.map((sample) => sample.pack()) };
   }
 

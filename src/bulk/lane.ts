@@ -4,7 +4,7 @@ import { Observation, type PackedObservation } from '../aggregate/observation.js
 import { placeHash, type ReadKept } from '../aggregate/rows.js';
 import { MeshtailError } from '../errors.js';
 import { LineScanner } from '../framing/lines.js';
-import { count, LineReader, parseSource, type Parsed } from '../pipeline.js';
+import { count, LineReader, parseSource, type Parsed, type Reading } from '../pipeline.js';
 import { LineParser } from '../../parsers/index.js';
 import { istioJson } from '../../parsers/istio-json.js';
 import { istioText } from '../../parsers/istio-text.js';
@@ -37,9 +37,12 @@ export interface PartEnd {
     { readonly code: string; readonly message: string; readonly hint: string | undefined } | undefined;
 }
 
+/** How many lines a lane keeps, by sample and leading zeros of their hash. */
+export type Weights = readonly Float64Array[];
+
 /** What one lane held. */
 export interface LaneRead {
-  readonly observation: PackedObservation;
+  readonly observation: Observation | PackedObservation;
   readonly ends: readonly PartEnd[];
 }
 
@@ -107,14 +110,16 @@ export class Lane {
     }
   }
 
-  /** All that was counted is in the observation. */
-  finish(): void {
+  /** Takes over what the scanner counted; answers how many lines are kept, as `Rows.weigh` does. */
+  weigh(): Weights {
     this.#take();
+    return this.observation.rows.weigh();
   }
 
-  pack(): LaneRead {
-    this.finish();
-    return { observation: this.observation.pack(), ends: this.ends };
+  /** Ends reading, with no more lines kept than are among those of all lanes. */
+  finish(weights: readonly Weights[]): void {
+    this.observation.rows.thin(weights);
+    this.observation.rows.readAll();
   }
 
   #onParsed = (parsed: Parsed): void => count(this.observation, parsed, this.#compiled.filter);
@@ -122,7 +127,13 @@ export class Lane {
   #parse(part: Part, depths: Depths | undefined): ReturnType<typeof parseSource> {
     const linesBefore = part.index * LINES_OF_A_PART;
     const source: Source = { ...part.source, open: () => chunksOf(part) };
-    return parseSource(source, this.#compiled.reading, this.#onParsed, undefined, { depths, linesBefore });
+    return parseSource(source, this.#readingOf(part), this.#onParsed, undefined, { depths, linesBefore });
+  }
+
+  /** What is met in a source that is read in one is told as it is met. */
+  #readingOf({ first, last }: Part): Reading {
+    const { log, ...reading } = this.#compiled.reading;
+    return first && last && log ? { ...reading, log } : reading;
   }
 
   #scan(part: Part, depths: Depths | undefined): ReturnType<LineReader['end']> {
@@ -130,7 +141,7 @@ export class Lane {
     const scanner = this.#scanner!;
     const linesBefore = part.index * LINES_OF_A_PART;
     this.#part = part;
-    const reader = new LineReader(source, this.#compiled.reading, this.#onParsed, { depths, linesBefore });
+    const reader = new LineReader(source, this.#readingOf(part), this.#onParsed, { depths, linesBefore });
     this.#reader = reader;
     scanner.begin(this.#streamOf(source), placeHash(source.origin));
     const bytes = openPart(part);
@@ -228,13 +239,14 @@ export class Lane {
     const stream = this.#streams.length - 1;
     const number = this.#part.index * LINES_OF_A_PART + this.#scanner!.lines + this.#apart;
     rows.keep(this.#scanner!.input, start, end, hash, failing, stream, number);
-    if (rows.threshold(failing).below !== this.#below[Number(failing)]) this.#tellKept();
+    if (rows.threshold(failing) !== this.#below[Number(failing)]) this.#tellKept();
   }
 
   #tellKept(): void {
     for (const failing of [false, true]) {
-      const { below, shared } = this.observation.rows.threshold(failing);
-      this.#scanner!.keepLines(failing, below, shared);
+      const { rows } = this.observation;
+      const below = rows.threshold(failing);
+      this.#scanner!.keepLines(failing, below, rows.shared(failing));
       this.#below[Number(failing)] = below;
     }
   }

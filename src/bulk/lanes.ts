@@ -1,22 +1,35 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { BulkJob, Compiled } from './job.js';
-import { Lane, type LaneRead } from './lane.js';
-import type { Part } from './parts.js';
+import { Lane, type LaneRead, type Weights } from './lane.js';
+import type { FileBytes, HeldBytes, Part } from './parts.js';
 
 /** Who reads the parts of one lane, in the order in which they are given. */
 export interface LaneReader {
   /** Takes a part; resolves when the next one may come. */
   readonly read: (part: Part) => Promise<void>;
-  /** What all of them held. */
-  readonly finish: () => Promise<LaneRead>;
+  /** All parts were given: how many lines it keeps. */
+  readonly weigh: () => Promise<Weights>;
+  /** What all parts held. @param weights of all lanes, which keep no more lines together than one would */
+  readonly finish: (weights: readonly Weights[]) => Promise<LaneRead>;
   readonly dismiss: () => Promise<unknown>;
 }
 
-/** What a thread is asked: to read a part, without its source's functions, or to say what all of them held. */
+/** A part without its functions. */
+export interface PartAsked extends Omit<Part, 'source' | 'bytes'> {
+  readonly source: Pick<Part['source'], 'name' | 'origin' | 'kind'>;
+  readonly bytes: FileBytes | Omit<HeldBytes, 'release'>;
+}
+
+/** What a thread is asked. */
 export type Asked =
-  'finish' | (Omit<Part, 'source'> & { readonly source: Pick<Part['source'], 'name' | 'origin' | 'kind'> });
-export type Answer = 'read' | LaneRead;
+  | { readonly kind: 'part'; readonly part: PartAsked }
+  | { readonly kind: 'weigh' }
+  | { readonly kind: 'finish'; readonly weights: readonly Weights[] };
+export type Answer =
+  | { readonly kind: 'read' }
+  | { readonly kind: 'weights'; readonly weights: Weights }
+  | { readonly kind: 'held'; readonly held: LaneRead };
 
 /** Why a thread did not answer. */
 export class ThreadEnded extends Error {}
@@ -37,11 +50,17 @@ export class OwnLane implements LaneReader {
 
   async read(part: Part): Promise<void> {
     await this.lane.read(part);
+    release(part);
     await new Promise(setImmediate);
   }
 
-  async finish(): Promise<LaneRead> {
-    return this.lane.pack();
+  async weigh(): Promise<Weights> {
+    return this.lane.weigh();
+  }
+
+  async finish(weights: readonly Weights[]): Promise<LaneRead> {
+    this.lane.finish(weights);
+    return this.lane;
   }
 
   async dismiss(): Promise<void> {}
@@ -52,8 +71,8 @@ export class WorkerLane implements LaneReader {
   readonly #worker: Worker;
   readonly #ended: Promise<never>;
   /** Told to it and not read yet. */
-  #ahead = 0;
-  #wake: (() => void) | undefined;
+  readonly #ahead: Part[] = [];
+  #answered: (answer: Answer) => void = () => undefined;
 
   constructor(job: BulkJob, start: () => Worker = () => startWorker(job)) {
     this.#worker = start();
@@ -61,38 +80,58 @@ export class WorkerLane implements LaneReader {
       throw new ThreadEnded(`it ended with status ${status}`);
     });
     // Whoever waits will hear of it.
-    this.#ended.catch(() => this.#wake?.());
+    this.#ended.catch(() => undefined);
     this.#worker.on('error', () => undefined);
     this.#worker.on('message', (answer: Answer) => {
-      if (answer !== 'read') return;
-      this.#ahead--;
-      this.#wake?.();
+      if (answer.kind === 'read') release(this.#ahead.shift()!);
+      this.#answered(answer);
     });
   }
 
   async read(part: Part): Promise<void> {
     const { name, origin, kind } = part.source;
-    this.#worker.postMessage({ ...part, source: { name, origin, kind } } satisfies Asked, []);
-    this.#ahead++;
-    const most = part.bytes.kind === 'held' ? HELD_AHEAD : AHEAD;
-    while (this.#ahead >= most) {
-      await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), this.#ended]);
+    const { bytes } = part;
+    if (bytes.kind === 'stream') throw new Error('a stream is read where it was opened');
+    const bare =
+      bytes.kind === 'file' ? bytes : { kind: bytes.kind, memory: bytes.memory, length: bytes.length };
+    this.#ahead.push(part);
+    this.#ask({ kind: 'part', part: { ...part, bytes: bare, source: { name, origin, kind } } });
+    const most = bytes.kind === 'held' ? HELD_AHEAD : AHEAD;
+    while (this.#ahead.length >= most) await this.#answer();
+  }
+
+  async weigh(): Promise<Weights> {
+    this.#ask({ kind: 'weigh' });
+    for (;;) {
+      const answer = await this.#answer();
+      if (answer.kind === 'weights') return answer.weights;
     }
   }
 
-  async finish(): Promise<LaneRead> {
-    const answered = new Promise<LaneRead>((resolve) => {
-      this.#worker.on('message', (answer: Answer) => {
-        if (answer !== 'read') resolve(answer);
-      });
-    });
-    this.#worker.postMessage('finish' satisfies Asked, []);
-    return Promise.race([answered, this.#ended]);
+  async finish(weights: readonly Weights[]): Promise<LaneRead> {
+    this.#ask({ kind: 'finish', weights });
+    for (;;) {
+      const answer = await this.#answer();
+      if (answer.kind === 'held') return answer.held;
+    }
+  }
+
+  #ask(asked: Asked): void {
+    this.#worker.postMessage(asked, []);
+  }
+
+  /** The next answer. */
+  #answer(): Promise<Answer> {
+    return Promise.race([new Promise<Answer>((resolve) => (this.#answered = resolve)), this.#ended]);
   }
 
   dismiss(): Promise<unknown> {
     return this.#worker.terminate();
   }
+}
+
+function release({ bytes }: Part): void {
+  if (bytes.kind === 'held') bytes.release();
 }
 
 function startWorker(job: BulkJob): Worker {

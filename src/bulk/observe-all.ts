@@ -2,14 +2,14 @@ import { availableParallelism } from 'node:os';
 import { statSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { deeper, dependsOn, type Depths } from '../../parsers/text-layout.js';
-import { Observation } from '../aggregate/observation.js';
-import { rowLimitsFor } from '../aggregate/rows.js';
+import { Observation, type PackedObservation } from '../aggregate/observation.js';
+import { rowLimitsFor, type Place } from '../aggregate/rows.js';
 import { MeshtailError } from '../errors.js';
 import { observe, parseSource, type Observed } from '../pipeline.js';
 import type { Logger } from '../logger.js';
 import type { Source } from '../source/source.js';
 import { compileJob, type BulkJob, type Compiled } from './job.js';
-import { LINES_OF_A_PART, type PartEnd } from './lane.js';
+import { LINES_OF_A_PART, type LaneRead, type PartEnd } from './lane.js';
 import { OwnLane, ThreadEnded, WorkerLane, type LaneReader } from './lanes.js';
 import { chunksOf, PART, partsOf, plainSize, type BarePart, type Cut, type Part } from './parts.js';
 
@@ -53,12 +53,12 @@ export async function observeAll(
   const lanes = new Lanes(threads, sources, job, compiled, log, startWorker);
   const failed: MeshtailError[] = [];
   const total = bytesOf(sources);
-  const parts: Place[] = [];
+  const parts: Pick<Part, 'first' | 'last'>[] = [];
   let done = 0;
   try {
     for await (const part of partsInOrder(sources, cutOf(sources, size, job), compiled, failed)) {
       await lanes.read(part);
-      parts.push({ source: part.source.name, first: part.first, last: part.last });
+      parts.push({ first: part.first, last: part.last });
       done += lengthOf(part);
       onProgress?.(done, total);
     }
@@ -87,16 +87,14 @@ export async function observeAll(
   }
 }
 
-/** A part without its bytes. */
-interface Place extends Pick<Part, 'first' | 'last'> {
-  readonly source: string;
-}
-
 /**
  * By part how many lines its source had before it; `null` where a part may have been read otherwise than as one of the
  * whole: a line in pieces lies across a cut, or lines are to be judged by those of a part before.
  */
-function linesBefore(parts: readonly Place[], ends: readonly PartEnd[]): readonly number[] | null {
+function linesBefore(
+  parts: readonly Pick<Part, 'first' | 'last'>[],
+  ends: readonly PartEnd[],
+): readonly number[] | null {
   const before: number[] = [];
   let depths: Depths | undefined;
   let lines = 0;
@@ -146,32 +144,46 @@ class Lanes {
     // The calling thread reads the first lane, unless it has to unpack.
     if (lane >= LANES - this.threads) return new WorkerLane(this.job, this.startWorker);
     const { reading } = this.compiled;
-    return new OwnLane({ ...this.compiled, reading: { ...reading, ...(this.log && { log: this.log }) } });
+    const own = new OwnLane({
+      ...this.compiled,
+      reading: { ...reading, ...(this.log && { log: this.log }) },
+    });
+    this.#opened(own.lane.observation);
+    return own;
   }
 
-  async finish(): Promise<{
-    ends: readonly PartEnd[];
-    merged: (place: (line: number) => number) => Observation;
-  }> {
+  /** How all parts ended, and what they held together, once it is known which numbers their lines have. */
+  async finish(): Promise<{ ends: readonly PartEnd[]; merged: (place: Place) => Observation }> {
     // Threads first: the calling one is at work when it is asked.
-    const held = await Promise.all(this.#lanes.toReversed().map((lane) => lane!.finish()));
-    held.reverse();
+    const lanes = this.#lanes.toReversed() as LaneReader[];
+    const weights = await Promise.all(lanes.map((lane) => lane.weigh()));
+    const held = (await Promise.all(lanes.map((lane) => lane.finish(weights)))).toReversed();
     const ends = held.flatMap((lane) => lane.ends).toSorted((a, b) => a.part - b.part);
-    return {
-      ends,
-      merged: (place) => {
-        const whole = new Observation(this.compiled.limits, this.job.requestId);
-        for (const { name, origin } of this.sources) whole.open(name, origin);
-        for (const { observation } of held) whole.merge(observation, place);
-        return whole;
-      },
-    };
+    return { ends, merged: (place) => this.#merged(held, place) };
+  }
+
+  #merged([first, ...others]: readonly LaneRead[], place: Place): Observation {
+    const own = first?.observation instanceof Observation ? first.observation : undefined;
+    const whole = own ?? this.#opened(new Observation(this.compiled.limits, this.job.requestId));
+    if (own) own.relocate(place);
+    else if (first) whole.merge(packed(first), place);
+    for (const other of others) whole.merge(packed(other), place);
+    return whole;
+  }
+
+  /** Every source counts, in the order in which they were named, those too that hold nothing. */
+  #opened(observation: Observation): Observation {
+    for (const { name, origin } of this.sources) observation.open(name, origin);
+    return observation;
   }
 
   dismiss(): Promise<unknown> {
     return Promise.all(this.#lanes.map((lane) => lane?.dismiss()));
   }
 }
+
+const packed = ({ observation }: LaneRead): PackedObservation =>
+  observation instanceof Observation ? observation.pack() : observation;
 
 /** Where something can be read but once, nothing is cut that might have to be read again. */
 function cutOf(sources: readonly Source[], size: number, { maxLine }: BulkJob): Cut {

@@ -30,17 +30,19 @@ export interface Part {
 export type BarePart = Pick<Part, 'source' | 'bytes' | 'first' | 'last'>;
 
 /** Whoever reads them opens the file. */
-interface FileBytes {
+export interface FileBytes {
   readonly kind: 'file';
   readonly path: string;
   readonly start: number;
   readonly end: number;
 }
 /** Unpacked, in memory that all threads see. */
-interface HeldBytes {
+export interface HeldBytes {
   readonly kind: 'held';
   readonly memory: SharedArrayBuffer;
   readonly length: number;
+  /** To be called when it has been read: the memory is used again. */
+  readonly release: () => void;
 }
 /** A source that is read to its end by whoever cut the others. */
 interface Stream {
@@ -78,10 +80,11 @@ export function plainSize({ path }: Source): number | null {
   }
 }
 
+/** A file may grow while it is read: the line in which it ended when it was begun is read to its end. */
 function* fileParts(source: Source, path: string, length: number, size: number): Iterable<BarePart> {
   for (let start = 0; start < length;) {
-    const end = withFile(path, (file) => lineEnd(file, nextCut(start, size), length));
-    yield { source, bytes: { kind: 'file', path, start, end }, first: start === 0, last: end === length };
+    const end = withFile(path, (file) => lineEnd(file, Math.min(nextCut(start, size), length - 1), length));
+    yield { source, bytes: { kind: 'file', path, start, end }, first: start === 0, last: end >= length };
     start = end;
   }
 }
@@ -89,17 +92,16 @@ function* fileParts(source: Source, path: string, length: number, size: number):
 const nextCut = (start: number, size: number): number =>
   size === Infinity ? Infinity : (Math.floor(start / size) + 1) * size;
 
-/** Behind the first newline at or behind `from`, at most `size`. */
-function lineEnd(file: number, from: number, size: number): number {
+/** Behind the first newline at or behind `from`; where there is none the end of the file, which had `length` bytes. */
+function lineEnd(file: number, from: number, length: number): number {
   const chunk = Buffer.allocUnsafe(64 * 1024);
-  for (let at = from; at < size;) {
-    const length = readSync(file, chunk, 0, chunk.length, at);
-    if (length === 0) break;
-    const newline = chunk.subarray(0, length).indexOf(LF);
-    if (newline >= 0) return Math.min(size, at + newline + 1);
-    at += length;
+  for (let at = from; ;) {
+    const read = readSync(file, chunk, 0, chunk.length, at);
+    if (read === 0) return Math.max(at, length);
+    const newline = chunk.subarray(0, read).indexOf(LF);
+    if (newline >= 0) return at + newline + 1;
+    at += read;
   }
-  return size;
 }
 
 function withFile<T>(path: string, use: (file: number) => T): T {
@@ -117,17 +119,18 @@ function withFile<T>(path: string, use: (file: number) => T): T {
  */
 async function* heldParts(source: Source, { size, maxLine }: Cut): AsyncIterable<BarePart> {
   let start = 0;
-  let memory = new SharedArrayBuffer(size + maxLine + 2);
+  const free: SharedArrayBuffer[] = [];
+  const taken = (): SharedArrayBuffer => free.pop() ?? new SharedArrayBuffer(size + maxLine + 2);
+  let memory = taken();
   let bytes = Buffer.from(memory);
   let length = 0;
   let leftOut = 0;
   let failure: unknown;
-  const part = (last: boolean): BarePart => ({
-    source,
-    bytes: { kind: 'held', memory, length },
-    first: start === 0,
-    last,
-  });
+  const part = (last: boolean): BarePart => {
+    const held = memory;
+    const release = (): void => void free.push(held);
+    return { source, bytes: { kind: 'held', memory, length, release }, first: start === 0, last };
+  };
   try {
     for await (const whole of source.open()) {
       for (let chunk = whole; chunk.length > 0;) {
@@ -143,7 +146,7 @@ async function* heldParts(source: Source, { size, maxLine }: Cut): AsyncIterable
         if (cut < 0) continue;
         yield part(false);
         start += length + leftOut;
-        memory = new SharedArrayBuffer(size + maxLine + 2);
+        memory = taken();
         bytes = Buffer.from(memory);
         length = 0;
         leftOut = 0;

@@ -2,7 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { BulkJob } from './job.js';
 import { compileJob } from './job.js';
 import { Lane } from './lane.js';
-import type { Asked, Answer } from './lanes.js';
+import type { Answer, Asked, PartAsked } from './lanes.js';
+import type { Part } from './parts.js';
 
 /* A thread that reads the parts of one lane, one at a time, and at the end answers with what they held as numbers in tables. */
 
@@ -17,13 +18,33 @@ port.on('message', (asked: Asked) => {
 
 async function answer(asked: Asked): Promise<void> {
   const here = await lane;
-  if (asked === 'finish') {
-    const read = here.pack();
-    port.postMessage(read satisfies Answer, buffersIn(read));
-    return;
+  switch (asked.kind) {
+    case 'part': {
+      await here.read(whole(asked.part));
+      port.postMessage({ kind: 'read' } satisfies Answer, []);
+      break;
+    }
+    case 'weigh':
+      port.postMessage({ kind: 'weights', weights: here.weigh() } satisfies Answer, []);
+      break;
+    case 'finish': {
+      here.finish(asked.weights);
+      const held = { observation: here.observation.pack(), ends: here.ends };
+      port.postMessage({ kind: 'held', held } satisfies Answer, buffersIn(held));
+      break;
+    }
+    default:
+      asked satisfies never;
   }
-  await here.read({ ...asked, source: { ...asked.source, open: (): never => fail() } });
-  port.postMessage('read' satisfies Answer, []);
+}
+
+/** A part, whose functions are wherever it was cut. */
+function whole({ source, bytes, ...part }: PartAsked): Part {
+  return {
+    ...part,
+    source: { ...source, open: () => fail() },
+    bytes: bytes.kind === 'file' ? bytes : { ...bytes, release: () => undefined },
+  };
 }
 
 /** Memory that is handed over, not copied. */

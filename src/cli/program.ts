@@ -41,7 +41,7 @@ Examples:
 `;
 
 /** The command line. Handlers run when it is parsed. */
-export function programOf(version: string, handlers: Handlers, hasStdin: boolean): Command {
+export function programOf(version: string, handlers: Handlers, hasStdin: () => boolean): Command {
   const program = new Command('meshtail')
     .description(
       "Tells what is failing in an Istio mesh, since when, where and why, from Envoy's access logs.",
@@ -94,7 +94,7 @@ export function programOf(version: string, handlers: Handlers, hasStdin: boolean
     ['failOn', ...cluster, ...common, ...screen],
     ['text', 'json', 'markdown', 'jsonl', 'raw'],
   ).action((args: string[], values: Record<string, unknown>) => {
-    if (args.length === 0 && !hasStdin) return handlers.bare();
+    if (args.length === 0 && !hasStdin()) return handlers.bare();
     // One line per failure of a target, also on a terminal.
     if (values['output'] === 'jsonl' || values['output'] === 'raw') {
       return run(handlers.failures)(args, values);

@@ -8,7 +8,7 @@ import { textOf } from '../record/line.js';
 import { safeText } from '../record/safe-text.js';
 import type { Environment } from './environment.js';
 import { readingOf } from './inputs.js';
-import { asksCluster } from './live.js';
+import { asksCluster } from './asks-cluster.js';
 import { printLine, printRow } from './parse.js';
 import { printLive } from './print-live.js';
 

@@ -8,14 +8,13 @@ import type { Environment } from './environment.js';
 
 /** The sources that arguments name; stdin where there are none and something is piped in. */
 export async function inputsOf(args: readonly string[], environment: Environment): Promise<Resolved> {
-  const { stdin } = environment;
-  if (args.length === 0 && isTerminal(stdin)) {
+  if (args.length === 0 && isTerminal(environment.stdin)) {
     throw usageError(
       'no input',
       'name log files or a directory, or pipe a log in: kubectl logs POD -c istio-proxy | meshtail report',
     );
   }
-  return resolveFiles(args.length === 0 ? ['-'] : args, () => stdinSource(stdin));
+  return resolveFiles(args.length === 0 ? ['-'] : args, () => stdinSource(environment.stdin));
 }
 
 export function isTerminal(stream: unknown): boolean {

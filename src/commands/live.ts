@@ -2,11 +2,9 @@ import type { Options, Side } from '../cli/options.js';
 import type { Connection } from '../cluster/kubeconfig.js';
 import { whyNoProxy } from '../cluster/pods.js';
 import type { MeshtailError } from '../errors.js';
-import { nearestWord } from '../nearest.js';
 import { parseTogether, type Reading, type Together } from '../pipeline.js';
 import type { LogWindow } from '../source/follower.js';
 import type { LiveOptions, LiveSession, LiveStatus, StreamStatus } from '../source/kubernetes.js';
-import { isAlsoFolder, namesTargets } from '../source/resolve.js';
 import { warnOf } from './inputs.js';
 import { Tally, unloggedWords, unloggedText, UnloggedWatch, type Counts } from './access-logging.js';
 import type { Environment } from './environment.js';
@@ -15,26 +13,6 @@ import type { Widening } from './widening.js';
 
 /** History that a live target begins with. */
 const HISTORY_MS = 600_000;
-
-/** Whether the command line means a cluster: targets, or no input at all and a flag that only a cluster knows. */
-export function asksCluster(
-  args: readonly string[],
-  { cluster }: Options,
-  { warn }: Pick<Environment, 'warn'>,
-): boolean {
-  if (args.length === 0) return cluster.allNamespaces || cluster.selector !== undefined;
-  if (!namesTargets(args)) return false;
-  for (const folder of args.filter(isAlsoFolder)) {
-    warn(`'${folder}' is taken as a pattern of pod names; the folder of that name is ./${folder}`);
-  }
-  const command = args.length === 1 ? nearestWord(args[0]!, COMMANDS) : undefined;
-  if (command !== undefined) {
-    warn(`'${args[0]}' is taken as a pattern of pod names; the command is meshtail ${command}`);
-  }
-  return true;
-}
-
-const COMMANDS = ['report', 'parse', 'explain', 'trace', 'check', 'demo', 'help'];
 
 /** What of the logs is asked for; `follow` where the command line does not say. */
 function logWindowOf(options: Options, follow: boolean): LogWindow {

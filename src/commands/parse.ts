@@ -12,10 +12,10 @@ import { textOf } from '../record/line.js';
 import { printedOrigin, type Origin } from '../record/origin.js';
 import { safeText } from '../record/safe-text.js';
 import type { Source } from '../source/source.js';
+import { asksCluster } from './asks-cluster.js';
 import type { Environment } from './environment.js';
 import { inputsOf, readingOf, reportFailed } from './inputs.js';
-import { asksCluster } from './live.js';
-import { printLive, type Print } from './print-live.js';
+import type { Print } from './print-live.js';
 
 /** Enough lines to make one write worth it. */
 const BATCH = 64 * 1024;
@@ -43,7 +43,10 @@ export async function parse(
     return table ? printRow(parsed, options.all, out) : printLine(parsed, options.all, out);
   };
   const heading = table ? `${rowText(HEADINGS, WIDTHS)}\n` : '';
-  if (live) return printLive(args, options, reading, environment, print, heading);
+  if (live) {
+    const { printLive } = await import('./print-live.js');
+    return printLive(args, options, reading, environment, print, heading);
+  }
   const { sources, failed: missing } = await inputsOf(args, environment);
   let records = 0;
   const batch = new ByteWriter();

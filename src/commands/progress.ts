@@ -20,18 +20,19 @@ export function progressOf(
   { status }: Pick<Environment, 'status'>,
   now: () => number = () => performance.now(),
 ): { readonly onProgress: (done: number, total: number | null) => void; readonly end: () => void } {
+  if (!status) return { onProgress: () => undefined, end: () => undefined };
   const begun = now();
   let due = begun + SHOWN_AFTER_MS;
   let shown = false;
   return {
     onProgress: (done, total) => {
-      if (!status || now() < due || (total ?? Infinity) < SHOWN_FROM_BYTES) return;
+      if (now() < due || (total ?? Infinity) < SHOWN_FROM_BYTES) return;
       due = now() + EVERY_MS;
       shown = true;
       status(progressText(done, total, now() - begun));
     },
     end: () => {
-      if (shown) status?.('');
+      if (shown) status('');
     },
   };
 }

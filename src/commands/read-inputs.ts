@@ -1,16 +1,14 @@
-import { Observation } from '../aggregate/observation.js';
+import type { Observation } from '../aggregate/observation.js';
 import { observeAll } from '../bulk/observe-all.js';
 import type { Options } from '../cli/options.js';
 import type { ClusterClient } from '../cluster/client.js';
-import { whyNoProxy } from '../cluster/pods.js';
 import type { MeshtailError } from '../errors.js';
-import { within } from '../filter/within.js';
 import type { ReportGap } from '../output/report.js';
-import { count, type Reading } from '../pipeline.js';
+import type { Reading } from '../pipeline.js';
+import { asksCluster } from './asks-cluster.js';
 import type { Environment } from './environment.js';
 import type { LiveFacts } from './facts.js';
 import { inputsOf } from './inputs.js';
-import { asksCluster, besideOf, openLive, readSession } from './live.js';
 import { progressOf } from './progress.js';
 
 /** What inputs held, and what could not be read of them. */
@@ -31,16 +29,17 @@ export interface Read {
  * Reads files, or what the cluster holds of targets, to their end. Lines of `requestId` are kept, however many there are
  * of others.
  */
-export function readInputs(
+export async function readInputs(
   args: readonly string[],
   options: Options,
   reading: Reading,
   environment: Environment,
   requestId?: string,
 ): Promise<Read> {
-  return asksCluster(args, options, environment)
-    ? readCluster(args, options, reading, environment, requestId)
-    : readFiles(args, options, environment, requestId);
+  if (!asksCluster(args, options, environment)) return readFiles(args, options, environment, requestId);
+  // Loaded only where a cluster is asked: it takes HTTP and TLS along.
+  const { readCluster } = await import('./read-cluster.js');
+  return readCluster(args, options, reading, environment, requestId);
 }
 
 async function readFiles(
@@ -65,45 +64,5 @@ async function readFiles(
     told: [],
     gaps: failed.map(({ message }) => ({ origin: message.split(':')[0] ?? '', reason: message })),
     client: null,
-  };
-}
-
-/** What the cluster holds of a target's logs; with `-f` until the run is told to stop. */
-async function readCluster(
-  args: readonly string[],
-  options: Options,
-  reading: Reading,
-  environment: Environment,
-  requestId: string | undefined,
-): Promise<Read> {
-  const session = await openLive(args, options, false, environment);
-  const observation = new Observation(undefined, requestId);
-  const filter = within(options.filter, null, options.until);
-  const { live, widening } = await besideOf(session, options.cluster.with, environment.warn);
-  const { failed } = await readSession(
-    session,
-    reading,
-    environment,
-    {
-      onSource: (source) => observation.open(source.name, source.origin),
-      onParsed: (parsed) => {
-        live.parsed(parsed);
-        count(observation, parsed, filter);
-      },
-    },
-    widening,
-  );
-  const { gaps, refused, withoutProxy } = session.status();
-  const unseen = withoutProxy.map((pod) => {
-    const origin = `${pod.namespace}/${pod.name}`;
-    return { origin, reason: `pod ${origin} has no proxy, and its traffic is not seen: ${whyNoProxy(pod)}` };
-  });
-  return {
-    observation,
-    failed,
-    told: refused,
-    gaps: [...gaps, ...unseen],
-    client: session.client,
-    live,
   };
 }

@@ -4,7 +4,6 @@ import type { ClusterClient } from '../cluster/client.js';
 import { diagnose, type Diagnosis } from '../diagnosis/diagnose.js';
 import { listed } from '../diagnosis/words.js';
 import { ExitStatus } from '../errors.js';
-import { reportMarkdown } from '../output/report-markdown.js';
 import { reportText } from '../output/report-text.js';
 import { reportOf, type Report } from '../output/report.js';
 import { version } from '../paths.js';
@@ -56,7 +55,7 @@ export async function report(
     'diagnosed',
   );
   const result = reportOf(snapshot, diagnosis, version, gaps, live?.facts);
-  environment.stdout.write(faceOf(result, options.output, inputWords(args, options)));
+  environment.stdout.write(await faceOf(result, options.output, inputWords(args, options)));
   if (snapshot.coverage.binary && snapshot.coverage.records === 0) {
     environment.warn('the input looks binary; name a text log, or a gzip of one');
   }
@@ -83,12 +82,14 @@ async function held(
   return checked;
 }
 
-function faceOf(result: Report, output: string, inputs: string | null): string {
+async function faceOf(result: Report, output: string, inputs: string | null): Promise<string> {
   switch (output) {
     case 'json':
       return `${JSON.stringify(result, null, 2)}\n`;
-    case 'markdown':
+    case 'markdown': {
+      const { reportMarkdown } = await import('../output/report-markdown.js');
       return reportMarkdown(result);
+    }
     default:
       return reportText(result, inputs);
   }

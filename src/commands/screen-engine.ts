@@ -309,23 +309,27 @@ async function readAgain(file: string, line: number): ReturnType<Engine['readAga
   return found;
 }
 
-if (job.live) {
-  try {
-    await follow(job.live);
-  } catch (error) {
-    if (!(error instanceof MeshtailError)) throw error;
-    say({ kind: 'failed', message: error.message, hint: error.hint });
+void run();
+
+async function run(): Promise<void> {
+  if (job.live) {
+    try {
+      await follow(job.live);
+    } catch (error) {
+      if (!(error instanceof MeshtailError)) throw error;
+      say({ kind: 'failed', message: error.message, hint: error.hint });
+    }
   }
+  for (const [i, path] of job.inputs.entries()) {
+    bytesOfInput = 0;
+    await read(path === '-' ? pipe : fileSource(path));
+    bytesDone += sizes[i] ?? 0;
+    inputsDone++;
+  }
+  done = true;
+  clearInterval(ticker);
+  engine.observe(observation.snapshot(), reading());
+  // Before it is said that all is read: what is shown until then is of a part.
+  await answer();
+  say({ kind: 'progress', reading: reading() });
 }
-for (const [i, path] of job.inputs.entries()) {
-  bytesOfInput = 0;
-  await read(path === '-' ? pipe : fileSource(path));
-  bytesDone += sizes[i] ?? 0;
-  inputsDone++;
-}
-done = true;
-clearInterval(ticker);
-engine.observe(observation.snapshot(), reading());
-// Before it is said that all is read: what is shown until then is of a part.
-await answer();
-say({ kind: 'progress', reading: reading() });

@@ -126,7 +126,9 @@ export async function splitLines(
   });
   try {
     for await (const chunk of chunks) {
-      if (!splitter.write(limit.apply(chunk).toString('latin1'))) await once(splitter, 'drain');
+      const kept = limit.apply(chunk);
+      // split2 looks through all of the line that it holds, at each write.
+      if (kept.length > 0 && !splitter.write(kept.toString('latin1'))) await once(splitter, 'drain');
       if (last && limit.endsInNewline) {
         emit(last, false);
         last = undefined;

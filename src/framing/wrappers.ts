@@ -1,4 +1,4 @@
-import type { Json } from '../record/json.js';
+import { endsObject, type Json } from '../record/json.js';
 import { isPodName, type Names } from '../record/origin.js';
 import { parseTime } from '../record/time.js';
 import { ansiFree } from './ansi.js';
@@ -300,6 +300,7 @@ export class Unwrapper {
 
   /** JSON: an envelope of one line or of several, or a line of its own. */
   #openJson(framed: Framed): Peeled {
+    if (!endsObject(this.#bytes, this.#start, this.#end)) return 'line';
     let object: unknown;
     try {
       object = JSON.parse(this.#bytes.toString('utf8', this.#start, this.#end));

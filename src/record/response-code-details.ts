@@ -42,11 +42,11 @@ interface Match {
 function match(details: string): Match | undefined {
   const { entries } = codeDetailTables();
   exact ??= new Map(entries.filter((entry) => entry.match === 'exact').map((entry) => [entry.value, entry]));
+  const known = exact.get(details);
+  if (known) return { detail: known, groups: {} };
   patterns ??= entries.flatMap((detail) =>
     detail.regex ? [{ regex: new RegExp(detail.regex), detail }] : [],
   );
-  const known = exact.get(details);
-  if (known) return { detail: known, groups: {} };
   for (const { regex, detail } of patterns) {
     const found = regex.exec(details);
     if (found) return { detail, groups: (found.groups ?? {}) as Record<string, string> };

@@ -1,6 +1,6 @@
 import { MeshtailError } from '../errors.js';
-import { unpacked, peek } from './decompress.js';
-import { rawFile, readError } from './file.js';
+import { packingOf, peek, unpacked } from './decompress.js';
+import { headOf, rawFile, readError } from './file.js';
 import { isLogInFolder, inTimeOrder } from './rotation.js';
 import type { Source } from './source.js';
 import { isBugReportLog, isTarHeader, originOfEntry, tarEntries, type TarEntry } from './tar.js';
@@ -42,8 +42,13 @@ export async function archiveSources(path: string): Promise<readonly Source[] | 
   }));
 }
 
+const TAR_HEADER = 512;
+
 async function isArchive(path: string): Promise<boolean> {
-  const { head, close } = await peek(unpacked(rawFile(path)), 512);
+  const packed = headOf(path, TAR_HEADER);
+  // A plain file is told without a stream.
+  if (packingOf(packed) === 'none') return isTarHeader(packed);
+  const { head, close } = await peek(unpacked(rawFile(path)), TAR_HEADER);
   await close();
   return isTarHeader(head);
 }

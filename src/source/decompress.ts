@@ -1,5 +1,3 @@
-import zlib from 'node:zlib';
-
 /*
  * Compressed input, told by its first bytes. Unpacking is driven by hand, slice by slice: what was unpacked before a file
  * ends early is handed on before the error is, and a bomb cannot unpack more at once than one slice holds.
@@ -25,9 +23,11 @@ export function packingOf(head: Buffer): Packing {
 export async function* unpacked(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   const { head, all } = await peek(chunks, MAGIC_LENGTH);
   switch (packingOf(head)) {
-    case 'gzip':
-      yield* through(all, zlib.createGunzip({ chunkSize: GZIP_OUT }), GZIP_SLICE);
+    case 'gzip': {
+      const { createGunzip } = await import('node:zlib');
+      yield* through(all, createGunzip({ chunkSize: GZIP_OUT }), GZIP_SLICE);
       break;
+    }
     case 'zstd':
       yield* zstd(all);
       break;
@@ -124,6 +124,8 @@ async function* through(
 }
 
 async function* zstd(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  // Of newer Nodes.
+  const zlib: object = await import('node:zlib');
   const own = (zlib as { createZstdDecompress?: () => Unpacker }).createZstdDecompress;
   if (own) return yield* through(chunks, own(), ZSTD_SLICE);
   const { Decompress } = await import('fzstd');

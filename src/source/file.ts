@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { MeshtailError } from '../errors.js';
 import { originOfFile } from '../record/origin.js';
 import { unpacked } from './decompress.js';
@@ -14,6 +14,17 @@ export function fileSource(path: string): Source {
 /** A file's bytes as they lie on disk. */
 export function rawFile(path: string): AsyncIterable<Buffer> {
   return createReadStream(path, { highWaterMark: CHUNK }) as AsyncIterable<Buffer>;
+}
+
+/** A file's first bytes, fewer where it is shorter. */
+export function headOf(path: string, length: number): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    const head = Buffer.alloc(length);
+    return head.subarray(0, readSync(file, head, 0, length, 0));
+  } finally {
+    closeSync(file);
+  }
 }
 
 async function* readFile(path: string): AsyncIterable<Buffer> {

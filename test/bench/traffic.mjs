@@ -1,7 +1,18 @@
 // Access logs of a gateway, seeded: the same lines on every machine. One-word, two-word, browser and quoted user agents;
 // IPv4 and IPv6 peers; TCP; 6% failures of several kinds. As text, as JSON, or mixed: both in turn with lines of TCP, of
 // Envoy's own log, quotes in user agents and lines that were cut. `node traffic.mjs KIND LINES > FILE`.
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const KINDS = ['text', 'json', 'mixed'];
@@ -25,15 +36,18 @@ const METHODS = ['GET', 'GET', 'GET', 'POST', 'PUT', 'GET', 'DELETE', 'GET'];
 const NOISE =
   '2026-11-24T08:13:37.675204Z\twarning\tenvoy main source/server/server.cc:1059\tThere is no configured limit\tthread=23093';
 
-function* random(seed) {
+function random(seed) {
   let state = seed | 0;
-  for (;;) {
+  return () => {
     state = (state + 0x6d2b79f5) | 0;
     let t = Math.imul(state ^ (state >>> 15), 1 | state);
     t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
-    yield (t ^ (t >>> 14)) >>> 0;
-  }
+    return (t ^ (t >>> 14)) >>> 0;
+  };
 }
+
+const HEX = Array.from({ length: 1 << 16 }, (_, n) => n.toString(16).padStart(4, '0'));
+const hex = (n) => HEX[n >>> 16] + HEX[n & 0xffff];
 
 const HOUR = DAY / 24;
 const CONNECT = 'delayed_connect_error:_111';
@@ -100,11 +114,12 @@ function faultOf(service, host, at, point) {
   return undefined;
 }
 
-/** Lines without their newline. */
-export function* trafficLines(kind, count, seed = 1) {
-  const numbers = random(seed);
-  const next = () => numbers.next().value;
-  const hex = (n) => n.toString(16).padStart(8, '0');
+/**
+ * Lines without their newline.
+ * @param onRecord told the response code, flags and upstream cluster (`-`: none) of each line that is a whole record
+ */
+export function* trafficLines(kind, count, seed = 1, onRecord = () => {}) {
+  const next = random(seed);
   for (let i = 0; i < count; i++) {
     const a = next();
     const b = next();
@@ -112,9 +127,10 @@ export function* trafficLines(kind, count, seed = 1) {
     const time = new Date(START + at).toISOString();
     if (kind === 'mixed' && a % 100 < 3) {
       if (a % 100 === 0) yield NOISE;
-      else if (a % 100 === 1)
+      else if (a % 100 === 1) {
+        onRecord(0, '-', `outbound|5432||db${b % 4}.data.svc.cluster.local`);
         yield `[${time}] "- - -" 0 - - - "-" ${a % 9_000} ${b % 90_000} ${b % 60_000} - "-" "-" "-" "-" "10.9.1.${b % 4}:5432" outbound|5432||db${b % 4}.data.svc.cluster.local 10.20.0.7:${20_000 + (b % 40_000)} 10.96.2.${b % 4}:5432 10.20.0.9:${20_000 + (a % 40_000)} - -`;
-      else yield `[${time}] "GET /v1/cut/${b} HTTP/1.1" 200 - via_upstr`;
+      } else yield `[${time}] "GET /v1/cut/${b} HTTP/1.1" 200 - via_upstr`;
       continue;
     }
     // Few services have most of the traffic.
@@ -165,6 +181,7 @@ export function* trafficLines(kind, count, seed = 1) {
       user_agent: agent,
       x_forwarded_for: peer.replace(/:0$/, '').replace(/[[\]]/g, ''),
     };
+    onRecord(code, flags, cluster ?? '-');
     if (kind === 'json' || (kind === 'mixed' && i % 2 === 0)) {
       yield JSON.stringify(values);
       continue;
@@ -174,17 +191,58 @@ export function* trafficLines(kind, count, seed = 1) {
   }
 }
 
-/** Writes a file of such lines, in pieces. */
+/**
+ * Writes a file of such lines, in pieces.
+ * @returns records by `code flags cluster`
+ */
 export function writeTraffic(path, kind, count, seed) {
   const file = openSync(path, 'w');
-  let batch = '';
-  for (const line of trafficLines(kind, count, seed)) {
-    batch += `${line}\n`;
-    if (batch.length < 1 << 20) continue;
-    writeSync(file, batch);
-    batch = '';
+  const batch = Buffer.allocUnsafe(1 << 20);
+  let filled = 0;
+  const totals = new Map();
+  const onRecord = (code, flags, cluster) => {
+    const key = `${code} ${flags} ${cluster}`;
+    totals.set(key, (totals.get(key) ?? 0) + 1);
+  };
+  for (const line of trafficLines(kind, count, seed, onRecord)) {
+    if (filled + line.length >= batch.length) {
+      writeSync(file, batch, 0, filled);
+      filled = 0;
+    }
+    filled += batch.latin1Write(line, filled);
+    batch[filled++] = 10;
   }
-  writeSync(file, batch);
+  writeSync(file, batch, 0, filled);
+  closeSync(file);
+  return Object.fromEntries(totals);
+}
+
+/** Files of other lines than these have another name. */
+const version = createHash('sha256')
+  .update(readFileSync(fileURLToPath(import.meta.url)))
+  .digest('hex')
+  .slice(0, 8);
+
+/**
+ * A file of such lines in a folder, written only where it is not there yet.
+ * @returns its path, and its records by `code flags cluster`
+ */
+export function trafficIn(folder, kind, count) {
+  const path = join(folder, `${kind}-${count}-${version}.log`);
+  const truth = `${path}.totals.json`;
+  if (!existsSync(truth)) {
+    const totals = writeTraffic(`${path}.part`, kind, count);
+    settle(`${path}.part`);
+    renameSync(`${path}.part`, path);
+    writeFileSync(truth, JSON.stringify(totals));
+  }
+  return { path, totals: JSON.parse(readFileSync(truth, 'utf8')) };
+}
+
+/** Waits until it is on the disk: what is measured next must not share it with that. */
+export function settle(path) {
+  const file = openSync(path, 'r+');
+  fsyncSync(file);
   closeSync(file);
 }
 

@@ -39,12 +39,17 @@ function remembered(observation: Observation): unknown {
   const told = rows.rows.map((row) => {
     const getters = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(row) as object));
     return Object.fromEntries(
-      getters.flatMap(([name, { get }]) => (get ? [[name, get.call(row) as unknown]] : [])),
+      getters.flatMap(([name, { get }]) =>
+        // What rows of a kind share is numbered as they come.
+        get && name !== 'kind' ? [[name, get.call(row) as unknown]] : [],
+      ),
     );
   });
   const values: unknown[] = [];
   const { tally } = observation;
-  tally.forEachValue((cell, kind, value, times) => values.push([tally.cells[cell], kind, value, times]));
+  tally.forEachValue((cell, kind, id, times) =>
+    values.push([tally.cells[cell], kind, id < 0 ? null : tally.value(kind, id), times]),
+  );
   tally.forEachDuration((cell, ms, times) => values.push([tally.cells[cell], ms, times]));
   for (let tuple = 0; tuple < tally.size; tuple++) {
     const { outcome, group, cluster, cell } = tally.told(tuple);

@@ -9,7 +9,7 @@ import { run, scratch } from './run.js';
  * the one command that repairs it.
  */
 
-const { folder } = scratch();
+const { file, folder } = scratch();
 const COMPILER = `@typescript/typescript-${process.platform}-${process.arch}`;
 
 interface Left {
@@ -85,6 +85,18 @@ describe('the launcher', () => {
   });
 });
 
+describe('a bundle', () => {
+  const asked = file(
+    'asked.cjs',
+    `const { compiled } = require(${JSON.stringify(join(packageRoot, 'bin', 'load.js'))});
+process.stdout.write(String(compiled(process.argv[2]).cachedDataRejected));`,
+  );
+
+  it.each(['main', 'worker', 'screen-engine', 'check-engine'])('of %s is not compiled anew', async (name) => {
+    expect(await run([name], { program: asked })).toMatchObject({ status: 0, stdout: 'false' });
+  });
+});
+
 describe('the build of an install', () => {
   it.each<[string, readonly string[]]>([
     ['--omit=dev', runtime],
@@ -100,12 +112,14 @@ describe('the build of an install', () => {
   it('is made anew where the compiler is there', async () => {
     const packages = readdirSync(join(packageRoot, 'node_modules')).filter((name) => !name.startsWith('.'));
     const root = tree('prepare', { packages, built: true });
-    for (const part of ['src', 'parsers'])
+    for (const part of ['src', 'parsers', 'samples/incidents/checkout-app-crash'])
       cpSync(join(packageRoot, part), join(root, part), { recursive: true });
-    rmSync(join(root, 'dist', 'src', 'main.js'));
+    rmSync(join(root, 'dist', 'program', 'main.bundle.cjs'));
     mkdirSync(join(root, 'dist', 'gone'));
     expect(await run([], { program: join(root, 'scripts', 'prepare.mjs') })).toMatchObject({ status: 0 });
-    expect(readdirSync(join(root, 'dist')).toSorted()).toEqual(['parsers', 'src']);
+    expect(readdirSync(join(root, 'dist')).toSorted()).toEqual(['parsers', 'program', 'src']);
     expect(existsSync(join(root, 'dist', 'src', 'main.js'))).toBe(true);
+    const built = await run(['--version'], { program: join(root, 'bin', 'meshtail.js') });
+    expect(built).toMatchObject({ status: 0, stderr: '' });
   });
 });

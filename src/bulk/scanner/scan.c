@@ -93,32 +93,39 @@ static inline u64 stirred(u64 hash, u64 word) {
   return hash ^ (hash >> 32);
 }
 
-/* Bytes behind the end are read and not regarded. */
+/* Bytes behind an end are read and not regarded: what is to stay of 32 bytes begins `32 - length` bytes into this. */
+static const u8 KEPT[64] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+                            255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+
+/* 32 bytes by four multiplications that need not wait for each other. */
+static inline u64 product_of(v128_t a, v128_t b) {
+  return (u64)wasm_i64x2_extract_lane(a, 0) * 0x9e3779b97f4a7c15ull ^ (u64)wasm_i64x2_extract_lane(a, 1) * 0xc2b2ae3d27d4eb4full ^
+         (u64)wasm_i64x2_extract_lane(b, 0) * 0xd6e8feb86659fd93ull ^ (u64)wasm_i64x2_extract_lane(b, 1) * 0xa0761d6478bd642full;
+}
+
 static inline u64 hash_of(const u8 *at, u32 length) {
-  u64 hash = length, other = 0;
-  for (; length > 16; length -= 16, at += 16) {
-    hash = stirred(hash, word_at(at));
-    other = stirred(other, word_at(at + 8));
+  u64 hash = length;
+  for (; length > 32; length -= 32, at += 32) {
+    u64 product = product_of(wasm_v128_load(at), wasm_v128_load(at + 16));
+    hash = stirred(hash, product ^ (product >> 32));
   }
-  hash ^= other << 1;
-  if (length > 8) {
-    hash = stirred(hash, word_at(at));
-    at += 8;
-    length -= 8;
-  }
-  u64 last = length == 0 ? 0 : word_at(at) << (64 - 8 * length);
-  return stirred(hash, last);
+  const u8 *kept = KEPT + 32 - length;
+  u64 product = product_of(wasm_v128_and(wasm_v128_load(at), wasm_v128_load(kept)),
+                           wasm_v128_and(wasm_v128_load(at + 16), wasm_v128_load(kept + 16)));
+  return stirred(hash, product ^ (product >> 32));
 }
 
 static inline int same(const u8 *a, const u8 *b, u32 length) {
-  while (length > 16) {
-    if (wasm_v128_any_true(wasm_v128_xor(wasm_v128_load(a), wasm_v128_load(b)))) return 0;
-    a += 16;
-    b += 16;
-    length -= 16;
+  for (; length > 32; length -= 32, a += 32, b += 32) {
+    v128_t differ = wasm_v128_or(wasm_v128_xor(wasm_v128_load(a), wasm_v128_load(b)),
+                                 wasm_v128_xor(wasm_v128_load(a + 16), wasm_v128_load(b + 16)));
+    if (wasm_v128_any_true(differ)) return 0;
   }
-  u32 differ = ~wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(a), wasm_v128_load(b)));
-  return (differ & ((1u << length) - 1)) == 0;
+  const u8 *kept = KEPT + 32 - length;
+  v128_t differ = wasm_v128_or(
+      wasm_v128_and(wasm_v128_xor(wasm_v128_load(a), wasm_v128_load(b)), wasm_v128_load(kept)),
+      wasm_v128_and(wasm_v128_xor(wasm_v128_load(a + 16), wasm_v128_load(b + 16)), wasm_v128_load(kept + 16)));
+  return !wasm_v128_any_true(differ);
 }
 
 /* The hash by which aggregate/rows.ts decides which lines to keep: `hashBytes` of record/dictionary.ts. */
@@ -184,8 +191,8 @@ static u32 arena_used;
 static u32 arena_size;
 
 static u32 put_text(const u8 *at, u32 length) {
-  if (arena_used + length + 16 > arena_size) {
-    u32 size = arena_size * 2 > arena_used + length + 16 ? arena_size * 2 : arena_used + length + (1u << 20);
+  if (arena_used + length + 32 > arena_size) {
+    u32 size = arena_size * 2 > arena_used + length + 32 ? arena_size * 2 : arena_used + length + (1u << 20);
     u8 *wider = (u8 *)room(size);
     __builtin_memcpy(wider, arena, arena_used);
     arena = wider;
@@ -268,7 +275,16 @@ static void widen_pairs(void) {
   }
 }
 
+/* The first values of the first cells, which most lines have, by their place. */
+#define FEW_VALUES 128
+#define FEW_CELLS 512
+static u32 few[FEW_CELLS << KINDS_SHIFT][FEW_VALUES];
+
 static inline void count_pair(u32 cell_and_kind, u32 value) {
+  if (value < FEW_VALUES && cell_and_kind < FEW_CELLS << KINDS_SHIFT) {
+    few[cell_and_kind][value]++;
+    return;
+  }
   u32 slot = pair_slot(cell_and_kind, value);
   for (;; slot = (slot + 1) & pairs_mask) {
     Pair *pair = &pairs[slot];
@@ -375,7 +391,7 @@ EXPORT(begin) void begin(u32 number, u32 hash) {
 /* Lines with a hash below are kept. */
 EXPORT(keep_lines) void keep_lines(u32 failing, double below) { keep_below[failing] = (u64)below; }
 
-static u8 minute[17];
+static u8 minute[32];
 static double minute_ms;
 
 
@@ -397,6 +413,7 @@ EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
   pairs = (Pair *)room((pairs_mask + 1) * sizeof(Pair));
   __builtin_memset(pairs, 0, (pairs_mask + 1) * sizeof(Pair));
   __builtin_memset(short_durations, 0, sizeof short_durations);
+  __builtin_memset(few, 0, sizeof few);
   keys = (Key *)room(MOST_KEYS * sizeof(Key));
   keys_count = 0;
   __builtin_memset(key_slots, 0, sizeof key_slots);
@@ -565,6 +582,8 @@ static inline int template_of(Bytes whole, Bytes *path) {
   return 1;
 }
 
+#define MOST_PIECES 12
+
 /* What is counted of a line. A field that is not there, or null, is `-`. */
 typedef struct {
   const u8 *line, *end;
@@ -575,10 +594,8 @@ typedef struct {
   int32_t duration;
   int32_t sent;
   u32 has_service_time;
-  /* What makes the line's kind, and the downstream local address, which does where nothing tells what was meant. */
-  Bytes pieces[12];
-  u32 piece_count;
-  Bytes downstream_local;
+  /* What makes the line's kind; the last one, the downstream local address, where nothing else tells what was meant. */
+  Bytes pieces[MOST_PIECES];
 } Fields;
 
 static inline int is_null(Bytes text) { return text.length == 1 && *text.at == '-'; }
@@ -612,7 +629,7 @@ static inline double time_at(const u8 *at) {
 }
 
 /* Counts a line; 0 where it is to be handed over. */
-static int count_fields(const Fields *fields) {
+static inline __attribute__((always_inline)) int count_fields(const Fields *fields, u32 pieces) {
   double time = time_at(fields->time);
   if (time != time) return 0;
   Bytes peer_host = {0, 0}, local_host, path;
@@ -631,14 +648,12 @@ static int count_fields(const Fields *fields) {
 
   /* The kind of line. */
   u64 hash = signs | (u64)stream << 32;
-  u32 length = 0, pieces = fields->piece_count;
-  int http = has_path || is_there(fields->method) || is_there(fields->protocol) || is_there(fields->authority);
-  Bytes all[12];
-  for (u32 i = 0; i < pieces; i++) all[i] = fields->pieces[i];
-  if (!http) all[pieces++] = fields->downstream_local;
+  u32 length = 0;
+  if (!(has_path || is_there(fields->method) || is_there(fields->protocol) || is_there(fields->authority))) pieces++;
+  const Bytes *piece = fields->pieces;
   for (u32 i = 0; i < pieces; i++) {
-    hash = stirred(hash, hash_of(all[i].at, all[i].length));
-    length += all[i].length;
+    hash = stirred(hash, hash_of(piece[i].at, piece[i].length));
+    length += piece[i].length;
   }
   Key *key = 0;
   u32 slot = (u32)(hash >> 20) & (2 * MOST_KEYS - 1);
@@ -647,7 +662,7 @@ static int count_fields(const Fields *fields) {
     if (here->hash == hash && here->length == length && here->signs == signs && here->stream == stream) {
       const u8 *text = arena + here->text;
       u32 i = 0;
-      for (; i < pieces && same(text, all[i].at, all[i].length); i++) text += all[i].length;
+      for (; i < pieces && same(text, piece[i].at, piece[i].length); i++) text += piece[i].length;
       if (i == pieces) {
         key = here;
         break;
@@ -668,7 +683,7 @@ static int count_fields(const Fields *fields) {
     key->first = __builtin_inf();
     key->last = -__builtin_inf();
     for (u32 i = 0; i < pieces; i++) {
-      u32 at = put_text(all[i].at, all[i].length);
+      u32 at = put_text(piece[i].at, piece[i].length);
       if (i == 0) key->text = at;
     }
     key_slots[slot] = keys_count;
@@ -778,7 +793,6 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   fields.authority = between(AT(24) + 1, AT(25));
   fields.host = between(AT(27) + 1, AT(28));
   fields.local = between(AT(30) + 1, AT(31));
-  fields.downstream_local = between(AT(31), AT(32));
   fields.peer = between(AT(32) + 1, AT(33));
   /* Each with the separator behind it, so that no two lines spell the same. */
   fields.pieces[0] = between(method, method_end + 1);
@@ -786,8 +800,8 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   fields.pieces[2] = between(AT(24) + 1, AT(26));
   fields.pieces[3] = between(AT(29) + 1, AT(30) + 1);
   fields.pieces[4] = between(AT(33) + 1, end);
-  fields.piece_count = 5;
-  return count_fields(&fields);
+  fields.pieces[5] = between(AT(31), AT(32));
+  return count_fields(&fields, 5);
 #undef AT
 }
 
@@ -821,7 +835,7 @@ static u32 layout_text_used;
 /* The next member of the layout that the host was asked for: its key stands at `start`; `field` is -1 for one that does not count. */
 EXPORT(add_member) void add_member(u32 start, u32 length, int32_t field) {
   Layout *layout = &layouts[layout_count];
-  if (layout->members == MOST_MEMBERS || layout_text_used + length + 16 > sizeof layout_text) {
+  if (layout->members == MOST_MEMBERS || layout_text_used + length + 32 > sizeof layout_text) {
     layout->members = MOST_MEMBERS + 1;
     return;
   }
@@ -839,7 +853,7 @@ typedef struct {
   Bytes raw, text;
 } Value;
 
-static const u8 DASH[16] = "-";
+static const u8 DASH[64] = "-";
 
 /* Reads a line by a layout; 0 where it has another one, or a value that is no plain string, whole number or null. */
 static inline int read_members(const Layout *layout, const u8 *line, const u8 *end, const u32 *cut, u32 quotes, Value *found) {
@@ -930,11 +944,10 @@ static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes)
   fields.host = found[UPSTREAM_HOST].text;
   fields.local = found[LOCAL].text;
   fields.peer = found[DOWNSTREAM_PEER].text;
-  fields.downstream_local = found[DOWNSTREAM_LOCAL].raw;
   static const u8 kind[] = {METHOD, PROTOCOL, CODE, FLAGS, DETAILS, TERMINATION, REASON, AUTHORITY, CLUSTER, SERVER_NAME, ROUTE};
   for (u32 i = 0; i < sizeof kind; i++) fields.pieces[i] = found[kind[i]].raw;
-  fields.piece_count = sizeof kind;
-  return count_fields(&fields);
+  fields.pieces[sizeof kind] = found[DOWNSTREAM_LOCAL].raw;
+  return count_fields(&fields, sizeof kind);
 }
 
 /* ---- lines ---- */
@@ -1061,6 +1074,7 @@ EXPORT(pairs_at) u32 pairs_at(void) { return (u32)pairs; }
 EXPORT(text_count) u32 text_count(u32 kind) { return values[kind].count; }
 EXPORT(texts_at) u32 texts_at(u32 kind) { return (u32)values[kind].texts; }
 EXPORT(arena_at) u32 arena_at(void) { return (u32)arena; }
+EXPORT(few_at) u32 few_at(void) { return (u32)few; }
 EXPORT(durations_at) u32 durations_at(void) { return (u32)short_durations; }
 /* Of what was scanned since `begin`: how many lines, and of those that were counted here how many and between which times. */
 EXPORT(line_count) u32 line_count(void) { return lines; }

@@ -73,6 +73,8 @@ const KINDS_SHIFT = 3;
 const PAIR_NUMBERS = 4;
 const TEXT_NUMBERS = 4;
 const KEY_NUMBERS = 12;
+const FEW_CELLS = 512;
+const FEW_VALUES = 128;
 const SHORT_DURATIONS = 65_536;
 const TIME_LENGTH = 24;
 
@@ -105,6 +107,7 @@ interface Exports {
   readonly text_count: (kind: number) => number;
   readonly texts_at: (kind: number) => number;
   readonly arena_at: () => number;
+  readonly few_at: () => number;
   readonly durations_at: () => number;
 }
 
@@ -215,14 +218,20 @@ export class Scanner {
 
   /** How often a cell had a value, which is the scanner's number of it, or (kind `KINDS`) a duration in ms. */
   forEachPair(visit: (cell: number, kind: number, value: number, times: number) => void): void {
-    const { memory, pair_places, pairs_at, durations_at } = this.#exports;
+    const { memory, pair_places, pairs_at, few_at, durations_at } = this.#exports;
     const pairs = new Uint32Array(memory.buffer, pairs_at(), pair_places() * PAIR_NUMBERS);
     for (let at = 0; at < pairs.length; at += PAIR_NUMBERS) {
       const times = pairs[at + 2]!;
       if (times > 0) visit(pairs[at]! >>> KINDS_SHIFT, pairs[at]! & KIND_MASK, pairs[at + 1]!, times);
     }
+    const few = new Uint32Array(memory.buffer, few_at(), FEW_CELLS * FEW_VALUES * (KIND_MASK + 1));
+    for (let at = 0; at < few.length; at++) {
+      const cellAndKind = Math.floor(at / FEW_VALUES);
+      if (few[at]! > 0)
+        visit(cellAndKind >>> KINDS_SHIFT, cellAndKind & KIND_MASK, at % FEW_VALUES, few[at]!);
+    }
     const durations = new Uint32Array(memory.buffer, durations_at(), SHORT_DURATIONS);
-    for (const [ms, times] of durations.entries()) if (times > 0) visit(0, KINDS, ms, times);
+    for (let ms = 0; ms < SHORT_DURATIONS; ms++) if (durations[ms]! > 0) visit(0, KINDS, ms, durations[ms]!);
   }
 
   /** Forgets all kinds and counts; the input and what lines are kept stay. */
