@@ -825,8 +825,8 @@ const MOST_PINNED = 5_000;
 export const ROW_LIMITS: RowLimits = { healthy: 80_000, failing: 60_000 };
 /** Where lines are sampled in any case, many tell no more than some: the same causes, places and onsets come out. */
 const SAMPLE_LIMITS: RowLimits = { healthy: 8_000, failing: 8_000 };
-/** Bytes that hold more lines than are kept, however long lines are. */
-const MANY_BYTES = 128 * 1024 * 1024;
+/** Bytes that hold more lines than are kept, even of JSON. */
+const MANY_BYTES = 64 * 1024 * 1024;
 
 /** How many lines of an input are kept. @param bytes unpacked, about */
 export const rowLimitsFor = (bytes: number): RowLimits => (bytes < MANY_BYTES ? ROW_LIMITS : SAMPLE_LIMITS);
