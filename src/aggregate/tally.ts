@@ -11,6 +11,7 @@ import { parseUpstreamCluster, type UpstreamCluster } from '../record/upstream-c
 import { judge, type AnsweredBy, type Judged, type Outcome } from './failure.js';
 import { directionOf, groupKeyText, type GroupKey } from './group-key.js';
 import { PathTemplates } from './path-template.js';
+import { Pairs, type PackedPairs } from './pairs.js';
 import { Table, type PackedTable } from './table.js';
 
 /*
@@ -132,7 +133,7 @@ export interface PackedTally {
   readonly outcomes: Int32Array;
   /** Of each cell the first and last start and the longest duration. */
   readonly extents: Float64Array;
-  readonly pairs: PackedTable;
+  readonly pairs: PackedPairs;
 }
 
 const CELL_OF_ALL: Cell = {
@@ -163,11 +164,10 @@ export class Tally {
   #told: Told[] = [];
   #cells: Cell[] = [{ ...CELL_OF_ALL }];
   readonly #cellIds = new Map<string, number>();
-  #pairs = new Table(2);
+  #pairs = new Pairs();
 
   // Of the line being counted.
   readonly #key = new Int32Array(WIDTH);
-  readonly #pair = new Int32Array(2);
   readonly #span = new Span();
   readonly #other = new Span();
   readonly #templates = new PathTemplates();
@@ -193,6 +193,11 @@ export class Tally {
   addValue(cell: number, kind: number, id: number, times: number): void {
     this.#count((cell << KINDS_SHIFT) | kind, id, times);
   }
+  /** So many calls of `addValue` and `addDuration` will follow. */
+  expect(pairs: number): void {
+    this.#pairs.expect(pairs);
+  }
+
   /** The id of a value in `addValue`, until `shed`. */
   idOfValue(kind: number, bytes: Uint8Array, start: number, end: number): number {
     return this.#values[kind]!.idOfBytes(bytes, start, end);
@@ -343,9 +348,7 @@ export class Tally {
   }
 
   #count(cellAndKind: number, value: number, times = 1): void {
-    this.#pair[0] = cellAndKind;
-    this.#pair[1] = value;
-    this.#pairs.add(this.#pair, times);
+    this.#pairs.add(cellAndKind, value, times);
   }
 
   #tell(tuple: number): Told {
@@ -392,37 +395,33 @@ export class Tally {
 
   #shedTo(kept: number): void {
     const old = { pairs: this.#pairs, values: this.#values, odd: this.#oddDurations };
-    this.#pairs = new Table(2);
+    this.#pairs = new Pairs();
     this.#values = PAIRED.map(() => new Dictionary());
     this.#oddDurations = new Dictionary();
-    const byCell = new Map<number, number[]>();
-    for (let pair = 0; pair < old.pairs.size; pair++) {
-      const cellAndKind = old.pairs.number(pair, 0);
+    const byCell = new Map<number, { value: number; count: number }[]>();
+    old.pairs.forEach((cellAndKind, value, count) => {
       const list = byCell.get(cellAndKind);
-      if (list) list.push(pair);
-      else byCell.set(cellAndKind, [pair]);
-    }
+      if (list) list.push({ value, count });
+      else byCell.set(cellAndKind, [{ value, count }]);
+    });
     for (const [cellAndKind, list] of byCell) {
       const kind = cellAndKind & KIND_MASK;
       const cell = cellAndKind >> KINDS_SHIFT;
-      const count = (pair: number): number => old.pairs.count(pair);
-      const value = (pair: number): number => old.pairs.number(pair, 1);
       if (kind >= DURATION) {
-        for (const pair of list) {
-          const ms = kind === DURATION ? value(pair) : Number(old.odd.text(value(pair)));
-          this.#count((cell << KINDS_SHIFT) | DURATION, coarse(ms), count(pair));
+        for (const { value, count } of list) {
+          const ms = kind === DURATION ? value : Number(old.odd.text(value));
+          this.#count((cell << KINDS_SHIFT) | DURATION, coarse(ms), count);
         }
         continue;
       }
       const texts = old.values[kind]!;
       if (list.length > kept) {
-        const text = (pair: number): string => texts.text(value(pair)) ?? '';
-        list.sort((a, b) => count(b) - count(a) || (text(a) < text(b) ? -1 : 1));
+        const text = (id: number): string => texts.text(id) ?? '';
+        list.sort((a, b) => b.count - a.count || (text(a.value) < text(b.value) ? -1 : 1));
       }
-      list.forEach((pair, rank) => {
-        const id = value(pair);
-        const stays = rank < kept && id !== UNKEPT;
-        this.#count(cellAndKind, stays ? this.#values[kind]!.idFrom(texts, id) : UNKEPT, count(pair));
+      list.forEach(({ value, count }, rank) => {
+        const stays = rank < kept && value !== UNKEPT;
+        this.#count(cellAndKind, stays ? this.#values[kind]!.idFrom(texts, value) : UNKEPT, count);
       });
     }
   }
@@ -457,6 +456,7 @@ export class Tally {
     const odd = Dictionary.unpack(other.oddDurations);
     const values = other.values.map((packed) => new Translated(packed));
     const { keys, counts } = other.pairs;
+    this.#pairs.expect(counts.length);
     for (let pair = 0; pair < counts.length; pair++) {
       const cellAndKind = keys[2 * pair]!;
       const kind = cellAndKind & KIND_MASK;
@@ -535,12 +535,10 @@ export class Tally {
 
   /** Every value of a cell with how often it was met. @param visit gets its id for `value`; below 0: those that were not kept */
   forEachValue(visit: (cell: number, kind: number, id: number, count: number) => void): void {
-    for (let pair = 0; pair < this.#pairs.size; pair++) {
-      const cellAndKind = this.#pairs.number(pair, 0);
+    this.#pairs.forEach((cellAndKind, id, count) => {
       const kind = cellAndKind & KIND_MASK;
-      if (kind >= DURATION) continue;
-      visit(cellAndKind >> KINDS_SHIFT, kind, this.#pairs.number(pair, 1), this.#pairs.count(pair));
-    }
+      if (kind < DURATION) visit(cellAndKind >> KINDS_SHIFT, kind, id, count);
+    });
   }
 
   /** @param kind its place in `PAIRED` */
@@ -550,22 +548,17 @@ export class Tally {
 
   /** How often a cell met a value. @param kind its place in `PAIRED` */
   countOf(cell: number, kind: number, id: number): number {
-    this.#pair[0] = (cell << KINDS_SHIFT) | kind;
-    this.#pair[1] = id;
-    const pair = this.#pairs.find(this.#pair);
-    return pair < 0 ? 0 : this.#pairs.count(pair);
+    return this.#pairs.count((cell << KINDS_SHIFT) | kind, id);
   }
 
   /** Every duration, ms, with its cell and count; cell 0 has those of all answers. */
   forEachDuration(visit: (cell: number, ms: number, count: number) => void): void {
-    for (let pair = 0; pair < this.#pairs.size; pair++) {
-      const cellAndKind = this.#pairs.number(pair, 0);
+    this.#pairs.forEach((cellAndKind, value, count) => {
       const kind = cellAndKind & KIND_MASK;
-      if (kind < DURATION) continue;
-      const value = this.#pairs.number(pair, 1);
+      if (kind < DURATION) return;
       const ms = kind === DURATION ? value : Number(this.#oddDurations.text(value));
-      visit(cellAndKind >> KINDS_SHIFT, ms, this.#pairs.count(pair));
-    }
+      visit(cellAndKind >> KINDS_SHIFT, ms, count);
+    });
   }
 }
 

@@ -275,6 +275,7 @@ export class Lane {
       if (outcome.failure && !outcome.tunnel) tally.extend(cell, first, last);
     });
     const ids = scanner.idsOfValues((of, bytes, start, end) => tally.idOfValue(of, bytes, start, end));
+    tally.expect(scanner.pairs);
     scanner.forEachPair((cell, of, value, times) => {
       const texts = ids[of];
       if (texts) tally.addValue(cell, of, texts[value]!, times);

@@ -1069,6 +1069,7 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
 EXPORT(is_full) u32 is_full(void) { return pairs_count > MOST_PAIRS || arena_used > MOST_TEXT; }
 EXPORT(key_count) u32 key_count(void) { return keys_count; }
 EXPORT(keys_at) u32 keys_at(void) { return (u32)keys; }
+EXPORT(pair_count) u32 pair_count(void) { return pairs_count; }
 EXPORT(pair_places) u32 pair_places(void) { return pairs_mask + 1; }
 EXPORT(pairs_at) u32 pairs_at(void) { return (u32)pairs; }
 EXPORT(text_count) u32 text_count(u32 kind) { return values[kind].count; }

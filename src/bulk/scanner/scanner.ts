@@ -102,6 +102,7 @@ interface Exports {
   readonly last_at: () => number;
   readonly key_count: () => number;
   readonly keys_at: () => number;
+  readonly pair_count: () => number;
   readonly pair_places: () => number;
   readonly pairs_at: () => number;
   readonly text_count: (kind: number) => number;
@@ -214,6 +215,11 @@ export class Scanner {
       }
       return ids;
     });
+  }
+
+  /** How many pairs there are, most of which `forEachPair` visits. */
+  get pairs(): number {
+    return this.#exports.pair_count();
   }
 
   /** How often a cell had a value, which is the scanner's number of it, or (kind `KINDS`) a duration in ms. */

@@ -1,0 +1,94 @@
+import { mixed } from '../record/dictionary.js';
+
+/** Pairs as they cross to another thread. */
+export interface PackedPairs {
+  /** Two numbers of each. */
+  readonly keys: Int32Array;
+  readonly counts: Float64Array;
+}
+
+const FEWEST_PLACES = 64;
+
+/**
+ * Counts by pairs of whole numbers, in no order. Numbers and count of a pair lie side by side, since there are many, and
+ * most are looked at where no cache has them.
+ */
+export class Pairs {
+  size = 0;
+  /** Four numbers a place: the pair, and its count as a float; a count of 0 is a free place. */
+  #keys = new Int32Array(4 * FEWEST_PLACES);
+  #counts = new Float64Array(this.#keys.buffer);
+
+  add(first: number, second: number, times: number): void {
+    const place = this.#placeOf(first, second);
+    if (this.#counts[2 * place + 1] === 0) {
+      if (times === 0) return;
+      this.#keys[4 * place] = first;
+      this.#keys[4 * place + 1] = second;
+      this.size++;
+      this.#counts[2 * place + 1] = times;
+      if (this.size * 8 > this.#keys.length) this.#widen(this.#keys.length / 2);
+      return;
+    }
+    this.#counts[2 * place + 1]! += times;
+  }
+
+  /** 0 for a pair that was never met. */
+  count(first: number, second: number): number {
+    return this.#counts[2 * this.#placeOf(first, second) + 1]!;
+  }
+
+  forEach(visit: (first: number, second: number, count: number) => void): void {
+    const keys = this.#keys;
+    const counts = this.#counts;
+    for (let place = 0; 4 * place < keys.length; place++) {
+      const count = counts[2 * place + 1]!;
+      if (count > 0) visit(keys[4 * place]!, keys[4 * place + 1]!, count);
+    }
+  }
+
+  /** Makes room for so many more at once. */
+  expect(more: number): void {
+    let places = this.#keys.length / 4;
+    while (places < 2 * (this.size + more)) places *= 2;
+    if (4 * places > this.#keys.length) this.#widen(places);
+  }
+
+  pack(): PackedPairs {
+    const keys = new Int32Array(2 * this.size);
+    const counts = new Float64Array(this.size);
+    let at = 0;
+    this.forEach((first, second, count) => {
+      keys[2 * at] = first;
+      keys[2 * at + 1] = second;
+      counts[at++] = count;
+    });
+    return { keys, counts };
+  }
+
+  #placeOf(first: number, second: number): number {
+    const keys = this.#keys;
+    const counts = this.#counts;
+    const mask = keys.length / 4 - 1;
+    let place = mixed(Math.imul(first, 0x9e3779b1) ^ second) & mask;
+    while (counts[2 * place + 1] !== 0 && (keys[4 * place] !== first || keys[4 * place + 1] !== second)) {
+      place = (place + 1) & mask;
+    }
+    return place;
+  }
+
+  #widen(places: number): void {
+    const old = this.#keys;
+    const oldCounts = this.#counts;
+    this.#keys = new Int32Array(4 * places);
+    this.#counts = new Float64Array(this.#keys.buffer);
+    for (let from = 0; 4 * from < old.length; from++) {
+      const count = oldCounts[2 * from + 1]!;
+      if (count === 0) continue;
+      const place = this.#placeOf(old[4 * from]!, old[4 * from + 1]!);
+      this.#keys[4 * place] = old[4 * from]!;
+      this.#keys[4 * place + 1] = old[4 * from + 1]!;
+      this.#counts[2 * place + 1] = count;
+    }
+  }
+}
