@@ -548,14 +548,6 @@ export class Tally {
     return this.#values[kind]!.text(id)!;
   }
 
-  /** How often a cell met a value. @param kind its place in `PAIRED` */
-  countOf(cell: number, kind: number, id: number): number {
-    this.#pair[0] = (cell << KINDS_SHIFT) | kind;
-    this.#pair[1] = id;
-    const pair = this.#pairs.find(this.#pair);
-    return pair < 0 ? 0 : this.#pairs.count(pair);
-  }
-
   /** Every duration, ms, with its cell and count; cell 0 has those of all answers. */
   forEachDuration(visit: (cell: number, ms: number, count: number) => void): void {
     for (let pair = 0; pair < this.#pairs.size; pair++) {
