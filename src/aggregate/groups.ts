@@ -95,15 +95,13 @@ class Values {
 class Population {
   requests = 0;
   readonly values = new Values();
-  readonly cells: number[] = [];
-  readonly groups = new Set<Group>();
+  /** Of values that are counted in pairs with cells, by id. */
+  readonly paired = PAIRED.map(() => new Map<number, number>());
 }
 
 /** Failures by values that are counted in pairs with cells, by id. */
 class PairedValues {
   readonly failing = new Map<number, number>();
-  /** Attempts of values that never failed, where fewer failed than are listed. */
-  readonly spared = new Map<number, number>();
   /** Failures whose value was not kept. */
   others = 0;
 }
@@ -153,7 +151,15 @@ export function trafficOf(tally: Tally): TrafficSnapshot {
         values.add(dimension, tally.text(tuple, field), count);
     }
   }
-  countPaired(tally, ofCell);
+  tally.forEachValue((cell, kind, id, count) => {
+    const { group, populations } = ofCell[cell]!;
+    if (id < 0) {
+      if (group) group.paired[kind]!.others += count;
+      return;
+    }
+    if (group) addTo(group.paired[kind]!.failing, id, count);
+    for (const { paired } of populations) addTo(paired[kind]!, id, count);
+  });
   const durations = new Durations();
   tally.forEachDuration((cell, ms, count) => {
     (cell === 0 ? durations : ofCell[cell]!.group!.durations).add(ms, count);
@@ -173,30 +179,6 @@ export function trafficOf(tally: Tally): TrafficSnapshot {
       .toSorted(([keyA, a], [keyB, b]) => b.failures - a.failures || (keyA < keyB ? -1 : 1))
       .map(([, group], index) => snapshotOf(tally, group, `g${index + 1}`)),
   };
-}
-
-/** Failures by value; attempts are looked up for those that are listed, and counted only where all that failed are. */
-function countPaired(tally: Tally, ofCell: readonly Shares[]): void {
-  tally.forEachValue((cell, kind, id, count) => {
-    const { group } = ofCell[cell]!;
-    if (!group) return;
-    const values = group.paired[kind]!;
-    if (id < 0) values.others += count;
-    else values.failing.set(id, (values.failing.get(id) ?? 0) + count);
-  });
-  const short = ofCell.map(({ populations }) =>
-    PAIRED.map((_, kind) =>
-      populations
-        .flatMap(({ groups }) => [...groups])
-        .map((group) => group.paired[kind]!)
-        .filter(({ failing, others }) => failing.size + others > 0 && failing.size < TOP_VALUES),
-    ),
-  );
-  tally.forEachValue((cell, kind, id, count) => {
-    if (id < 0) return;
-    for (const { failing, spared } of short[cell]![kind]!)
-      if (!failing.has(id)) spared.set(id, (spared.get(id) ?? 0) + count);
-  });
 }
 
 /** What one cell's lines count for: their group, where they failed, and those populations that some group is counted against. */
@@ -219,16 +201,14 @@ function cellsOf({ cells }: Tally): { ofCell: readonly Shares[]; groups: Readonl
     let population = populations.get(scope);
     if (!population) populations.set(scope, (population = new Population()));
     group.populations.add(population);
-    population.groups.add(group);
     return group;
   });
-  const ofCell = cells.map(({ ofAuthority, ofCluster }, cell) => {
-    const counted = [ofAuthority, ofCluster].flatMap((key) =>
+  const ofCell = cells.map(({ ofAuthority, ofCluster }, cell) => ({
+    group: groupOf[cell]!,
+    populations: [ofAuthority, ofCluster].flatMap((key) =>
       key === null ? [] : (populations.get(key) ?? []),
-    );
-    for (const population of counted) population.cells.push(cell);
-    return { group: groupOf[cell]!, populations: counted };
-  });
+    ),
+  }));
   return { ofCell, groups };
 }
 
@@ -284,18 +264,22 @@ function leadingTexts(
 }
 
 function leadingIds(tally: Tally, group: Group, kind: number): Leading | null {
-  const { failing, spared, others } = group.paired[kind]!;
+  const { failing, others } = group.paired[kind]!;
   if (failing.size === 0 && others === 0) return null;
-  const cells = [...group.populations].flatMap((population) => population.cells);
+  const attempts = [...group.populations].map(({ paired }) => paired[kind]!);
   const listed = leading({
     failing,
-    spared: () => spared.keys(),
-    requestsOf: (id) => spared.get(id) ?? cells.reduce((sum, cell) => sum + tally.countOf(cell, kind, id), 0),
+    spared: () => attempts.flatMap((counts) => [...counts.keys()]).filter((id) => !failing.has(id)),
+    requestsOf: (id) => attempts.reduce((sum, counts) => sum + (counts.get(id) ?? 0), 0),
     textOf: (id) => tally.value(kind, id),
   });
   let total = others;
   for (const failures of failing.values()) total += failures;
   return { listed, total };
+}
+
+function addTo(counts: Map<number, number>, id: number, count: number): void {
+  counts.set(id, (counts.get(id) ?? 0) + count);
 }
 
 /** Values of one dimension, as text or by id. */
@@ -311,9 +295,12 @@ interface Contenders<V> {
 function leading<V>({ failing, spared, requestsOf, textOf }: Contenders<V>): DimensionValue[] {
   const listed: DimensionValue[] = [];
   const add = (value: V, failures: number): void => {
-    if (listed.length === TOP_VALUES && failures < listed.at(-1)!.failures) return;
+    const last = listed.length === TOP_VALUES ? listed.at(-1)! : undefined;
+    if (last && failures < last.failures) return;
     // A value that was not kept in one cell may have been in another.
-    const one = { value: textOf(value), failures, requests: Math.max(requestsOf(value), failures) };
+    const requests = Math.max(requestsOf(value), failures);
+    if (last && failures === last.failures && requests < last.requests) return;
+    const one = { value: textOf(value), failures, requests };
     const place = listed.findIndex((other) => isBefore(one, other));
     listed.splice(place < 0 ? listed.length : place, 0, one);
     if (listed.length > TOP_VALUES) listed.pop();

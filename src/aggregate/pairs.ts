@@ -33,11 +33,6 @@ export class Pairs {
     this.#counts[2 * place + 1]! += times;
   }
 
-  /** 0 for a pair that was never met. */
-  count(first: number, second: number): number {
-    return this.#counts[2 * this.#placeOf(first, second) + 1]!;
-  }
-
   forEach(visit: (first: number, second: number, count: number) => void): void {
     const keys = this.#keys;
     const counts = this.#counts;

@@ -546,11 +546,6 @@ export class Tally {
     return this.#values[kind]!.text(id)!;
   }
 
-  /** How often a cell met a value. @param kind its place in `PAIRED` */
-  countOf(cell: number, kind: number, id: number): number {
-    return this.#pairs.count((cell << KINDS_SHIFT) | kind, id);
-  }
-
   /** Every duration, ms, with its cell and count; cell 0 has those of all answers. */
   forEachDuration(visit: (cell: number, ms: number, count: number) => void): void {
     this.#pairs.forEach((cellAndKind, value, count) => {

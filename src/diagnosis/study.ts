@@ -320,6 +320,8 @@ export interface Claim {
   readonly fix: readonly string[];
   readonly severity?: Severity;
   readonly verdict?: Verdict;
+  /** It is dismissed with its title and reason: what else went there is not told. */
+  readonly harmless?: boolean;
   /** Where it explains more than the study's own cases. */
   readonly cases?: readonly Case[];
 }
@@ -340,7 +342,10 @@ export function claim(
       ...at,
     },
     cases: cases ?? study.cases,
-    evidence: [...evidence, ...unsaid(study, evidence), ...study.surroundings()].filter(({ of }) => of > 0),
+    evidence: (rest.harmless
+      ? evidence
+      : [...evidence, ...unsaid(study, evidence), ...study.surroundings()]
+    ).filter(({ of }) => of > 0),
     against,
   };
 }

@@ -205,22 +205,20 @@ function walls(study: Study): Hypothesis[] {
 /** Give-ups at random moments are what users do. */
 function scattered(study: Study): Hypothesis {
   const share = weigh(study.rows) / Math.max(1, weigh(study.population));
-  return {
-    ...claim(study, {
-      cause: 'client-timeout-or-cancel',
-      title: `${plural(study.rows.length, 'caller')} of ${study.place} did not wait for the answer`,
-      story: `given up anywhere from ${span(Math.min(...study.rows.map((row) => row.duration)))} to ${span(Math.max(...study.rows.map((row) => row.duration)))}, so no timer.`,
-      evidence: [study.fact('requests given up by the caller', study.rows)],
-      confidence: share > 0.3 ? 'possible' : 'likely',
-      why: 'no common duration: users and programs cancel, and nothing else fails with them',
-      next: [
-        {
-          purpose: 'look at the longest of them',
-          command: `istioctl proxy-config log ${proxyName(null, study.proxies[0]!)}`,
-        },
-      ],
-      fix: ['None, unless it grows.'],
-    }),
+  return claim(study, {
+    cause: 'client-timeout-or-cancel',
+    title: `${plural(study.rows.length, 'caller')} of ${study.place} did not wait for the answer`,
+    story: `given up anywhere from ${span(Math.min(...study.rows.map((row) => row.duration)))} to ${span(Math.max(...study.rows.map((row) => row.duration)))}, so no timer.`,
+    evidence: [study.fact('requests given up by the caller', study.rows)],
+    confidence: share > 0.3 ? 'possible' : 'likely',
+    why: 'no common duration: users and programs cancel, and nothing else fails with them',
+    next: [
+      {
+        purpose: 'look at the longest of them',
+        command: `istioctl proxy-config log ${proxyName(null, study.proxies[0]!)}`,
+      },
+    ],
+    fix: ['None, unless it grows.'],
     harmless: share <= 0.3,
-  };
+  });
 }

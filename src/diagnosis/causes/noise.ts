@@ -64,19 +64,17 @@ const scanners: Cause = {
     const study = new Study(scene, cases);
     const clients = distinct(study.rows, (row) => row.peer).length;
     return [
-      {
-        ...claim(study, {
-          cause: 'internet-scanner-noise',
-          title: 'strangers probing the gateway',
-          story: `${plural(clients, 'address', 'addresses')}, for ${listed(distinct(study.rows, (row) => row.path).slice(0, 4))}; no host or path that is served here.`,
-          evidence: [],
-          confidence: 'high',
-          why: 'nobody’s host, or a path that only scanners ask for',
-          next: [],
-          fix: ['None; a web application firewall keeps them out.'],
-        }),
+      claim(study, {
+        cause: 'internet-scanner-noise',
+        title: 'strangers probing the gateway',
+        story: `${plural(clients, 'address', 'addresses')}, for ${listed(distinct(study.rows, (row) => row.path).slice(0, 4))}; no host or path that is served here.`,
+        evidence: [],
+        confidence: 'high',
+        why: 'nobody’s host, or a path that only scanners ask for',
+        next: [],
+        fix: ['None; a web application firewall keeps them out.'],
         harmless: true,
-      },
+      }),
     ];
   },
 };
