@@ -27,7 +27,7 @@ export class Pairs {
       this.#keys[4 * place + 1] = second;
       this.size++;
       this.#counts[2 * place + 1] = times;
-      if (this.size * 8 > this.#keys.length) this.#widen(this.#keys.length / 2);
+      if (this.size * 16 > this.#keys.length * 3) this.#widen(this.#keys.length / 2);
       return;
     }
     this.#counts[2 * place + 1]! += times;
@@ -45,7 +45,7 @@ export class Pairs {
   /** Makes room for so many more at once. */
   expect(more: number): void {
     let places = this.#keys.length / 4;
-    while (places < 2 * (this.size + more)) places *= 2;
+    while (3 * places < 4 * (this.size + more)) places *= 2;
     if (4 * places > this.#keys.length) this.#widen(places);
   }
 

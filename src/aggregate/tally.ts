@@ -189,16 +189,24 @@ export class Tally {
     this.#tuples.addTo(tuple, times);
   }
 
-  /** One of a cell's values, as text in UTF-8, as often as it was met. @param kind its place in `PAIRED` */
-  addValue(cell: number, kind: number, id: number, times: number): void {
-    this.#count((cell << KINDS_SHIFT) | kind, id, times);
-  }
-  /** So many calls of `addValue` and `addDuration` will follow. */
-  expect(pairs: number): void {
-    this.#pairs.expect(pairs);
+  /**
+   * A cell's values, by their ids, as often as each was met.
+   * @param kind its place in `PAIRED`
+   * @param together how many values of all cells are added at once: where those are too many, only the heaviest stay
+   */
+  addValues(cell: number, kind: number, ids: Int32Array, counts: Float64Array, together: number): void {
+    const texts = this.#values[kind]!;
+    const many = this.#pairs.size + together > MOST_PAIRS ? KEPT_VALUES : Infinity;
+    const stays = heaviest(counts, many, (i) => texts.hash(ids[i]!));
+    let others = 0;
+    for (let i = 0; i < ids.length; i++) {
+      if (stays(i)) this.#count((cell << KINDS_SHIFT) | kind, ids[i]!, counts[i]);
+      else others += counts[i]!;
+    }
+    this.#count((cell << KINDS_SHIFT) | kind, UNKEPT, others);
   }
 
-  /** The id of a value in `addValue`, until `shed`. */
+  /** The id of a value in `addValues`, until `shed`. */
   idOfValue(kind: number, bytes: Uint8Array, start: number, end: number): number {
     return this.#values[kind]!.idOfBytes(bytes, start, end);
   }
@@ -398,31 +406,32 @@ export class Tally {
     this.#pairs = new Pairs();
     this.#values = PAIRED.map(() => new Dictionary());
     this.#oddDurations = new Dictionary();
-    const byCell = new Map<number, { value: number; count: number }[]>();
+    const byCell = new Map<number, { values: number[]; counts: number[] }>();
     old.pairs.forEach((cellAndKind, value, count) => {
-      const list = byCell.get(cellAndKind);
-      if (list) list.push({ value, count });
-      else byCell.set(cellAndKind, [{ value, count }]);
+      let list = byCell.get(cellAndKind);
+      if (!list) byCell.set(cellAndKind, (list = { values: [], counts: [] }));
+      list.values.push(value);
+      list.counts.push(count);
     });
-    for (const [cellAndKind, list] of byCell) {
+    for (const [cellAndKind, { values, counts }] of byCell) {
       const kind = cellAndKind & KIND_MASK;
       const cell = cellAndKind >> KINDS_SHIFT;
       if (kind >= DURATION) {
-        for (const { value, count } of list) {
+        for (const [i, value] of values.entries()) {
           const ms = kind === DURATION ? value : Number(old.odd.text(value));
-          this.#count((cell << KINDS_SHIFT) | DURATION, coarse(ms), count);
+          this.#count((cell << KINDS_SHIFT) | DURATION, coarse(ms), counts[i]);
         }
         continue;
       }
       const texts = old.values[kind]!;
-      if (list.length > kept) {
-        const text = (id: number): string => texts.text(id) ?? '';
-        list.sort((a, b) => b.count - a.count || (text(a.value) < text(b.value) ? -1 : 1));
+      const stays = heaviest(Float64Array.from(counts), kept, (i) => texts.hash(values[i]!));
+      let others = 0;
+      for (const [i, value] of values.entries()) {
+        if (value !== UNKEPT && stays(i))
+          this.#count(cellAndKind, this.#values[kind]!.idFrom(texts, value), counts[i]);
+        else others += counts[i]!;
       }
-      list.forEach(({ value, count }, rank) => {
-        const stays = rank < kept && value !== UNKEPT;
-        this.#count(cellAndKind, stays ? this.#values[kind]!.idFrom(texts, value) : UNKEPT, count);
-      });
+      this.#count(cellAndKind, UNKEPT, others);
     }
   }
 
@@ -642,6 +651,20 @@ function toHost(span: Span): void {
     }
   }
   span.set(hostOf(Buffer.from(bytes.subarray(start, end)).toString()));
+}
+
+/** Which of some counts are among the so many heaviest; of equals those with the lesser hash are, whichever came first. */
+function heaviest(counts: Float64Array, many: number, hash: (i: number) => number): (i: number) => boolean {
+  if (counts.length <= many) return () => true;
+  const least = counts.toSorted()[counts.length - many]!;
+  const equals: number[] = [];
+  let above = 0;
+  for (let i = 0; i < counts.length; i++) {
+    if (counts[i]! > least) above++;
+    else if (counts[i] === least) equals.push(hash(i));
+  }
+  const last = Float64Array.from(equals).toSorted()[many - above - 1]!;
+  return (i) => counts[i]! > least || (counts[i] === least && hash(i) <= last);
 }
 
 /** The first three digits of a number: 1% apart at most. */

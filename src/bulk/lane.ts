@@ -275,11 +275,21 @@ export class Lane {
       if (outcome.failure && !outcome.tunnel) tally.extend(cell, first, last);
     });
     const ids = scanner.idsOfValues((of, bytes, start, end) => tally.idOfValue(of, bytes, start, end));
-    tally.expect(scanner.pairs);
-    scanner.forEachPair((cell, of, value, times) => {
+    let together = 0;
+    scanner.forEachCell((_, of, values) => {
+      if (ids[of]) together += values.length;
+    });
+    scanner.forEachCell((cell, of, values, counts) => {
       const texts = ids[of];
-      if (texts) tally.addValue(cell, of, texts[value]!, times);
-      else tally.addDuration(cell, value, times);
+      if (texts)
+        tally.addValues(
+          cell,
+          of,
+          values.map((value) => texts[value]!),
+          counts,
+          together,
+        );
+      else for (let i = 0; i < values.length; i++) tally.addDuration(cell, values[i]!, counts[i]!);
     });
     tally.shed();
     this.#tuples = [];

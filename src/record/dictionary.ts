@@ -91,6 +91,11 @@ export class Dictionary {
     return this.#find(other.#arena, other.#endOf(id - 1), other.#ends[id]!, other.#hashes[id]!);
   }
 
+  /** Of a text's bytes; 0 for a mark. */
+  hash(id: number): number {
+    return id < 0 ? 0 : this.#hashes[id]!;
+  }
+
   /** `null` for Envoy's `-` and for a field that was absent. */
   text(id: number): string | null {
     if (id < 0) return id === OTHERS ? OTHERS_TEXT : null;

@@ -3,7 +3,7 @@
  * writes them, and counts them; every other line is handed to the host as it stands. Of a line the bytes that tell its kind
  * (method, protocol, code to transport failure, authority, cluster, server name and route, and signs) make one key, counted
  * once; the first line of each key is shown to the host, which parses it and answers what is to be done with all of its kind. What takes many
- * values (upstream host, downstream peer, path, user agent, duration) is counted in pairs with the cell that the host told.
+ * values (upstream host, downstream peer, path, user agent, duration) is counted by the cell that the host told.
  *
  * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
  * members in an order that the host has told, with nothing escaped: then the reader in the host, which knows many layouts, would have found the same fields. Nothing here may read a line otherwise.
@@ -55,11 +55,12 @@ IMPORT(time_of) extern double time_of(u32 start);
 #define KINDS_SHIFT 3
 
 #define LONGEST_PATH 512
-#define SHORT_DURATIONS 65536
+/* Longer ones, ms, are left to the host. */
+#define LONGEST_DURATION (1 << 20)
 
 #define MOST_KEYS 65536
-#define MOST_PAIRS (1 << 19)
-#define MOST_TEXT (24u << 20)
+#define MOST_PAGES 300000
+#define MOST_TEXT (8u << 20)
 
 /* ---- memory ---- */
 
@@ -244,60 +245,66 @@ static inline u32 id_of_hashed(Texts *texts, Bytes bytes, u64 hash) {
 
 static inline u32 id_of(Texts *texts, Bytes bytes) { return id_of_hashed(texts, bytes, hash_of(bytes.at, bytes.length)); }
 
-/* Cell and kind with a value, and how often both were met. A count of 0 is a free place. */
+/*
+ * How often a cell had each value, in pages of 16 counts, one for every 16 values of which the cell had one: values are
+ * numbered as they come, so that those of a cell lie close together, and a count is found without a search.
+ */
+#define PAGE 16
+#define SLAB 1024
+
 typedef struct {
-  u32 cell_and_kind;
-  u32 value;
-  u32 count;
-  u32 unused;
-} Pair;
+  /* Where the counts of 16 values lie; 0: the cell had none of them. */
+  u32 **pages;
+  u32 size;
+} Directory;
 
-static Pair *pairs;
-static u32 pairs_mask;
-static u32 pairs_count;
+static Directory *directories;
+static u32 directories_size;
+/* One past the last that has pages. */
+static u32 directories_used;
+static u32 pages_used;
+static u32 *free_page;
+static u32 free_pages;
 
-static inline u32 pair_slot(u32 cell_and_kind, u32 value) {
-  u64 hash = (((u64)cell_and_kind << 32) | value) * 0x9e3779b97f4a7c15ull;
-  return (u32)(hash >> 32) & pairs_mask;
+static void widen_directories(u32 wanted) {
+  u32 size = directories_size * 2 > wanted ? directories_size * 2 : wanted + 1;
+  Directory *wider = (Directory *)room(size * sizeof(Directory));
+  __builtin_memset(wider, 0, size * sizeof(Directory));
+  __builtin_memcpy(wider, directories, directories_size * sizeof(Directory));
+  directories = wider;
+  directories_size = size;
 }
 
-static void widen_pairs(void) {
-  Pair *old = pairs;
-  u32 places = pairs_mask + 1;
-  pairs_mask = places * 2 - 1;
-  pairs = (Pair *)room(places * 2 * sizeof(Pair));
-  __builtin_memset(pairs, 0, places * 2 * sizeof(Pair));
-  for (u32 i = 0; i < places; i++) {
-    if (!old[i].count) continue;
-    u32 slot = pair_slot(old[i].cell_and_kind, old[i].value);
-    while (pairs[slot].count) slot = (slot + 1) & pairs_mask;
-    pairs[slot] = old[i];
+static u32 *new_page(u32 cell_and_kind, u32 number) {
+  Directory *directory = &directories[cell_and_kind];
+  if (cell_and_kind >= directories_used) directories_used = cell_and_kind + 1;
+  if (number >= directory->size) {
+    u32 size = directory->size * 2 > number + 4 ? directory->size * 2 : number + 4;
+    u32 **wider = (u32 **)room(size * sizeof(u32 *));
+    __builtin_memset(wider, 0, size * sizeof(u32 *));
+    __builtin_memcpy(wider, directory->pages, directory->size * sizeof(u32 *));
+    directory->pages = wider;
+    directory->size = size;
   }
+  if (!free_pages) {
+    free_page = (u32 *)room(SLAB * PAGE * 4);
+    free_pages = SLAB;
+  }
+  u32 *page = free_page;
+  free_page += PAGE;
+  free_pages--;
+  pages_used++;
+  __builtin_memset(page, 0, PAGE * 4);
+  return directory->pages[number] = page;
 }
 
-/* The first values of the first cells, which most lines have, by their place. */
-#define FEW_VALUES 128
-#define FEW_CELLS 512
-static u32 few[FEW_CELLS << KINDS_SHIFT][FEW_VALUES];
-
-static inline void count_pair(u32 cell_and_kind, u32 value) {
-  if (value < FEW_VALUES && cell_and_kind < FEW_CELLS << KINDS_SHIFT) {
-    few[cell_and_kind][value]++;
-    return;
-  }
-  u32 slot = pair_slot(cell_and_kind, value);
-  for (;; slot = (slot + 1) & pairs_mask) {
-    Pair *pair = &pairs[slot];
-    if (!pair->count) break;
-    if (pair->cell_and_kind == cell_and_kind && pair->value == value) {
-      pair->count++;
-      return;
-    }
-  }
-  pairs[slot].cell_and_kind = cell_and_kind;
-  pairs[slot].value = value;
-  pairs[slot].count = 1;
-  if (++pairs_count * 2 > pairs_mask) widen_pairs();
+static inline void count_value(u32 cell_and_kind, u32 value) {
+  if (cell_and_kind >= directories_size) widen_directories(cell_and_kind);
+  Directory *directory = &directories[cell_and_kind];
+  u32 number = value / PAGE;
+  u32 *page = number < directory->size ? directory->pages[number] : 0;
+  if (!page) page = new_page(cell_and_kind, number);
+  page[value % PAGE]++;
 }
 
 /*
@@ -316,7 +323,7 @@ static u32 peers_waiting;
 
 static void count_peers(void) {
   for (u32 i = 0; i < peers_waiting; i++) peers[i].value = id_of_hashed(&values[PEER], peers[i].host, peers[i].hash);
-  for (u32 i = 0; i < peers_waiting; i++) count_pair(peers[i].cell_and_kind, peers[i].value);
+  for (u32 i = 0; i < peers_waiting; i++) count_value(peers[i].cell_and_kind, peers[i].value);
   peers_waiting = 0;
 }
 
@@ -345,7 +352,6 @@ static Key *keys;
 static u32 keys_count;
 static u32 key_slots[2 * MOST_KEYS];
 
-static u32 short_durations[SHORT_DURATIONS];
 
 /* ---- what the host sets and reads ---- */
 
@@ -408,12 +414,12 @@ EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
   arena_used = 0;
   arena = (u8 *)room(arena_size);
   for (u32 kind = 0; kind < KINDS; kind++) clear_texts(&values[kind], 1 << 12);
-  pairs_mask = (1 << 14) - 1;
-  pairs_count = 0;
-  pairs = (Pair *)room((pairs_mask + 1) * sizeof(Pair));
-  __builtin_memset(pairs, 0, (pairs_mask + 1) * sizeof(Pair));
-  __builtin_memset(short_durations, 0, sizeof short_durations);
-  __builtin_memset(few, 0, sizeof few);
+  directories_size = 1024;
+  directories_used = 0;
+  directories = (Directory *)room(directories_size * sizeof(Directory));
+  __builtin_memset(directories, 0, directories_size * sizeof(Directory));
+  pages_used = 0;
+  free_pages = 0;
   keys = (Key *)room(MOST_KEYS * sizeof(Key));
   keys_count = 0;
   __builtin_memset(key_slots, 0, sizeof key_slots);
@@ -698,16 +704,13 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
   u32 failing = answer & FAILING, duration = (u32)fields->duration;
   if (answer & COUNTS) {
     u32 base = ((u32)answer >> CELL_SHIFT) << KINDS_SHIFT;
-    if (!is_null(fields->host)) count_pair(base | HOST, id_of(&values[HOST], fields->host));
+    if (!is_null(fields->host)) count_value(base | HOST, id_of(&values[HOST], fields->host));
     if (has_peer) count_peer(base | PEER, peer_host);
-    if (has_path) count_pair(base | PATH, id_of(&values[PATH], path));
-    if (!is_null(fields->agent)) count_pair(base | AGENT, id_of(&values[AGENT], fields->agent));
+    if (has_path) count_value(base | PATH, id_of(&values[PATH], path));
+    if (!is_null(fields->agent)) count_value(base | AGENT, id_of(&values[AGENT], fields->agent));
     if (fields->duration >= 0) {
-      if (answer & ANSWERS) {
-        if (duration < SHORT_DURATIONS) short_durations[duration]++;
-        else count_pair(DURATION, duration);
-      }
-      if (failing) count_pair(base | DURATION, duration);
+      if (answer & ANSWERS) count_value(DURATION, duration);
+      if (failing) count_value(base | DURATION, duration);
     }
     if (failing) {
       if (time < key->first) key->first = time;
@@ -775,7 +778,7 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   Fields fields;
   fields.sent = digits(AT(11) + 1, AT(12));
   fields.duration = is_dash(AT(12) + 1, AT(13)) ? -2 : digits(AT(12) + 1, AT(13));
-  if (fields.sent < 0 || fields.duration == -1 || digits(AT(10) + 1, AT(11)) < 0 || cut[14] == cut[13] + 1) return 0;
+  if (fields.sent < 0 || fields.duration == -1 || fields.duration >= LONGEST_DURATION || digits(AT(10) + 1, AT(11)) < 0 || cut[14] == cut[13] + 1) return 0;
   if (!is_address(AT(27) + 1, AT(28)) || !is_address(AT(30) + 1, AT(31)) || !is_address(AT(31) + 1, AT(32)) ||
       !is_address(AT(32) + 1, AT(33)))
     return 0;
@@ -928,7 +931,7 @@ static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes)
   Fields fields;
   fields.sent = number_of(&found[SENT]);
   fields.duration = number_of(&found[LASTED]);
-  if (fields.sent == -1 || fields.duration == -1) return 0;
+  if (fields.sent == -1 || fields.duration == -1 || fields.duration >= LONGEST_DURATION) return 0;
   fields.line = line;
   fields.end = end;
   fields.time = found[TIME].text.at;
@@ -1040,7 +1043,7 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
   *(u8 *)to = '\n';
   static u32 cut[MOST_JSON_QUOTES + 80];
   while (from < to) {
-    if (pairs_count > MOST_PAIRS || arena_used > MOST_TEXT) break;
+    if (pages_used > MOST_PAGES || arena_used > MOST_TEXT) break;
     const u8 *line = (const u8 *)from;
     int json = *line == '{';
     Shape shape = json ? shape_of_json(line, cut) : shape_of_text(line, cut);
@@ -1066,17 +1069,15 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
 
 /* ---- what was counted ---- */
 
-EXPORT(is_full) u32 is_full(void) { return pairs_count > MOST_PAIRS || arena_used > MOST_TEXT; }
+EXPORT(is_full) u32 is_full(void) { return pages_used > MOST_PAGES || arena_used > MOST_TEXT; }
 EXPORT(key_count) u32 key_count(void) { return keys_count; }
 EXPORT(keys_at) u32 keys_at(void) { return (u32)keys; }
-EXPORT(pair_count) u32 pair_count(void) { return pairs_count; }
-EXPORT(pair_places) u32 pair_places(void) { return pairs_mask + 1; }
-EXPORT(pairs_at) u32 pairs_at(void) { return (u32)pairs; }
+EXPORT(directory_count) u32 directory_count(void) { return directories_used; }
+EXPORT(directories_at) u32 directories_at(void) { return (u32)directories; }
+EXPORT(page_count) u32 page_count(void) { return pages_used; }
 EXPORT(text_count) u32 text_count(u32 kind) { return values[kind].count; }
 EXPORT(texts_at) u32 texts_at(u32 kind) { return (u32)values[kind].texts; }
 EXPORT(arena_at) u32 arena_at(void) { return (u32)arena; }
-EXPORT(few_at) u32 few_at(void) { return (u32)few; }
-EXPORT(durations_at) u32 durations_at(void) { return (u32)short_durations; }
 /* Of what was scanned since `begin`: how many lines, and of those that were counted here how many and between which times. */
 EXPORT(line_count) u32 line_count(void) { return lines; }
 EXPORT(counted_lines) u32 counted_lines(void) { return counted; }

@@ -70,12 +70,9 @@ const CELL_SHIFT = 4;
 const KINDS = 4;
 const KIND_MASK = 7;
 const KINDS_SHIFT = 3;
-const PAIR_NUMBERS = 4;
+const PAGE = 16;
 const TEXT_NUMBERS = 4;
 const KEY_NUMBERS = 12;
-const FEW_CELLS = 512;
-const FEW_VALUES = 128;
-const SHORT_DURATIONS = 65_536;
 const TIME_LENGTH = 24;
 
 /** Bytes that are read at once: they stay in a core's cache. */
@@ -102,14 +99,12 @@ interface Exports {
   readonly last_at: () => number;
   readonly key_count: () => number;
   readonly keys_at: () => number;
-  readonly pair_count: () => number;
-  readonly pair_places: () => number;
-  readonly pairs_at: () => number;
+  readonly directory_count: () => number;
+  readonly directories_at: () => number;
+  readonly page_count: () => number;
   readonly text_count: (kind: number) => number;
   readonly texts_at: (kind: number) => number;
   readonly arena_at: () => number;
-  readonly few_at: () => number;
-  readonly durations_at: () => number;
 }
 
 let compiled: object | undefined;
@@ -201,7 +196,7 @@ export class Scanner {
     }
   }
 
-  /** Of every value a number by `idOf`, for `forEachValue`. @param kind as in `PAIRED` of the tally */
+  /** Of every value a number by `idOf`, for `forEachCell`. @param kind as in `PAIRED` of the tally */
   idsOfValues(idOf: (kind: number, bytes: Uint8Array, start: number, end: number) => number): Int32Array[] {
     const { memory, text_count, texts_at, arena_at } = this.#exports;
     const bytes = new Uint8Array(memory.buffer);
@@ -217,27 +212,31 @@ export class Scanner {
     });
   }
 
-  /** How many pairs there are, most of which `forEachPair` visits. */
-  get pairs(): number {
-    return this.#exports.pair_count();
-  }
-
-  /** How often a cell had a value, which is the scanner's number of it, or (kind `KINDS`) a duration in ms. */
-  forEachPair(visit: (cell: number, kind: number, value: number, times: number) => void): void {
-    const { memory, pair_places, pairs_at, few_at, durations_at } = this.#exports;
-    const pairs = new Uint32Array(memory.buffer, pairs_at(), pair_places() * PAIR_NUMBERS);
-    for (let at = 0; at < pairs.length; at += PAIR_NUMBERS) {
-      const times = pairs[at + 2]!;
-      if (times > 0) visit(pairs[at]! >>> KINDS_SHIFT, pairs[at]! & KIND_MASK, pairs[at + 1]!, times);
+  /** Every cell and kind that has values, with the scanner's numbers of those and how often each was met; kind `KINDS` are durations in ms. */
+  forEachCell(visit: (cell: number, kind: number, values: Int32Array, counts: Float64Array) => void): void {
+    const { memory, directories_at, directory_count, page_count } = this.#exports;
+    const numbers = new Uint32Array(memory.buffer);
+    const directories = directories_at() / 4;
+    const values = new Int32Array(page_count() * PAGE);
+    const counts = new Float64Array(values.length);
+    for (let cellAndKind = 0; cellAndKind < directory_count(); cellAndKind++) {
+      const pages = numbers[directories + 2 * cellAndKind]! / 4;
+      const size = numbers[directories + 2 * cellAndKind + 1]!;
+      let length = 0;
+      for (let page = 0; page < size; page++) {
+        const from = numbers[pages + page]! / 4;
+        if (from === 0) continue;
+        for (let i = 0; i < PAGE; i++) {
+          const times = numbers[from + i]!;
+          if (times === 0) continue;
+          values[length] = page * PAGE + i;
+          counts[length++] = times;
+        }
+      }
+      if (length === 0) continue;
+      const kind = cellAndKind & KIND_MASK;
+      visit(cellAndKind >>> KINDS_SHIFT, kind, values.subarray(0, length), counts.subarray(0, length));
     }
-    const few = new Uint32Array(memory.buffer, few_at(), FEW_CELLS * FEW_VALUES * (KIND_MASK + 1));
-    for (let at = 0; at < few.length; at++) {
-      const cellAndKind = Math.floor(at / FEW_VALUES);
-      if (few[at]! > 0)
-        visit(cellAndKind >>> KINDS_SHIFT, cellAndKind & KIND_MASK, at % FEW_VALUES, few[at]!);
-    }
-    const durations = new Uint32Array(memory.buffer, durations_at(), SHORT_DURATIONS);
-    for (let ms = 0; ms < SHORT_DURATIONS; ms++) if (durations[ms]! > 0) visit(0, KINDS, ms, durations[ms]!);
   }
 
   /** Forgets all kinds and counts; the input and what lines are kept stay. */
