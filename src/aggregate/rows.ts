@@ -861,7 +861,7 @@ export class Rows {
   }
 
   /**
-   * Keeps a line that somebody else has counted and found to be under the threshold.
+   * Keeps a line that somebody else has counted, where its hash is under the threshold.
    * @param stream by which `readWith` tells where it stood
    */
   keep(
@@ -874,6 +874,7 @@ export class Rows {
     number: number,
   ): void {
     const sample = failing ? this.#failing : this.#healthy;
+    if (!sample.keeps(hash)) return;
     sample.lines.push(bytes, start, end, hash, stream, number);
     sample.trim();
   }

@@ -15,7 +15,7 @@ import type { Source } from '../source/source.js';
 import type { Compiled } from './job.js';
 import { chunksOf, openPart, type Part } from './parts.js';
 import { membersOf } from './scanner/members.js';
-import { Scanner } from './scanner/scanner.js';
+import { Scanner, type KindOfLine } from './scanner/scanner.js';
 
 /** Numbers of lines are told apart by their part until it is known how many lines the parts before had. */
 export const LINES_OF_A_PART = 2 ** 32;
@@ -67,6 +67,7 @@ export class Lane {
   #apart = 0;
   /** The tally's tuple of each kind of line that the scanner met. */
   #tuples: number[] = [];
+  /** Under which hashes the scanner keeps healthy and failing lines. */
   readonly #below = [-1, -1];
 
   constructor(compiled: Compiled) {
@@ -205,7 +206,7 @@ export class Lane {
     return reader;
   }
 
-  #met(start: number, end: number): ReturnType<ConstructorParameters<typeof Scanner>[0]['met']> {
+  #met(start: number, end: number): KindOfLine | null {
     const reader = this.#catchUp();
     const { name } = this.#part.source;
     const { result, origin } = reader.peek({ bytes: this.#scanner!.input, start, end });
@@ -232,6 +233,7 @@ export class Lane {
     const overlong = content - start > maxLine;
     const line = { bytes, start, end: overlong ? start + maxLine : content };
     this.#catchUp().push({ line, overlong, unterminated: false });
+    this.#tellKept();
   }
 
   #keep(start: number, end: number, hash: number, failing: boolean): void {
@@ -239,15 +241,18 @@ export class Lane {
     const stream = this.#streams.length - 1;
     const number = this.#part.index * LINES_OF_A_PART + this.#scanner!.lines + this.#apart;
     rows.keep(this.#scanner!.input, start, end, hash, failing, stream, number);
-    if (rows.threshold(failing) !== this.#below[Number(failing)]) this.#tellKept();
+    this.#tellKept();
   }
 
+  /** Tells the scanner where fewer lines are kept than before. */
   #tellKept(): void {
-    for (const failing of [false, true]) {
-      const { rows } = this.observation;
+    const { rows } = this.observation;
+    for (let i = 0; i < this.#below.length; i++) {
+      const failing = i === 1;
       const below = rows.threshold(failing);
+      if (below === this.#below[i]) continue;
       this.#scanner!.keepLines(failing, below, rows.shared(failing));
-      this.#below[Number(failing)] = below;
+      this.#below[i] = below;
     }
   }
 
