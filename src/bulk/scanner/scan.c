@@ -2,11 +2,13 @@
  * Finds, in bytes that lie in this module's memory, the lines of Istio's text and JSON layouts that stand exactly as Envoy
  * writes them, and counts them; every other line is handed to the host as it stands. Of a line the bytes that tell its kind
  * (method, protocol, code to transport failure, authority, cluster, server name and route, and signs) make one key, counted
- * once; the first line of each key is shown to the host, which parses it and answers what is to be done with all of its kind. What takes many
- * values (upstream host, downstream peer, path, user agent, duration) is counted by the cell that the host told.
+ * once; the first line of each key is shown to the host, which parses it and answers what is to be done with all of its
+ * kind. What takes many values (upstream host, downstream peer, path, user agent, duration) is counted by the cell that the
+ * host told.
  *
  * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
- * members in an order that the host has told, with nothing escaped: then the reader in the host, which knows many layouts, would have found the same fields. Nothing here may read a line otherwise.
+ * members in an order that the host has told, with nothing escaped: then the reader in the host, which knows many layouts,
+ * would have found the same fields. Nothing here may read a line otherwise.
  *
  * Built by scripts/build-scanner.mjs into module.ts; the host's side is scanner.ts.
  */
@@ -54,10 +56,12 @@ IMPORT(time_of) extern double time_of(u32 start);
 #define DURATION 4
 #define KINDS_SHIFT 3
 
+/* Longer paths are left to the host. */
 #define LONGEST_PATH 512
-/* Longer ones, ms, are left to the host. */
+/* And longer durations, ms. */
 #define LONGEST_DURATION (1 << 20)
 
+/* Lines of more kinds are handed over; with more values or texts the host takes what was counted, and it begins anew. */
 #define MOST_KEYS 65536
 #define MOST_PAGES 300000
 #define MOST_TEXT (8u << 20)
@@ -352,7 +356,6 @@ static Key *keys;
 static u32 keys_count;
 static u32 key_slots[2 * MOST_KEYS];
 
-
 /* ---- what the host sets and reads ---- */
 
 static u32 stream;
@@ -397,9 +400,9 @@ EXPORT(begin) void begin(u32 number, u32 hash) {
 /* Lines with a hash below are kept. */
 EXPORT(keep_lines) void keep_lines(u32 failing, double below) { keep_below[failing] = (u64)below; }
 
+/* The minute of the time that was read last, as it was written and in ms since the Unix epoch. */
 static u8 minute[32];
 static double minute_ms;
-
 
 static u32 input;
 
