@@ -23,10 +23,15 @@ export function podCommand(namespace: string | null, verb: string, pod: string):
   return `kubectl ${inNamespace(namespace, pod)} ${verb} ${shellWord(pod)}`;
 }
 
-/** The app's log from a few seconds before `sinceMs`; of all containers, since no access line names the app's. */
+/**
+ * The app's log from a few seconds before `sinceMs`, all of it where the lines have no time; of all containers, since no
+ * access line names the app's.
+ */
 export function logsCommand(namespace: string | null, pod: string, sinceMs: number): string {
-  const since = instant(Math.floor((sinceMs - 2000) / 1000) * 1000).replace('.000Z', 'Z');
-  return `kubectl ${inNamespace(namespace, pod)} logs ${shellWord(pod)} --all-containers --since-time=${since}`;
+  const since = Number.isFinite(sinceMs)
+    ? ` --since-time=${instant(Math.floor((sinceMs - 2000) / 1000) * 1000).replace('.000Z', 'Z')}`
+    : '';
+  return `kubectl ${inNamespace(namespace, pod)} logs ${shellWord(pod)} --all-containers${since}`;
 }
 
 /** What a container that was restarted said last; of all containers that were. */
