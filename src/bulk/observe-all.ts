@@ -46,13 +46,17 @@ export interface BulkOptions {
 export async function observeAll(
   sources: readonly Source[],
   asked: BulkJob,
-  { threads = threadsFor(sources), size = PART, log, onProgress, startWorker }: BulkOptions = {},
+  options: BulkOptions = {},
 ): Promise<Observed> {
-  const job = { limits: rowLimitsFor(bytesAbout(sources)), ...asked };
+  const sizes = sources.map(plainSize);
+  const bytes = bytesAbout(sources, sizes);
+  const { threads = threadsFor(sources, sizes, bytes), size = PART, log, onProgress, startWorker } = options;
+  const job = { limits: rowLimitsFor(bytes), ...asked };
   const compiled = await compileJob(job);
-  const lanes = new Lanes(threads, sources, job, compiled, log, startWorker);
+  const told = { ...compiled, reading: { ...compiled.reading, ...(log && { log }) } };
+  const lanes = new Lanes(threads, sources, job, told, startWorker);
   const failed: MeshtailError[] = [];
-  const total = bytesOf(sources);
+  const total = sizes.includes(null) ? null : bytes;
   const parts: Pick<Part, 'first' | 'last'>[] = [];
   let done = 0;
   try {
@@ -66,7 +70,7 @@ export async function observeAll(
     const before = linesBefore(parts, read.ends);
     if (before === null) {
       log?.info({}, 'what a line is depends on far ones before it: all is read again, in one');
-      return await inOne(sources, compiled, log);
+      return await inOne(sources, told);
     }
     for (const { failed: why } of read.ends) {
       if (why && !failed.some(({ message }) => message === why.message)) failed.push(errorOf(why));
@@ -81,7 +85,7 @@ export async function observeAll(
     if (!(error instanceof ThreadEnded)) throw error;
     // Its memory may have been too small, or somebody ended it.
     log?.warn({ error: String(error) }, 'a thread ended early; all is read again without it');
-    return await inOne(sources, compiled, log);
+    return await inOne(sources, told);
   } finally {
     await lanes.dismiss();
   }
@@ -117,8 +121,7 @@ function linesBefore(
 const inOne = (
   sources: readonly Source[],
   { reading, filter, requestId, limits }: Compiled,
-  log: Logger | undefined,
-): Promise<Observed> => observe(sources, { ...reading, ...(log && { log }) }, filter, requestId, limits);
+): Promise<Observed> => observe(sources, reading, filter, requestId, limits);
 
 /** The lanes, each begun when it is given its first part. */
 class Lanes {
@@ -129,7 +132,6 @@ class Lanes {
     readonly sources: readonly Source[],
     readonly job: BulkJob,
     readonly compiled: Compiled,
-    readonly log: Logger | undefined,
     readonly startWorker: (() => Worker) | undefined,
   ) {}
 
@@ -143,11 +145,7 @@ class Lanes {
   #begun(lane: number): LaneReader {
     // The calling thread reads the first lane, unless it has to unpack.
     if (lane >= LANES - this.threads) return new WorkerLane(this.job, this.startWorker);
-    const { reading } = this.compiled;
-    const own = new OwnLane({
-      ...this.compiled,
-      reading: { ...reading, ...(this.log && { log: this.log }) },
-    });
+    const own = new OwnLane(this.compiled);
     this.#opened(own.lane.observation);
     return own;
   }
@@ -226,19 +224,14 @@ async function depthsOfHead(part: BarePart, { reading }: Compiled): Promise<Dept
   return parser.depths;
 }
 
-/** Bytes on the disk of all sources; `null` where some are packed or no files. */
-function bytesOf(sources: readonly Source[]): number | null {
-  const sizes = sources.map(plainSize);
-  return sizes.includes(null) ? null : sizes.reduce<number>((sum, size) => sum + size!, 0);
+/** Bytes of all sources, unpacked, as far as files tell. @param sizes of those that lie there as they are */
+function bytesAbout(sources: readonly Source[], sizes: readonly (number | null)[]): number {
+  return sources.reduce((sum, source, i) => sum + (sizes[i] ?? PACKED_RATIO * sizeOf(source)), 0);
 }
 
-/** The same, unpacked, as far as files tell. */
-const bytesAbout = (sources: readonly Source[]): number =>
-  sources.reduce((sum, source) => sum + (plainSize(source) ?? PACKED_RATIO * sizeOf(source)), 0);
-
-function threadsFor(sources: readonly Source[]): number {
-  if (availableParallelism() < 2 || !sources.every(isFile) || bytesAbout(sources) < MANY_BYTES) return 0;
-  return sources.some((source) => plainSize(source) === null) ? LANES : LANES - 1;
+function threadsFor(sources: readonly Source[], sizes: readonly (number | null)[], bytes: number): number {
+  if (availableParallelism() < 2 || !sources.every(isFile) || bytes < MANY_BYTES) return 0;
+  return sizes.includes(null) ? LANES : LANES - 1;
 }
 
 function sizeOf({ path }: Source): number {

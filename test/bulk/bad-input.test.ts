@@ -25,6 +25,7 @@ import type { Source } from '../../src/source/source.js';
 import { launcher, line, run, scratch } from '../e2e/run.js';
 import { mutated, randomOf, sampleLines } from '../lines.js';
 import { reportJson } from '../logs.js';
+import { job as usual } from './job.js';
 
 /*
  * What logs hold when something went wrong with them, read in small parts by the built program, with and without threads.
@@ -34,14 +35,7 @@ import { reportJson } from '../logs.js';
 const { file } = scratch();
 const MAX_LINE = 2_000;
 const reading = { maxLine: MAX_LINE, envelopeKeys: ENVELOPE_KEYS };
-const job = {
-  ...reading,
-  format: undefined,
-  selection: { filter: [], include: [], exclude: [] },
-  since: null,
-  until: null,
-  requestId: undefined,
-};
+const job = { ...usual, ...reading };
 
 interface Cut {
   readonly size: number;

@@ -9,8 +9,9 @@ import { chunksOf, partsOf } from '../../dist/src/bulk/parts.js';
 import { observe } from '../../dist/src/pipeline.js';
 import { fileSource } from '../../dist/src/source/file.js';
 import type { Logger } from '../../src/logger.js';
-import { DEFAULT_MAX_LINE, ENVELOPE_KEYS } from '../../src/record/line.js';
+import { DEFAULT_MAX_LINE } from '../../src/record/line.js';
 import { scratch } from '../e2e/run.js';
+import { job } from './job.js';
 import { incidents, logsOf, reportJson, sampleLines } from '../logs.js';
 
 /*
@@ -20,16 +21,6 @@ import { incidents, logsOf, reportJson, sampleLines } from '../logs.js';
 
 const { file } = scratch();
 const CUT = { size: 1 << 20, maxLine: DEFAULT_MAX_LINE };
-const job = {
-  maxLine: DEFAULT_MAX_LINE,
-  envelopeKeys: ENVELOPE_KEYS,
-  format: undefined,
-  selection: { filter: [], include: [], exclude: [] },
-  since: null,
-  until: null,
-  requestId: undefined,
-};
-
 async function inOne(paths: readonly string[], maxLine = job.maxLine): Promise<string> {
   const { observation } = await observe(paths.map(fileSource), { maxLine, envelopeKeys: job.envelopeKeys });
   return reportJson(observation);

@@ -10,10 +10,11 @@ import type { Observation } from '../../src/aggregate/observation.js';
 import { ROW_LIMITS, type RowLimits } from '../../src/aggregate/rows.js';
 import { packageRoot } from '../../src/paths.js';
 import { observe } from '../../src/pipeline.js';
-import { DEFAULT_MAX_LINE, ENVELOPE_KEYS } from '../../src/record/line.js';
+import { DEFAULT_MAX_LINE } from '../../src/record/line.js';
 import { fileSource } from '../../src/source/file.js';
 import { trafficLines } from '../bench/traffic.mjs';
 import { scratch } from '../e2e/run.js';
+import { job } from './job.js';
 import { sampleLines } from '../logs.js';
 
 /*
@@ -22,16 +23,6 @@ import { sampleLines } from '../logs.js';
  */
 
 const { file } = scratch();
-const job = {
-  maxLine: DEFAULT_MAX_LINE,
-  envelopeKeys: ENVELOPE_KEYS,
-  format: undefined,
-  selection: { filter: [], include: [], exclude: [] },
-  since: null,
-  until: null,
-  requestId: undefined,
-};
-
 const TEXTS = ['method', 'protocol', 'authority', 'requested_server_name', 'route_name'] as const;
 
 /** Everything that is remembered, rows by all they tell. */
