@@ -1,4 +1,4 @@
-import type { Kind } from './rows.js';
+import type { Kind } from './row.js';
 
 /** Things in an order, by the kind of line that each stands on: what is asked of a kind is asked once, not of each. */
 export class ByKind<T> {

@@ -1,6 +1,6 @@
 import { maskedRequestId } from '../record/request-id.js';
 import { sameConnection, sameHost } from './ends.js';
-import type { Row } from './rows.js';
+import type { Row } from './row.js';
 
 /*
  * Each proxy stamps its lines with the clock of its node. The callee's line of a request begins after the caller's began

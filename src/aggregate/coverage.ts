@@ -2,7 +2,7 @@ import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { Counter } from './counter.js';
 import { RoleSigns, type Role } from './role.js';
-import type { Place } from './rows.js';
+import type { Place } from './columns.js';
 import type { Tally } from './tally.js';
 
 /** A line that looks like an access line but is none, with where and why. */

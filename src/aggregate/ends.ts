@@ -1,5 +1,5 @@
 import { parseMeshServerName, serviceOfHost } from '../record/upstream-cluster.js';
-import type { Kind, Row } from './rows.js';
+import type { Kind, Row } from './row.js';
 
 /* What makes two lines the two ends of one hop, apart from time. */
 

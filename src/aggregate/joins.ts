@@ -2,7 +2,7 @@ import type { ByKind } from './by-kind.js';
 import { maskedRequestId } from '../record/request-id.js';
 import { parseMeshServerName, type UpstreamCluster } from '../record/upstream-cluster.js';
 import { isRejectedConnection, sameConnection, sameHost, sameService } from './ends.js';
-import type { Kind, Row } from './rows.js';
+import type { Kind, Row } from './row.js';
 
 /*
  * One request is logged by every proxy on its way. Lines are joined into trees: a caller's outbound line, below it the

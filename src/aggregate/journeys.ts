@@ -1,5 +1,5 @@
 import type { JoinedBy, Joins } from './joins.js';
-import type { Row } from './rows.js';
+import type { Row } from './row.js';
 
 /** One line of a journey, with the lines below it. */
 export interface Span {

@@ -3,7 +3,8 @@ import type { Origin, StreamOrigin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { Coverage, type CoverageSnapshot, type PackedCoverage } from './coverage.js';
 import { trafficOf, type TrafficSnapshot } from './groups.js';
-import { ROW_LIMITS, Rows, type PackedRows, type Place, type RowLimits, type RowsSnapshot } from './rows.js';
+import type { Place } from './columns.js';
+import { ROW_LIMITS, Rows, type PackedRows, type RowLimits, type RowsSnapshot } from './rows.js';
 import { Tally, type PackedTally } from './tally.js';
 
 export interface ObservationSnapshot {

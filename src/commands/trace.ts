@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import type { Options } from '../cli/options.js';
 import { sceneOf } from '../diagnosis/scene.js';
 import { ExitStatus, usageError } from '../errors.js';

@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { groupBy, most } from './stats.js';
 
 /** How long a connection to the upstream had been idle when a request took it. */

@@ -1,7 +1,7 @@
 import { groupKeyText } from '../aggregate/group-key.js';
 import type { Case, LeftOut } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { timeShape, type TimeShape } from '../aggregate/time-shape.js';
 import { retryFacts } from './attempts.js';
 import { catalogue } from './catalogue.js';

@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { finds, type AddressOwner, type Change, type ClusterFacts, type Labels } from './cluster-facts.js';
 import type { Fault } from './hypothesis.js';
 import type { Scene } from './scene.js';

@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { groupBy, least, most } from './stats.js';
 import { wasAnswered } from './traits.js';
 

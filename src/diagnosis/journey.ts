@@ -1,7 +1,7 @@
 import { isRejectedConnection } from '../aggregate/ends.js';
 import type { Case } from '../aggregate/joins.js';
 import { journeyOf, type Journey, type Span } from '../aggregate/journeys.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { hungUp, mayRunTwice, reachedApp, triedAgain } from './attempts.js';
 import { missingCaller } from './missing-side.js';
 import type { Scene } from './scene.js';

@@ -1,6 +1,6 @@
 import type { Case } from '../aggregate/joins.js';
 import { isRejectedConnection } from '../aggregate/ends.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { portOf } from '../record/address.js';
 import { catalogue } from './catalogue.js';
 import { followTime } from './deepest.js';

@@ -1,4 +1,4 @@
-import type { Kind, Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/row.js';
 import { networkOf } from './traits.js';
 
 /** What lines are told apart by. */

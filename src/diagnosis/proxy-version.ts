@@ -1,4 +1,4 @@
-import type { Kind, Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/row.js';
 import { groupBy } from './stats.js';
 import { resetReason } from './traits.js';
 

@@ -6,7 +6,7 @@ import type { GroupSnapshot } from '../aggregate/groups.js';
 import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import { isFromOwnPod, RoleSigns, type Role } from '../aggregate/role.js';
-import type { Kind, Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/row.js';
 import { hostOf, portOf as portOfAddress } from '../record/address.js';
 import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
 import { holdsErrorsOnly } from './coverage-limits.js';

@@ -1,5 +1,5 @@
 import type { Case } from '../aggregate/joins.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 
 /** Counting helpers over rows; all keep the order of first appearance unless they say otherwise. */
 

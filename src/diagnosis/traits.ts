@@ -1,4 +1,4 @@
-import type { Kind, Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/row.js';
 import { hostOf, isPrivate } from '../record/address.js';
 import { boundedCache } from '../record/bounded-cache.js';
 import { parseMeshServerName } from '../record/upstream-cluster.js';

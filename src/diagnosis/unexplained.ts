@@ -1,4 +1,4 @@
-import type { Kind, Row } from '../aggregate/rows.js';
+import type { Kind, Row } from '../aggregate/row.js';
 import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Scene, Symptom } from './scene.js';
 import { askFor, missingLogs } from './missing-side.js';

@@ -1,5 +1,5 @@
 import { isThroughTunnel, isZtunnel } from '../aggregate/joins.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { portOf } from '../record/address.js';
 import { perScene } from './per-scene.js';
 import type { Scene } from './scene.js';

@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 
 /** The value that most durations share, and how many do: a timer, not chance. */
 export function wallOf(rows: readonly Row[], tolerance = 0.03): { ms: number; count: number } {

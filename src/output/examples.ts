@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import type { Incident } from '../diagnosis/diagnose.js';
 
 /** A line to look at: where it stands, and its fields written out again. */

@@ -4,7 +4,7 @@ import { namedJourney } from '../diagnosis/named.js';
 import type { Scene } from '../diagnosis/scene.js';
 import { spansOfLogs } from '../diagnosis/vantage.js';
 import { clock, ofWords, plural, thousands } from '../diagnosis/words.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { isAddress } from '../record/address.js';
 import { safeText } from '../record/safe-text.js';
 import { journeyObject } from './journey.js';

@@ -1,5 +1,5 @@
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { NO_FACTS, type ClusterFacts } from '../diagnosis/cluster-facts.js';
 import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
 import { edgeOf, touches } from '../diagnosis/edge.js';

@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { exampleJourney, tellJourney, type Told } from '../diagnosis/journey.js';
 import { journeyObject } from '../output/journey.js';
 import { FINDING_LABELS, journeyHead, journeyRows, sawWords } from '../output/journey-text.js';

@@ -1,7 +1,7 @@
 import type { Case } from '../aggregate/joins.js';
 import { trafficOf } from '../aggregate/groups.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { Tally } from '../aggregate/tally.js';
 import { CAUSES } from '../diagnosis/causes/index.js';
 import { NO_FACTS, type ClusterFacts } from '../diagnosis/cluster-facts.js';

@@ -1,5 +1,5 @@
 import type { Case } from '../aggregate/joins.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import type { Filter } from '../filter/filter.js';
 import type { Moment } from './moment.js';
 import { RowView } from './row-view.js';

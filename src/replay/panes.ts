@@ -1,5 +1,5 @@
 import type { Case } from '../aggregate/joins.js';
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import type { ClusterFacts } from '../diagnosis/cluster-facts.js';
 import { explain } from '../diagnosis/explain.js';
 import { ownerWords } from '../diagnosis/named.js';

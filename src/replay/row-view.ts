@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { FIELDS, type AccessRecord, type FieldName } from '../record/access-record.js';
 import type { RecordView } from '../record/record-view.js';
 import type { FlagSet } from '../record/response-flags.js';

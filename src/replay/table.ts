@@ -1,4 +1,4 @@
-import type { Row } from '../aggregate/rows.js';
+import type { Row } from '../aggregate/row.js';
 import { checkWords } from '../diagnosis/checked.js';
 import { exampleOf, type Incident } from '../diagnosis/diagnose.js';
 import { afterWords } from '../diagnosis/edge.js';

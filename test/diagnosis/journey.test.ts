@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Row } from '../../src/aggregate/rows.js';
+import type { Row } from '../../src/aggregate/row.js';
 import { exampleJourney, tellJourney, type Told } from '../../src/diagnosis/journey.js';
 import { sceneOf } from '../../src/diagnosis/scene.js';
 import { caller, service } from './cases/case.js';

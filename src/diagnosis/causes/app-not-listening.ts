@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Kind, Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { turnover } from '../hosts.js';

@@ -1,4 +1,4 @@
-import type { Kind } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import { namespaceFlag, namespaceOf, podAtCommand, proxyName } from '../kubectl.js';
 import { Study } from '../study.js';

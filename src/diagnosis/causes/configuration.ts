@@ -1,4 +1,4 @@
-import type { Kind } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';

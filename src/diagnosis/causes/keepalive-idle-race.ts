@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Kind } from '../../aggregate/rows.js';
+import type { Kind } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import { reuses } from '../connections.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';

@@ -3,7 +3,7 @@ import { byFrequency, distinct } from '../stats.js';
 import { Study, claim } from '../study.js';
 import { listed, plural } from '../words.js';
 import { isRouteMiss, isScannerRequest } from './route-misses.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Row } from '../../aggregate/row.js';
 import type { Scene } from '../scene.js';
 import { bareAuthority } from '../traits.js';
 

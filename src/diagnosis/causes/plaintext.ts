@@ -1,6 +1,6 @@
 import { isRejectedConnection } from '../../aggregate/ends.js';
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Row } from '../../aggregate/row.js';
 import { hostOf } from '../../record/address.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';

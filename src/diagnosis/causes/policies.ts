@@ -1,4 +1,4 @@
-import type { Kind, Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import { namespaceOf, proxyName } from '../kubectl.js';
 import { fromMeshClient } from '../traits.js';

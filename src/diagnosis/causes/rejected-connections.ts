@@ -1,6 +1,6 @@
 import { isRejectedConnection } from '../../aggregate/ends.js';
 import { isRefusedBetweenNetworks, meantBy, type Case } from '../../aggregate/joins.js';
-import type { Kind, Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/row.js';
 import { hostOf } from '../../record/address.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';

@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Row } from '../../aggregate/row.js';
 import { attemptsOf, ranTwice, triedAgain, worked } from '../attempts.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';

@@ -1,4 +1,4 @@
-import type { Kind, Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/row.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { Study, studies } from '../study.js';

@@ -1,5 +1,5 @@
 import { deepestWait } from '../deepest.js';
-import type { Kind, Row } from '../../aggregate/rows.js';
+import type { Kind, Row } from '../../aggregate/row.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';

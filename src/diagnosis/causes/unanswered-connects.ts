@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Row } from '../../aggregate/row.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import type { Hypothesis } from '../hypothesis.js';

@@ -1,5 +1,5 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, proxyName } from '../kubectl.js';

@@ -1,6 +1,6 @@
 import { isRejectedConnection } from '../../aggregate/ends.js';
 import { isZtunnel } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/rows.js';
+import type { Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import type { Fact, Fault } from '../hypothesis.js';
 import { distinct } from '../stats.js';

@@ -1,0 +1,212 @@
+import { SLOT } from '../record/access-record.js';
+import { Dictionary, type PackedDictionary } from '../record/dictionary.js';
+import { ABSENT, NULL } from '../record/span.js';
+import type { AnsweredBy } from './failure.js';
+
+/*
+ * Kept lines in columns: texts by their number in a dictionary, figures as floats. A row is an index.
+ */
+
+/** Columns of text; the first ones are fields as they were logged. */
+export const enum Text {
+  method,
+  path,
+  protocol,
+  flags,
+  details,
+  termination,
+  transportFailure,
+  userAgent,
+  authority,
+  upstreamHost,
+  upstreamLocal,
+  downstreamLocal,
+  downstreamRemote,
+  serverName,
+  route,
+  requestId,
+  format,
+  proxy,
+  pod,
+  file,
+  cluster,
+  direction,
+  error,
+  service,
+  sourceWorkload,
+  targetWorkload,
+  sourceIdentity,
+}
+export const TEXT_COLUMNS = 27;
+export const FIELD_SLOTS = [
+  SLOT.method,
+  SLOT.path,
+  SLOT.protocol,
+  SLOT.response_flags,
+  SLOT.response_code_details,
+  SLOT.connection_termination_details,
+  SLOT.upstream_transport_failure_reason,
+  SLOT.user_agent,
+  SLOT.authority,
+  SLOT.upstream_host,
+  SLOT.upstream_local_address,
+  SLOT.downstream_local_address,
+  SLOT.downstream_remote_address,
+  SLOT.requested_server_name,
+  SLOT.route_name,
+  SLOT.request_id,
+];
+
+export const enum Figure {
+  time,
+  duration,
+  serviceTime,
+  received,
+  sent,
+  code,
+  line,
+  bits,
+  hash,
+  share,
+}
+const FIGURE_COLUMNS = 10;
+
+export const ANSWERERS = ['peer', 'proxy', 'unknown'] as const satisfies readonly AnsweredBy[];
+export const FAILURE = 4;
+export const HTTP = 8;
+export const APP_4XX = 16;
+export const TUNNEL = 32;
+/** ztunnel stamps a line when the connection is over (ztunnel src/proxy/metrics.rs: it is written as the result is recorded). */
+export const STAMPED_AT_END = 64;
+
+/** Texts of one column; what is derived of a text is worked out once, not once for each row that has it. */
+class TextColumn {
+  ids = new Int32Array(FEWEST_ROWS);
+  dictionary = new Dictionary();
+  #derived: unknown[] = [];
+  /** The text that was put in last, and its id: streams seldom change. */
+  #last: string | null | undefined;
+  #lastId = ABSENT;
+
+  put(row: number, text: string | null | undefined): void {
+    if (text !== this.#last) {
+      this.#last = text;
+      this.#lastId = text === null ? NULL : text === undefined ? ABSENT : this.dictionary.idOfText(text);
+    }
+    this.ids[row] = this.#lastId;
+  }
+
+  text(row: number): string | null {
+    return this.dictionary.text(this.ids[row]!);
+  }
+
+  /** Every text of the column, and maybe some that were there. */
+  all(): (string | null)[] {
+    return Array.from({ length: this.dictionary.size }, (_, id) => this.dictionary.text(id));
+  }
+
+  /** One thing that follows from a text, `null` where there is none; always the same of one column. */
+  derived<T>(row: number, compute: (text: string) => T): T | null {
+    const id = this.ids[row]!;
+    if (id < 0) return null;
+    return ((this.#derived[id] as T | undefined) ??= compute(this.dictionary.text(id)!));
+  }
+
+  #forget(): void {
+    this.#derived = [];
+    this.#last = undefined;
+    this.#lastId = ABSENT;
+  }
+
+  /** Forgets texts that no row has, where they are too many. */
+  sweep(rows: number): void {
+    const old = this.dictionary;
+    if (old.size <= 2 * rows + FEWEST_ROWS) return;
+    this.dictionary = new Dictionary();
+    this.#forget();
+    for (let row = 0; row < rows; row++) this.ids[row] = this.dictionary.idFrom(old, this.ids[row]!);
+  }
+}
+
+const FEWEST_ROWS = 1024;
+
+/** What a line's number in a part is in its whole source. */
+export type Place = (line: number) => number;
+
+/** Columns as they cross to another thread. */
+export interface PackedColumns {
+  readonly figures: readonly Float64Array[];
+  readonly ids: readonly Int32Array[];
+  readonly dictionaries: readonly PackedDictionary[];
+}
+
+/** Growing columns; a row is an index. */
+export class Columns {
+  length = 0;
+  #capacity = FEWEST_ROWS;
+  readonly texts: readonly TextColumn[] = Array.from({ length: TEXT_COLUMNS }, () => new TextColumn());
+  readonly figures: Float64Array[] = Array.from(
+    { length: FIGURE_COLUMNS },
+    () => new Float64Array(FEWEST_ROWS),
+  );
+
+  push(): number {
+    if (this.length === this.#capacity) this.#grow();
+    return this.length++;
+  }
+
+  pack(): PackedColumns {
+    return {
+      figures: this.figures.map((figures) => figures.slice(0, this.length)),
+      ids: this.texts.map(({ ids }) => ids.slice(0, this.length)),
+      dictionaries: this.texts.map(({ dictionary }) => dictionary.pack()),
+    };
+  }
+
+  /** Takes over rows of another table. */
+  append(other: PackedColumns, keeps: (row: number) => boolean, place: Place): void {
+    const from = this.length;
+    const rows = other.figures[0]!.length;
+    const kept: number[] = [];
+    for (let row = 0; row < rows; row++) if (keeps(row)) kept.push(row);
+    for (let i = 0; i < kept.length; i++) this.push();
+    for (let i = 0; i < FIGURE_COLUMNS; i++) {
+      const moved = i === Number(Figure.line) ? place : (figure: number): number => figure;
+      kept.forEach((row, at) => (this.figures[i]![from + at] = moved(other.figures[i]![row]!)));
+    }
+    for (let i = 0; i < TEXT_COLUMNS; i++) {
+      const theirs = Dictionary.unpack(other.dictionaries[i]!);
+      const { ids, dictionary } = this.texts[i]!;
+      kept.forEach((row, at) => (ids[from + at] = dictionary.idFrom(theirs, other.ids[i]![row]!)));
+    }
+  }
+
+  /** Keeps only those rows, in their order. */
+  retain(keeps: (row: number) => boolean): void {
+    let kept = 0;
+    for (let row = 0; row < this.length; row++) {
+      if (!keeps(row)) continue;
+      if (kept < row) {
+        for (const figures of this.figures) figures[kept] = figures[row]!;
+        for (const { ids } of this.texts) ids[kept] = ids[row]!;
+      }
+      kept++;
+    }
+    this.length = kept;
+    for (const column of this.texts) column.sweep(kept);
+  }
+
+  #grow(): void {
+    this.#capacity *= 2;
+    for (let i = 0; i < FIGURE_COLUMNS; i++) {
+      const wider = new Float64Array(this.#capacity);
+      wider.set(this.figures[i]!);
+      this.figures[i] = wider;
+    }
+    for (const column of this.texts) {
+      const wider = new Int32Array(this.#capacity);
+      wider.set(column.ids);
+      column.ids = wider;
+    }
+  }
+}
