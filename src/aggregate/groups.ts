@@ -4,7 +4,8 @@ import { Counter } from './counter.js';
 import { Durations, type Quantiles } from './durations.js';
 import type { AnsweredBy } from './failure.js';
 import { groupKeyText, type GroupKey } from './group-key.js';
-import { PAIRED, type Tally } from './tally.js';
+import { DURATION, PAIRED, type CellValues } from './cell-values.js';
+import type { Tally } from './tally.js';
 
 /** By what failures are split, each with its successes beside it. */
 export const DIMENSIONS = [
@@ -95,15 +96,9 @@ class Values {
 class Population {
   requests = 0;
   readonly values = new Values();
-  /** Of values that are counted in pairs with cells, by id. */
-  readonly paired = PAIRED.map(() => new Map<number, number>());
-}
+  readonly cells: number[] = [];
 
-/** Failures by values that are counted in pairs with cells, by id. */
-class PairedValues {
-  readonly failing = new Map<number, number>();
-  /** Failures whose value was not kept. */
-  others = 0;
+  constructor(readonly number: number) {}
 }
 
 class Group {
@@ -113,7 +108,8 @@ class Group {
   readonly answerers = new Counter();
   readonly durations = new Durations();
   readonly values = new Values();
-  readonly paired = PAIRED.map(() => new PairedValues());
+  /** Of failing lines. */
+  readonly cells: number[] = [];
   readonly populations = new Set<Population>();
 
   constructor(readonly key: GroupKey) {}
@@ -151,22 +147,17 @@ export function trafficOf(tally: Tally): TrafficSnapshot {
         values.add(dimension, tally.text(tuple, field), count);
     }
   }
-  tally.forEachValue((cell, kind, id, count) => {
-    const { group, populations } = ofCell[cell]!;
-    if (id < 0) {
-      if (group) group.paired[kind]!.others += count;
-      return;
-    }
-    if (group) addTo(group.paired[kind]!.failing, id, count);
-    for (const { paired } of populations) addTo(paired[kind]!, id, count);
-  });
   const durations = new Durations();
-  tally.forEachDuration((cell, ms, count) => {
-    (cell === 0 ? durations : ofCell[cell]!.group!.durations).add(ms, count);
+  const runs = PAIRED.map(() => new RunsOfCells());
+  tally.values.forEachRun((cell, kind, values, counts) => {
+    if (kind < DURATION) return runs[kind]!.add(cell, { ids: values, counts });
+    const into = cell === 0 ? durations : ofCell[cell]!.group!.durations;
+    for (let i = 0; i < values.length; i++) into.add(values[i]!, counts[i]!);
   });
   for (const [cell, { longest }] of tally.cells.entries()) {
     (cell === 0 ? durations : ofCell[cell]!.group?.durations)?.reaches(longest);
   }
+  const paired = runs.map((of, kind) => leadingByGroup(tally.values, kind, of, [...groups.values()]));
   return {
     requests,
     failures,
@@ -177,7 +168,7 @@ export function trafficOf(tally: Tally): TrafficSnapshot {
     durationMs: durations.quantiles(),
     groups: [...groups]
       .toSorted(([keyA, a], [keyB, b]) => b.failures - a.failures || (keyA < keyB ? -1 : 1))
-      .map(([, group], index) => snapshotOf(tally, group, `g${index + 1}`)),
+      .map(([, group], index) => snapshotOf(group, paired, `g${index + 1}`)),
   };
 }
 
@@ -190,7 +181,7 @@ interface Shares {
 function cellsOf({ cells }: Tally): { ofCell: readonly Shares[]; groups: ReadonlyMap<string, Group> } {
   const groups = new Map<string, Group>();
   const populations = new Map<string, Population>();
-  const groupOf: (Group | null)[] = cells.map(({ group: key, ofAuthority, ofCluster, first, last }) => {
+  const groupOf: (Group | null)[] = cells.map(({ group: key, ofAuthority, ofCluster, first, last }, cell) => {
     if (!key) return null;
     const id = groupKeyText(key);
     let group = groups.get(id);
@@ -199,27 +190,29 @@ function cellsOf({ cells }: Tally): { ofCell: readonly Shares[]; groups: Readonl
     group.last = Math.max(group.last, last);
     const scope = ofCluster ?? ofAuthority;
     let population = populations.get(scope);
-    if (!population) populations.set(scope, (population = new Population()));
+    if (!population) populations.set(scope, (population = new Population(populations.size)));
     group.populations.add(population);
+    group.cells.push(cell);
     return group;
   });
-  const ofCell = cells.map(({ ofAuthority, ofCluster }, cell) => ({
-    group: groupOf[cell]!,
-    populations: [ofAuthority, ofCluster].flatMap((key) =>
+  const ofCell = cells.map(({ ofAuthority, ofCluster }, cell) => {
+    const counted = [ofAuthority, ofCluster].flatMap((key) =>
       key === null ? [] : (populations.get(key) ?? []),
-    ),
-  }));
+    );
+    for (const population of counted) population.cells.push(cell);
+    return { group: groupOf[cell]!, populations: counted };
+  });
   return { ofCell, groups };
 }
 
-function snapshotOf(tally: Tally, group: Group, id: string): GroupSnapshot {
+function snapshotOf(group: Group, paired: readonly ReadonlyMap<Group, Leading>[], id: string): GroupSnapshot {
   const populations = [...group.populations];
   const requests = populations.reduce((sum, population) => sum + population.requests, 0);
   const top: Partial<Record<Dimension, DimensionValue[]>> = {};
   const others: Partial<Record<Dimension, number>> = {};
   for (const dimension of DIMENSIONS) {
     const kind = (PAIRED as readonly string[]).indexOf(dimension);
-    const found = kind < 0 ? leadingTexts(group, dimension, populations) : leadingIds(tally, group, kind);
+    const found = kind < 0 ? leadingTexts(group, dimension, populations) : paired[kind]!.get(group);
     if (!found) continue;
     top[dimension] = found.listed;
     const rest = found.total - found.listed.reduce((sum, value) => sum + value.failures, 0);
@@ -256,30 +249,104 @@ function leadingTexts(
   const attempts = populations.flatMap((population) => population.values.get(dimension) ?? []);
   const listed = leading({
     failing: [...failing.values()].map((value) => [value, failing.get(value)] as const),
-    spared: () => attempts.flatMap((counter) => [...counter.values()]).filter((value) => !failing.get(value)),
+    spared: () =>
+      new Set(attempts.flatMap((counter) => [...counter.values()]).filter((value) => !failing.get(value))),
     requestsOf: (value) => attempts.reduce((sum, counter) => sum + counter.get(value), 0),
     textOf: (value) => value,
   });
   return { listed, total: failing.total };
 }
 
-function leadingIds(tally: Tally, group: Group, kind: number): Leading | null {
-  const { failing, others } = group.paired[kind]!;
-  if (failing.size === 0 && others === 0) return null;
-  const attempts = [...group.populations].map(({ paired }) => paired[kind]!);
-  const listed = leading({
-    failing,
-    spared: () => attempts.flatMap((counts) => [...counts.keys()]).filter((id) => !failing.has(id)),
-    requestsOf: (id) => attempts.reduce((sum, counts) => sum + (counts.get(id) ?? 0), 0),
-    textOf: (id) => tally.value(kind, id),
-  });
-  let total = others;
-  for (const failures of failing.values()) total += failures;
-  return { listed, total };
+/** Values of one kind by cell. */
+class RunsOfCells {
+  readonly #runs = new Map<number, CountedIds[]>();
+
+  add(cell: number, run: CountedIds): void {
+    const runs = this.#runs.get(cell);
+    if (runs) runs.push(run);
+    else this.#runs.set(cell, [run]);
+  }
+
+  addTo(sums: Sums, cells: readonly number[]): void {
+    for (const cell of cells) for (const run of this.#runs.get(cell) ?? []) sums.add(run);
+  }
 }
 
-function addTo(counts: Map<number, number>, id: number, count: number): void {
-  counts.set(id, (counts.get(id) ?? 0) + count);
+interface CountedIds {
+  readonly ids: Int32Array | Float64Array;
+  readonly counts: Float64Array;
+}
+
+/** Counts by id, in an array that has a place for each. */
+class Sums {
+  readonly #of: Float64Array;
+  /** Of which there are some, in no order. */
+  ids: number[] = [];
+  /** Of values that were not kept. */
+  others = 0;
+
+  constructor(size: number) {
+    this.#of = new Float64Array(size);
+  }
+
+  add({ ids, counts }: CountedIds): void {
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      if (id < 0) {
+        this.others += counts[i]!;
+        continue;
+      }
+      if (this.#of[id] === 0) this.ids.push(id);
+      this.#of[id]! += counts[i]!;
+    }
+  }
+
+  of(id: number): number {
+    return this.#of[id]!;
+  }
+
+  clear(): void {
+    for (const id of this.ids) this.#of[id] = 0;
+    this.ids = [];
+    this.others = 0;
+  }
+}
+
+/** Of every group the leading values of one kind. Groups with the same populations share what is summed of those. */
+function leadingByGroup(
+  values: CellValues,
+  kind: number,
+  runs: RunsOfCells,
+  groups: readonly Group[],
+): ReadonlyMap<Group, Leading> {
+  const alike = new Map<string, Group[]>();
+  for (const group of groups) {
+    const key = [...group.populations].map(({ number }) => number).join();
+    const others = alike.get(key);
+    if (others) others.push(group);
+    else alike.set(key, [group]);
+  }
+  const found = new Map<Group, Leading>();
+  const failing = new Sums(values.size(kind));
+  const attempts = new Sums(values.size(kind));
+  for (const some of alike.values()) {
+    attempts.clear();
+    for (const { cells } of some[0]!.populations) runs.addTo(attempts, cells);
+    for (const group of some) {
+      failing.clear();
+      runs.addTo(failing, group.cells);
+      if (failing.ids.length === 0 && failing.others === 0) continue;
+      const listed = leading({
+        failing: failing.ids.map((id) => [id, failing.of(id)] as const),
+        spared: () => attempts.ids.filter((id) => failing.of(id) === 0),
+        requestsOf: (id) => attempts.of(id),
+        textOf: (id) => values.text(kind, id),
+      });
+      const total = failing.ids.reduce((sum, id) => sum + failing.of(id), failing.others);
+      found.set(group, { listed, total });
+    }
+  }
+  return found;
 }
 
 /** Values of one dimension, as text or by id. */
@@ -306,7 +373,7 @@ function leading<V>({ failing, spared, requestsOf, textOf }: Contenders<V>): Dim
     if (listed.length > TOP_VALUES) listed.pop();
   };
   for (const [value, failures] of failing) add(value, failures);
-  if (listed.length < TOP_VALUES) for (const value of new Set(spared())) add(value, 0);
+  if (listed.length < TOP_VALUES) for (const value of spared()) add(value, 0);
   return listed;
 }
 

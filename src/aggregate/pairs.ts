@@ -1,12 +1,5 @@
 import { mixed } from '../record/dictionary.js';
 
-/** Pairs as they cross to another thread. */
-export interface PackedPairs {
-  /** Two numbers of each. */
-  readonly keys: Int32Array;
-  readonly counts: Float64Array;
-}
-
 const FEWEST_PLACES = 64;
 
 /**
@@ -33,32 +26,25 @@ export class Pairs {
     this.#counts[2 * place + 1]! += times;
   }
 
-  forEach(visit: (first: number, second: number, count: number) => void): void {
+  /** All pairs by their first number. */
+  byFirst(): ReadonlyMap<number, { readonly seconds: Int32Array; readonly counts: Float64Array }> {
+    const lists = new Map<number, { seconds: number[]; counts: number[] }>();
     const keys = this.#keys;
-    const counts = this.#counts;
     for (let place = 0; 4 * place < keys.length; place++) {
-      const count = counts[2 * place + 1]!;
-      if (count > 0) visit(keys[4 * place]!, keys[4 * place + 1]!, count);
+      const count = this.#counts[2 * place + 1]!;
+      if (count === 0) continue;
+      const first = keys[4 * place]!;
+      let list = lists.get(first);
+      if (!list) lists.set(first, (list = { seconds: [], counts: [] }));
+      list.seconds.push(keys[4 * place + 1]!);
+      list.counts.push(count);
     }
-  }
-
-  /** Makes room for so many more at once. */
-  expect(more: number): void {
-    let places = this.#keys.length / 4;
-    while (3 * places < 4 * (this.size + more)) places *= 2;
-    if (4 * places > this.#keys.length) this.#widen(places);
-  }
-
-  pack(): PackedPairs {
-    const keys = new Int32Array(2 * this.size);
-    const counts = new Float64Array(this.size);
-    let at = 0;
-    this.forEach((first, second, count) => {
-      keys[2 * at] = first;
-      keys[2 * at + 1] = second;
-      counts[at++] = count;
-    });
-    return { keys, counts };
+    return new Map(
+      Array.from(lists, ([first, { seconds, counts }]) => [
+        first,
+        { seconds: Int32Array.from(seconds), counts: Float64Array.from(counts) },
+      ]),
+    );
   }
 
   #placeOf(first: number, second: number): number {

@@ -8,10 +8,9 @@ import { detailsClass } from '../record/response-code-details.js';
 import { parseFlags, type FlagSet } from '../record/response-flags.js';
 import { ABSENT, NULL, Span } from '../record/span.js';
 import { parseUpstreamCluster, type UpstreamCluster } from '../record/upstream-cluster.js';
+import { CellValues, Translated, type PackedCellValues } from './cell-values.js';
 import { judge, type AnsweredBy, type Judged, type Outcome } from './failure.js';
 import { directionOf, groupKeyText, type GroupKey } from './group-key.js';
-import { PathTemplates } from './path-template.js';
-import { Pairs, type PackedPairs } from './pairs.js';
 import { Table, type PackedTable } from './table.js';
 
 /*
@@ -75,23 +74,9 @@ const CROWD_TUNNEL = 8192;
 const CROWD_ANSWERER = 14;
 const ANSWERERS = ['peer', 'proxy', 'unknown'] as const satisfies readonly AnsweredBy[];
 
-/** What is counted in pairs with a cell. */
-export const PAIRED = ['upstream_host', 'downstream_peer', 'path', 'user_agent'] as const;
-export type Paired = (typeof PAIRED)[number];
-/** Durations in ms, and those that are no whole number. */
-const DURATION = PAIRED.length;
-const ODD_DURATION = DURATION + 1;
-const KINDS_SHIFT = 3;
-const KIND_MASK = (1 << KINDS_SHIFT) - 1;
-
 /** Strangers choose some of these texts: beyond so many, one stands for the rest. */
 const MOST_TEXTS = 20_000;
 const MOST_TUPLES = 40_000;
-const MOST_PAIRS = 600_000;
-/** Values of one kind that a cell keeps when there are too many pairs: the heaviest. */
-const KEPT_VALUES = 2048;
-/** The value under which those that were not kept are counted. */
-const UNKEPT = -4;
 
 /** The cell of the durations of all answers. */
 const ALL = 0;
@@ -125,15 +110,13 @@ export interface Cell {
 export interface PackedTally {
   readonly streams: readonly StreamKey[];
   readonly tables: readonly PackedDictionary[];
-  readonly values: readonly PackedDictionary[];
-  readonly oddDurations: PackedDictionary;
+  readonly values: PackedCellValues;
   readonly tuples: PackedTable;
   /** By tuple: its cell, and its outcome as a crowd's signs. */
   readonly cellOf: Int32Array;
   readonly outcomes: Int32Array;
   /** Of each cell the first and last start and the longest duration. */
   readonly extents: Float64Array;
-  readonly pairs: PackedPairs;
 }
 
 const CELL_OF_ALL: Cell = {
@@ -155,8 +138,8 @@ export class Tally {
   readonly #codes = new Dictionary(MOST_TEXTS);
   readonly #locals = new Dictionary(MOST_TEXTS);
   readonly #texts: readonly Dictionary[] = TUPLE_FIELDS.map(() => new Dictionary(MOST_TEXTS));
-  #values: Dictionary[] = PAIRED.map(() => new Dictionary());
-  #oddDurations = new Dictionary();
+  /** What takes many values, by cell. */
+  readonly values = new CellValues();
   #format = '';
   #formatId = -1;
 
@@ -164,13 +147,11 @@ export class Tally {
   #told: Told[] = [];
   #cells: Cell[] = [{ ...CELL_OF_ALL }];
   readonly #cellIds = new Map<string, number>();
-  #pairs = new Pairs();
 
   // Of the line being counted.
   readonly #key = new Int32Array(WIDTH);
   readonly #span = new Span();
   readonly #other = new Span();
-  readonly #templates = new PathTemplates();
   readonly #view = new TupleView();
 
   /** Counts one line and tells what is said of it. */
@@ -189,32 +170,10 @@ export class Tally {
     this.#tuples.addTo(tuple, times);
   }
 
-  /**
-   * A cell's values, by their ids, as often as each was met.
-   * @param kind its place in `PAIRED`
-   * @param together how many values of all cells are added at once: where those are too many, only the heaviest stay
-   */
-  addValues(cell: number, kind: number, ids: Int32Array, counts: Float64Array, together: number): void {
-    const texts = this.#values[kind]!;
-    const many = this.#pairs.size + together > MOST_PAIRS ? KEPT_VALUES : Infinity;
-    const stays = heaviest(counts, many, (i) => texts.hash(ids[i]!));
-    let others = 0;
-    for (let i = 0; i < ids.length; i++) {
-      if (stays(i)) this.#count((cell << KINDS_SHIFT) | kind, ids[i]!, counts[i]);
-      else others += counts[i]!;
-    }
-    this.#count((cell << KINDS_SHIFT) | kind, UNKEPT, others);
-  }
-
-  /** The id of a value in `addValues`, until `shed`. */
-  idOfValue(kind: number, bytes: Uint8Array, start: number, end: number): number {
-    return this.#values[kind]!.idOfBytes(bytes, start, end);
-  }
-
-  /** A duration of whole ms, as often as it was met; of cell 0: of an answer. */
-  addDuration(cell: number, ms: number, times: number): void {
-    this.#count((cell << KINDS_SHIFT) | DURATION, ms, times);
-    this.#cells[cell]!.longest = Math.max(this.#cells[cell]!.longest, ms);
+  /** That some line of a cell took so long. */
+  reaches(cell: number, ms: number): void {
+    const held = this.#cells[cell]!;
+    held.longest = Math.max(held.longest, ms);
   }
 
   /** When a cell's lines began. ms since the epoch */
@@ -319,44 +278,34 @@ export class Tally {
 
   #addValues(record: RecordView, told: Told, code: number | null): void {
     const span = this.#span;
-    const base = told.cell << KINDS_SHIFT;
-    const values = this.#values;
-    if (record.locate(SLOT.upstream_host, span) >= 0) this.#count(base, values[0]!.idOf(span));
+    const { values } = this;
+    const { cell } = told;
+    if (record.locate(SLOT.upstream_host, span) >= 0) values.add(cell, 0, span);
     if (record.locate(SLOT.downstream_remote_address, span) > 0) {
       toHost(span);
-      this.#count(base | 1, values[1]!.idOf(span));
+      values.add(cell, 1, span);
     }
-    if (record.locate(SLOT.path, span) > 0) this.#count(base | 2, this.#templates.idIn(values[2]!, span));
-    if (record.locate(SLOT.user_agent, span) >= 0) this.#count(base | 3, values[3]!.idOf(span));
+    if (record.locate(SLOT.path, span) > 0) values.addPath(cell, span);
+    if (record.locate(SLOT.user_agent, span) >= 0) values.add(cell, 3, span);
     const { failure, http } = told.outcome;
     const duration = record.durationMs();
     if (duration !== null) {
       // The length of a session is no latency: websockets and TCP would drown the rest.
       if (http && code !== 101) this.#addDuration(ALL, duration);
-      if (failure) this.#addDuration(told.cell, duration);
+      if (failure) this.#addDuration(cell, duration);
     }
     if (failure) {
-      const cell = this.#cells[told.cell]!;
+      const held = this.#cells[cell]!;
       const start = record.startTime();
-      if (start < cell.first) cell.first = start;
-      if (start > cell.last) cell.last = start;
+      if (start < held.first) held.first = start;
+      if (start > held.last) held.last = start;
     }
-    this.shed();
+    values.shed();
   }
 
   #addDuration(cell: number, ms: number): void {
-    const longest = this.#cells[cell]!;
-    if (ms > longest.longest) longest.longest = ms;
-    if (ms >= 0 && ms < 0x7fff_ffff && ms === Math.trunc(ms))
-      this.#count((cell << KINDS_SHIFT) | DURATION, ms);
-    else {
-      this.#span.set(String(ms));
-      this.#count((cell << KINDS_SHIFT) | ODD_DURATION, this.#oddDurations.idOf(this.#span));
-    }
-  }
-
-  #count(cellAndKind: number, value: number, times = 1): void {
-    this.#pairs.add(cellAndKind, value, times);
+    this.values.addDuration(cell, ms);
+    this.reaches(cell, ms);
   }
 
   #tell(tuple: number): Told {
@@ -394,47 +343,6 @@ export class Tally {
     );
   }
 
-  /** Too many pairs: of each cell the heaviest values stay, the others are counted together. Durations lose their last digits. */
-  shed(): void {
-    if (this.#pairs.size <= MOST_PAIRS) return;
-    for (let kept = KEPT_VALUES; this.#pairs.size * 2 > MOST_PAIRS && kept >= 1; kept /= 4)
-      this.#shedTo(kept);
-  }
-
-  #shedTo(kept: number): void {
-    const old = { pairs: this.#pairs, values: this.#values, odd: this.#oddDurations };
-    this.#pairs = new Pairs();
-    this.#values = PAIRED.map(() => new Dictionary());
-    this.#oddDurations = new Dictionary();
-    const byCell = new Map<number, { values: number[]; counts: number[] }>();
-    old.pairs.forEach((cellAndKind, value, count) => {
-      let list = byCell.get(cellAndKind);
-      if (!list) byCell.set(cellAndKind, (list = { values: [], counts: [] }));
-      list.values.push(value);
-      list.counts.push(count);
-    });
-    for (const [cellAndKind, { values, counts }] of byCell) {
-      const kind = cellAndKind & KIND_MASK;
-      const cell = cellAndKind >> KINDS_SHIFT;
-      if (kind >= DURATION) {
-        for (const [i, value] of values.entries()) {
-          const ms = kind === DURATION ? value : Number(old.odd.text(value));
-          this.#count((cell << KINDS_SHIFT) | DURATION, coarse(ms), counts[i]);
-        }
-        continue;
-      }
-      const texts = old.values[kind]!;
-      const stays = heaviest(Float64Array.from(counts), kept, (i) => texts.hash(values[i]!));
-      let others = 0;
-      for (const [i, value] of values.entries()) {
-        if (value !== UNKEPT && stays(i))
-          this.#count(cellAndKind, this.#values[kind]!.idFrom(texts, value), counts[i]);
-        else others += counts[i]!;
-      }
-      this.#count(cellAndKind, UNKEPT, others);
-    }
-  }
-
   get #tables(): readonly Dictionary[] {
     return [this.#formats, this.#codes, this.#locals, ...this.#texts];
   }
@@ -443,13 +351,11 @@ export class Tally {
     return {
       streams: this.#streams,
       tables: this.#tables.map((table) => table.pack()),
-      values: this.#values.map((values) => values.pack()),
-      oddDurations: this.#oddDurations.pack(),
+      values: this.values.pack(),
       tuples: this.#tuples.pack(),
       cellOf: Int32Array.from(this.#told, ({ cell }) => cell),
       outcomes: Int32Array.from(this.#told, ({ outcome }) => signsOfOutcome(outcome)),
       extents: Float64Array.from(this.#cells.flatMap(({ first, last, longest }) => [first, last, longest])),
-      pairs: this.#pairs.pack(),
     };
   }
 
@@ -462,20 +368,7 @@ export class Tally {
       mine.last = Math.max(mine.last, other.extents[3 * cell + 1]!);
       mine.longest = Math.max(mine.longest, other.extents[3 * cell + 2]!);
     }
-    const odd = Dictionary.unpack(other.oddDurations);
-    const values = other.values.map((packed) => new Translated(packed));
-    const { keys, counts } = other.pairs;
-    this.#pairs.expect(counts.length);
-    for (let pair = 0; pair < counts.length; pair++) {
-      const cellAndKind = keys[2 * pair]!;
-      const kind = cellAndKind & KIND_MASK;
-      const value = keys[2 * pair + 1]!;
-      let id = value;
-      if (kind < DURATION) id = values[kind]!.idIn(this.#values[kind]!, value);
-      else if (kind === ODD_DURATION) id = this.#oddDurations.idFrom(odd, value);
-      this.#count((cells[cellAndKind >> KINDS_SHIFT]! << KINDS_SHIFT) | kind, id, counts[pair]!);
-    }
-    this.shed();
+    this.values.merge(other.values, cells);
   }
 
   /** Returns for each of the other's cells which one it is here. */
@@ -540,29 +433,6 @@ export class Tally {
   }
   get cells(): readonly Cell[] {
     return this.#cells;
-  }
-
-  /** Every value of a cell with how often it was met. @param visit gets its id for `value`; below 0: those that were not kept */
-  forEachValue(visit: (cell: number, kind: number, id: number, count: number) => void): void {
-    this.#pairs.forEach((cellAndKind, id, count) => {
-      const kind = cellAndKind & KIND_MASK;
-      if (kind < DURATION) visit(cellAndKind >> KINDS_SHIFT, kind, id, count);
-    });
-  }
-
-  /** @param kind its place in `PAIRED` */
-  value(kind: number, id: number): string {
-    return this.#values[kind]!.text(id)!;
-  }
-
-  /** Every duration, ms, with its cell and count; cell 0 has those of all answers. */
-  forEachDuration(visit: (cell: number, ms: number, count: number) => void): void {
-    this.#pairs.forEach((cellAndKind, value, count) => {
-      const kind = cellAndKind & KIND_MASK;
-      if (kind < DURATION) return;
-      const ms = kind === DURATION ? value : Number(this.#oddDurations.text(value));
-      visit(cellAndKind >> KINDS_SHIFT, ms, count);
-    });
   }
 }
 
@@ -651,49 +521,6 @@ function toHost(span: Span): void {
     }
   }
   span.set(hostOf(Buffer.from(bytes.subarray(start, end)).toString()));
-}
-
-/** Which of some counts are among the so many heaviest; of equals those with the lesser hash are, whichever came first. */
-function heaviest(counts: Float64Array, many: number, hash: (i: number) => number): (i: number) => boolean {
-  if (counts.length <= many) return () => true;
-  const least = counts.toSorted()[counts.length - many]!;
-  const equals: number[] = [];
-  let above = 0;
-  for (let i = 0; i < counts.length; i++) {
-    if (counts[i]! > least) above++;
-    else if (counts[i] === least) equals.push(hash(i));
-  }
-  const last = Float64Array.from(equals).toSorted()[many - above - 1]!;
-  return (i) => counts[i]! > least || (counts[i] === least && hash(i) <= last);
-}
-
-/** The first three digits of a number: 1% apart at most. */
-function coarse(ms: number): number {
-  const whole = Math.min(0x7fff_fffe, Math.max(0, Math.round(ms)));
-  if (whole < 1000) return whole;
-  const unit = 10 ** (Math.floor(Math.log10(whole)) - 2);
-  return Math.floor(whole / unit) * unit;
-}
-
-/** A dictionary of another tally, whose ids are looked up here once each. */
-class Translated {
-  readonly #from: Dictionary;
-  /** One past the id here; 0 is not known yet. */
-  readonly #ids: Int32Array;
-
-  constructor(packed: PackedDictionary) {
-    this.#from = Dictionary.unpack(packed);
-    this.#ids = new Int32Array(this.#from.size);
-  }
-
-  idIn(into: Dictionary, id: number): number {
-    if (id < 0) return id;
-    const known = this.#ids[id]!;
-    if (known !== 0) return known - 1;
-    const found = into.idFrom(this.#from, id);
-    this.#ids[id] = found + 1;
-    return found;
-  }
 }
 
 function signsOfOutcome({ failure, http, app4xx, tunnel, answeredBy }: Outcome): number {

@@ -279,24 +279,16 @@ export class Lane {
       const { cell, outcome } = tally.told(tuple);
       if (outcome.failure && !outcome.tunnel) tally.extend(cell, first, last);
     });
-    const ids = scanner.idsOfValues((of, bytes, start, end) => tally.idOfValue(of, bytes, start, end));
-    let together = 0;
-    scanner.forEachCell((_, of, values) => {
-      if (ids[of]) together += values.length;
-    });
-    scanner.forEachCell((cell, of, values, counts) => {
+    const { values } = tally;
+    const ids = scanner.idsOfValues((of, bytes, start, end) => values.idOf(of, bytes, start, end));
+    values.expect(scanner.countValues());
+    scanner.forEachCell((cell, of, numbers, counts) => {
       const texts = ids[of];
-      if (texts)
-        tally.addValues(
-          cell,
-          of,
-          values.map((value) => texts[value]!),
-          counts,
-          together,
-        );
-      else for (let i = 0; i < values.length; i++) tally.addDuration(cell, values[i]!, counts[i]!);
+      if (texts) for (let i = 0; i < numbers.length; i++) numbers[i] = texts[numbers[i]!]!;
+      else tally.reaches(cell, numbers.at(-1)!);
+      values.addRun(cell, of, numbers, counts);
     });
-    tally.shed();
+    values.shed();
     this.#tuples = [];
     scanner.clear();
   }

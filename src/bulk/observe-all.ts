@@ -124,28 +124,29 @@ const inOne = (
   { reading, filter, requestId, limits }: Compiled,
 ): Promise<Observed> => observe(sources, reading, filter, requestId, limits);
 
-/** The lanes, each begun when it is given its first part. */
+/** The lanes: those of threads begun at once, since they take a while, others when they are given their first part. */
 class Lanes {
   readonly #lanes: (LaneReader | undefined)[] = [];
 
   constructor(
-    readonly threads: number,
+    threads: number,
     readonly sources: readonly Source[],
     readonly job: BulkJob,
     readonly compiled: Compiled,
-    readonly startWorker: (() => Worker) | undefined,
-  ) {}
+    startWorker: (() => Worker) | undefined,
+  ) {
+    // The calling thread reads the first lane, unless it has to unpack.
+    for (let lane = LANES - threads; lane < LANES; lane++) {
+      this.#lanes[lane] = new WorkerLane(job, startWorker);
+    }
+  }
 
   /** Takes a part; resolves when the next one may come. */
   read(part: Part): Promise<void> {
-    const lane = part.index % LANES;
-    this.#lanes[lane] ??= this.#begun(lane);
-    return this.#lanes[lane].read(part);
+    return (this.#lanes[part.index % LANES] ??= this.#ownLane()).read(part);
   }
 
-  #begun(lane: number): LaneReader {
-    // The calling thread reads the first lane, unless it has to unpack.
-    if (lane >= LANES - this.threads) return new WorkerLane(this.job, this.startWorker);
+  #ownLane(): LaneReader {
     const own = new OwnLane(this.compiled);
     this.#opened(own.lane.observation);
     return own;
@@ -154,7 +155,7 @@ class Lanes {
   /** How all parts ended, and what they held together, once it is known which numbers their lines have. */
   async finish(): Promise<{ ends: readonly PartEnd[]; merged: (place: Place) => Observation }> {
     // Threads first: the calling one is at work when it is asked.
-    const lanes = this.#lanes.toReversed() as LaneReader[];
+    const lanes = this.#lanes.toReversed().filter((lane) => lane !== undefined);
     const weights = await Promise.all(lanes.map((lane) => lane.weigh()));
     const held = (await Promise.all(lanes.map((lane) => lane.finish(weights)))).toReversed();
     const ends = held.flatMap((lane) => lane.ends).toSorted((a, b) => a.part - b.part);

@@ -6,6 +6,7 @@ import { observeAll } from '../../src/bulk/observe-all.js';
 import { COMPILER, MODULE } from '../../src/bulk/scanner/module.js';
 import { membersOf } from '../../src/bulk/scanner/members.js';
 import { Scanner, type Host } from '../../src/bulk/scanner/scanner.js';
+import { DURATION } from '../../src/aggregate/cell-values.js';
 import type { Observation } from '../../src/aggregate/observation.js';
 import { ROW_LIMITS, type RowLimits } from '../../src/aggregate/rows.js';
 import { packageRoot } from '../../src/paths.js';
@@ -39,10 +40,15 @@ function remembered(observation: Observation): unknown {
   });
   const values: unknown[] = [];
   const { tally } = observation;
-  tally.forEachValue((cell, kind, id, times) =>
-    values.push([tally.cells[cell], kind, id < 0 ? null : tally.value(kind, id), times]),
-  );
-  tally.forEachDuration((cell, ms, times) => values.push([tally.cells[cell], ms, times]));
+  const counts = new Map<string, number>();
+  tally.values.forEachRun((cell, kind, ids, times) => {
+    for (const [i, id] of ids.entries()) {
+      const value = kind === DURATION ? id : id < 0 ? null : tally.values.text(kind, id);
+      const key = JSON.stringify([tally.cells[cell], kind, value]);
+      counts.set(key, (counts.get(key) ?? 0) + times[i]!);
+    }
+  });
+  values.push(...counts);
   for (let tuple = 0; tuple < tally.size; tuple++) {
     const { outcome, group, cluster, cell } = tally.told(tuple);
     const texts = TEXTS.map((name) => tally.text(tuple, name));

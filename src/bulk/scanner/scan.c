@@ -1075,9 +1075,46 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
 EXPORT(is_full) u32 is_full(void) { return pages_used > MOST_PAGES || arena_used > MOST_TEXT; }
 EXPORT(key_count) u32 key_count(void) { return keys_count; }
 EXPORT(keys_at) u32 keys_at(void) { return (u32)keys; }
-EXPORT(directory_count) u32 directory_count(void) { return directories_used; }
-EXPORT(directories_at) u32 directories_at(void) { return (u32)directories; }
-EXPORT(page_count) u32 page_count(void) { return pages_used; }
+EXPORT(cells_and_kinds) u32 cells_and_kinds(void) { return directories_used; }
+
+/* The values of one cell and kind and how often it had each, side by side. */
+static u32 *gathered_values;
+static double *gathered_counts;
+
+/* Makes room for what is gathered; answers how many values there are in all. */
+EXPORT(count_values) u32 count_values(void) {
+  u32 all = 0, most = 0;
+  for (u32 i = 0; i < directories_used; i++) {
+    u32 before = all;
+    for (u32 number = 0; number < directories[i].size; number++) {
+      const u32 *page = directories[i].pages[number];
+      if (page) for (u32 j = 0; j < PAGE; j++) all += page[j] != 0;
+    }
+    if (all - before > most) most = all - before;
+  }
+  gathered_values = (u32 *)room(most * 4);
+  gathered_counts = (double *)room(most * 8);
+  return all;
+}
+
+/* Answers how many values a cell has of a kind. */
+EXPORT(gather) u32 gather(u32 cell_and_kind) {
+  Directory directory = directories[cell_and_kind];
+  u32 count = 0;
+  for (u32 number = 0; number < directory.size; number++) {
+    const u32 *page = directory.pages[number];
+    if (!page) continue;
+    for (u32 i = 0; i < PAGE; i++) {
+      if (!page[i]) continue;
+      gathered_values[count] = number * PAGE + i;
+      gathered_counts[count++] = page[i];
+    }
+  }
+  return count;
+}
+
+EXPORT(gathered_values_at) u32 gathered_values_at(void) { return (u32)gathered_values; }
+EXPORT(gathered_counts_at) u32 gathered_counts_at(void) { return (u32)gathered_counts; }
 EXPORT(text_count) u32 text_count(u32 kind) { return values[kind].count; }
 EXPORT(texts_at) u32 texts_at(u32 kind) { return (u32)values[kind].texts; }
 EXPORT(arena_at) u32 arena_at(void) { return (u32)arena; }

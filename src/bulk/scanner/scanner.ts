@@ -70,7 +70,6 @@ const CELL_SHIFT = 4;
 const KINDS = 4;
 const KIND_MASK = 7;
 const KINDS_SHIFT = 3;
-const PAGE = 16;
 const TEXT_NUMBERS = 4;
 const KEY_NUMBERS = 12;
 const TIME_LENGTH = 24;
@@ -99,9 +98,11 @@ interface Exports {
   readonly last_at: () => number;
   readonly key_count: () => number;
   readonly keys_at: () => number;
-  readonly directory_count: () => number;
-  readonly directories_at: () => number;
-  readonly page_count: () => number;
+  readonly cells_and_kinds: () => number;
+  readonly count_values: () => number;
+  readonly gather: (cellAndKind: number) => number;
+  readonly gathered_values_at: () => number;
+  readonly gathered_counts_at: () => number;
   readonly text_count: (kind: number) => number;
   readonly texts_at: (kind: number) => number;
   readonly arena_at: () => number;
@@ -212,30 +213,23 @@ export class Scanner {
     });
   }
 
+  /** How many values all cells have; to be asked before `forEachCell`. */
+  countValues(): number {
+    return this.#exports.count_values();
+  }
+
   /** Every cell and kind that has values, with the scanner's numbers of those and how often each was met; kind `KINDS` are durations in ms. */
   forEachCell(visit: (cell: number, kind: number, values: Int32Array, counts: Float64Array) => void): void {
-    const { memory, directories_at, directory_count, page_count } = this.#exports;
-    const numbers = new Uint32Array(memory.buffer);
-    const directories = directories_at() / 4;
-    const values = new Int32Array(page_count() * PAGE);
-    const counts = new Float64Array(values.length);
-    for (let cellAndKind = 0; cellAndKind < directory_count(); cellAndKind++) {
-      const pages = numbers[directories + 2 * cellAndKind]! / 4;
-      const size = numbers[directories + 2 * cellAndKind + 1]!;
-      let length = 0;
-      for (let page = 0; page < size; page++) {
-        const from = numbers[pages + page]! / 4;
-        if (from === 0) continue;
-        for (let i = 0; i < PAGE; i++) {
-          const times = numbers[from + i]!;
-          if (times === 0) continue;
-          values[length] = page * PAGE + i;
-          counts[length++] = times;
-        }
-      }
+    const { memory, cells_and_kinds, gather, gathered_values_at, gathered_counts_at } = this.#exports;
+    for (let cellAndKind = 0; cellAndKind < cells_and_kinds(); cellAndKind++) {
+      const length = gather(cellAndKind);
       if (length === 0) continue;
-      const kind = cellAndKind & KIND_MASK;
-      visit(cellAndKind >>> KINDS_SHIFT, kind, values.subarray(0, length), counts.subarray(0, length));
+      visit(
+        cellAndKind >>> KINDS_SHIFT,
+        cellAndKind & KIND_MASK,
+        new Int32Array(memory.buffer, gathered_values_at(), length).slice(),
+        new Float64Array(memory.buffer, gathered_counts_at(), length).slice(),
+      );
     }
   }
 

@@ -1,0 +1,290 @@
+import { Dictionary, type PackedDictionary } from '../record/dictionary.js';
+import type { Span } from '../record/span.js';
+import { Pairs } from './pairs.js';
+import { PathTemplates } from './path-template.js';
+
+/*
+ * What takes many values, upstream hosts and downstream peers and the like, is counted by cell: lines that share what they
+ * are counted against. Lines that come one by one add to pairs of cell and value. Who has counted many lines adds a run of
+ * values with their counts, which is kept as it came: runs are added up when somebody asks, and move to another thread
+ * or into another tally without a search for each value.
+ */
+
+/** What is counted by cell. */
+export const PAIRED = ['upstream_host', 'downstream_peer', 'path', 'user_agent'] as const;
+const PATH = PAIRED.indexOf('path');
+/** Durations in ms, and those that are no whole number. */
+export const DURATION = PAIRED.length;
+const ODD_DURATION = DURATION + 1;
+const KINDS_SHIFT = 3;
+const KIND_MASK = (1 << KINDS_SHIFT) - 1;
+
+const MOST_VALUES = 600_000;
+/** Values of one kind that a cell keeps when there are too many: the heaviest. */
+const KEPT_VALUES = 2048;
+/** The id under which those that were not kept are counted. */
+const UNKEPT = -4;
+
+/** Values of one kind of one cell by their ids, and how often each was met. */
+interface Run {
+  readonly cellAndKind: number;
+  readonly ids: Int32Array;
+  readonly counts: Float64Array;
+}
+
+/**
+ * Told of values of a cell and how often each was met; one may come more than once. Kind `DURATION` has ms, the others ids:
+ * below 0 those of values that were not kept.
+ */
+export type VisitRun = (
+  cell: number,
+  kind: number,
+  values: Int32Array | Float64Array,
+  counts: Float64Array,
+) => void;
+
+/** As they cross to another thread. */
+export interface PackedCellValues {
+  readonly texts: readonly PackedDictionary[];
+  readonly oddDurations: PackedDictionary;
+  /** Of each run its cell and kind, and how many of the values that follow are its own. */
+  readonly runs: Int32Array;
+  readonly ids: Int32Array;
+  readonly counts: Float64Array;
+}
+
+export class CellValues {
+  #texts: Dictionary[] = PAIRED.map(() => new Dictionary());
+  #oddDurations = new Dictionary();
+  #pairs = new Pairs();
+  #runs: Run[] = [];
+  #inRuns = 0;
+  /** How many values of a run are taken. */
+  #most = Infinity;
+  readonly #templates = new PathTemplates();
+
+  /** @param kind its place in `PAIRED` */
+  add(cell: number, kind: number, value: Span): void {
+    this.#pairs.add((cell << KINDS_SHIFT) | kind, this.#texts[kind]!.idOf(value), 1);
+  }
+
+  /** A path, counted by its template. */
+  addPath(cell: number, path: Span): void {
+    this.#pairs.add((cell << KINDS_SHIFT) | PATH, this.#templates.idIn(this.#texts[PATH]!, path), 1);
+  }
+
+  addDuration(cell: number, ms: number): void {
+    if (ms >= 0 && ms < 0x7fff_ffff && ms === Math.trunc(ms)) {
+      this.#pairs.add((cell << KINDS_SHIFT) | DURATION, ms, 1);
+    } else {
+      const id = this.#oddDurations.idOfText(String(ms));
+      this.#pairs.add((cell << KINDS_SHIFT) | ODD_DURATION, id, 1);
+    }
+  }
+
+  /** The id of a value in `addRun`, until `shed`. @param kind its place in `PAIRED` */
+  idOf(kind: number, bytes: Uint8Array, start: number, end: number): number {
+    return this.#texts[kind]!.idOfBytes(bytes, start, end);
+  }
+
+  /** So many values of all runs are to come; where those are too many, only the heaviest of each run stay. */
+  expect(more: number): void {
+    if (this.#size + more > MOST_VALUES) this.#fold();
+    this.#most = this.#size + more > MOST_VALUES ? KEPT_VALUES : Infinity;
+  }
+
+  /**
+   * Values of a cell by their ids, as often as each was met; the arrays are kept.
+   * @param kind its place in `PAIRED`, or `DURATION`, whose ids are whole ms
+   */
+  addRun(cell: number, kind: number, ids: Int32Array, counts: Float64Array): void {
+    const cellAndKind = (cell << KINDS_SHIFT) | kind;
+    if (kind >= DURATION) return this.#push({ cellAndKind, ids, counts });
+    const texts = this.#texts[kind]!;
+    this.#push(lightened({ cellAndKind, ids, counts }, this.#most, (id) => texts.hash(id)));
+  }
+
+  #push(run: Run): void {
+    this.#runs.push(run);
+    this.#inRuns += run.ids.length;
+  }
+
+  get #size(): number {
+    return this.#pairs.size + this.#inRuns;
+  }
+
+  /** Adds the runs to the pairs: a value of several counts once. */
+  #fold(): void {
+    for (const { cellAndKind, ids, counts } of this.#runs) {
+      for (let i = 0; i < ids.length; i++) this.#pairs.add(cellAndKind, ids[i]!, counts[i]!);
+    }
+    this.#runs = [];
+    this.#inRuns = 0;
+  }
+
+  /** Too many values: of each cell the heaviest stay, the others are counted together. Durations lose their last digits. */
+  shed(): void {
+    if (this.#size <= MOST_VALUES) return;
+    this.#fold();
+    if (this.#size <= MOST_VALUES) return;
+    for (let kept = KEPT_VALUES; this.#size * 2 > MOST_VALUES && kept >= 1; kept /= 4) this.#shedTo(kept);
+  }
+
+  #shedTo(kept: number): void {
+    const runs = this.#pairs.byFirst();
+    const old = { texts: this.#texts, odd: this.#oddDurations };
+    this.#pairs = new Pairs();
+    this.#texts = PAIRED.map(() => new Dictionary());
+    this.#oddDurations = new Dictionary();
+    for (const [cellAndKind, { seconds, counts }] of runs) {
+      const kind = cellAndKind & KIND_MASK;
+      if (kind >= DURATION) {
+        const coarser = (cellAndKind & ~KIND_MASK) | DURATION;
+        for (const [i, value] of seconds.entries()) {
+          const ms = kind === DURATION ? value : Number(old.odd.text(value));
+          this.#pairs.add(coarser, coarse(ms), counts[i]!);
+        }
+        continue;
+      }
+      const texts = old.texts[kind]!;
+      const run = lightened({ cellAndKind, ids: seconds, counts }, kept, (id) => texts.hash(id));
+      for (const [i, id] of run.ids.entries()) {
+        this.#pairs.add(cellAndKind, this.#texts[kind]!.idFrom(texts, id), run.counts[i]!);
+      }
+    }
+  }
+
+  #allRuns(): readonly Run[] {
+    const ofPairs = [...this.#pairs.byFirst()].map(([cellAndKind, { seconds, counts }]): Run => ({
+      cellAndKind,
+      ids: seconds,
+      counts,
+    }));
+    return [...ofPairs, ...this.#runs];
+  }
+
+  pack(): PackedCellValues {
+    const runs = this.#allRuns();
+    const ids = new Int32Array(this.#size);
+    const counts = new Float64Array(this.#size);
+    let at = 0;
+    for (const run of runs) {
+      ids.set(run.ids, at);
+      counts.set(run.counts, at);
+      at += run.ids.length;
+    }
+    return {
+      texts: this.#texts.map((texts) => texts.pack()),
+      oddDurations: this.#oddDurations.pack(),
+      runs: Int32Array.from(runs.flatMap(({ cellAndKind, ids: { length } }) => [cellAndKind, length])),
+      ids,
+      counts,
+    };
+  }
+
+  /** Takes over what others counted. @param cells what their cells are here */
+  merge(other: PackedCellValues, cells: Int32Array): void {
+    const texts = other.texts.map((packed) => new Translated(packed));
+    const odd = new Translated(other.oddDurations);
+    let from = 0;
+    for (let run = 0; run < other.runs.length; run += 2) {
+      const theirs = other.runs[run]!;
+      const to = from + other.runs[run + 1]!;
+      const kind = theirs & KIND_MASK;
+      const cellAndKind = (cells[theirs >> KINDS_SHIFT]! << KINDS_SHIFT) | kind;
+      const ids = other.ids.slice(from, to);
+      if (kind < DURATION) texts[kind]!.translate(ids, this.#texts[kind]!);
+      else if (kind === ODD_DURATION) odd.translate(ids, this.#oddDurations);
+      this.#push({ cellAndKind, ids, counts: other.counts.slice(from, to) });
+      from = to;
+    }
+    this.shed();
+  }
+
+  forEachRun(visit: VisitRun): void {
+    for (const { cellAndKind, ids, counts } of this.#allRuns()) {
+      const cell = cellAndKind >> KINDS_SHIFT;
+      const kind = cellAndKind & KIND_MASK;
+      if (kind !== ODD_DURATION) visit(cell, kind, ids, counts);
+      else {
+        const ms = Float64Array.from(ids, (id) => Number(this.#oddDurations.text(id)));
+        visit(cell, DURATION, ms, counts);
+      }
+    }
+  }
+
+  /** One past the greatest id. @param kind its place in `PAIRED` */
+  size(kind: number): number {
+    return this.#texts[kind]!.size;
+  }
+
+  /** @param kind its place in `PAIRED` */
+  text(kind: number, id: number): string {
+    return this.#texts[kind]!.text(id)!;
+  }
+}
+
+/** A run with no more than so many values; the others are counted together. */
+function lightened(run: Run, most: number, hash: (id: number) => number): Run {
+  const { cellAndKind, ids, counts } = run;
+  if (ids.length <= most) return run;
+  const stays = heaviest(counts, most, (i) => hash(ids[i]!));
+  const kept: number[] = [];
+  let others = 0;
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] !== UNKEPT && stays(i)) kept.push(i);
+    else others += counts[i]!;
+  }
+  return {
+    cellAndKind,
+    ids: Int32Array.from([...kept.map((i) => ids[i]!), UNKEPT]),
+    counts: Float64Array.from([...kept.map((i) => counts[i]!), others]),
+  };
+}
+
+/** Which of some counts are among the so many heaviest; of equals those with the lesser hash are, whichever came first. */
+function heaviest(counts: Float64Array, many: number, hash: (i: number) => number): (i: number) => boolean {
+  const least = counts.toSorted()[counts.length - many]!;
+  const equals: number[] = [];
+  let above = 0;
+  for (let i = 0; i < counts.length; i++) {
+    if (counts[i]! > least) above++;
+    else if (counts[i] === least) equals.push(hash(i));
+  }
+  const last = Float64Array.from(equals).toSorted()[many - above - 1]!;
+  return (i) => counts[i]! > least || (counts[i] === least && hash(i) <= last);
+}
+
+/** The first three digits of a number: 1% apart at most. */
+function coarse(ms: number): number {
+  const whole = Math.min(0x7fff_fffe, Math.max(0, Math.round(ms)));
+  if (whole < 1000) return whole;
+  const unit = 10 ** (Math.floor(Math.log10(whole)) - 2);
+  return Math.floor(whole / unit) * unit;
+}
+
+/** A dictionary of others, whose ids are looked up here once each. */
+export class Translated {
+  readonly #from: Dictionary;
+  /** One past the id here; 0 is not known yet. */
+  readonly #ids: Int32Array;
+
+  constructor(packed: PackedDictionary) {
+    this.#from = Dictionary.unpack(packed);
+    this.#ids = new Int32Array(this.#from.size);
+  }
+
+  idIn(into: Dictionary, id: number): number {
+    if (id < 0) return id;
+    const known = this.#ids[id]!;
+    if (known !== 0) return known - 1;
+    const found = into.idFrom(this.#from, id);
+    this.#ids[id] = found + 1;
+    return found;
+  }
+
+  /** Puts the ids in one dictionary in the place of those in the other. */
+  translate(ids: Int32Array, into: Dictionary): void {
+    for (let i = 0; i < ids.length; i++) ids[i] = this.idIn(into, ids[i]!);
+  }
+}
