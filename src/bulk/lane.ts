@@ -271,6 +271,7 @@ export class Lane {
     const scanner = this.#scanner;
     if (!scanner) return;
     const { tally } = this.observation;
+    scanner.settle();
     let kind = 0;
     scanner.forEachKind((times, first, last) => {
       const tuple = this.#tuples[kind++]!;

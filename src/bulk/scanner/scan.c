@@ -1,10 +1,10 @@
 /*
  * Finds, in bytes that lie in this module's memory, the lines of Istio's text and JSON layouts that stand exactly as Envoy
  * writes them, and counts them; every other line is handed to the host as it stands. Of a line the bytes that tell its kind
- * (method, protocol, code to transport failure, authority, cluster, server name and route, and signs) make one key, counted
- * once; the first line of each key is shown to the host, which parses it and answers what is to be done with all of its
- * kind. What takes many values (upstream host, downstream peer, path, user agent, duration) is counted by the cell that the
- * host told.
+ * (method, protocol, code to transport failure, authority, cluster, server name and route, and signs) make one key; the first
+ * line of each key is shown to the host, which parses it and answers what is to be done with all of its kind. How a line
+ * spells its kind and upstream host is looked up and counted as one. What takes many values (downstream peer, path, user
+ * agent, duration) is counted by the cell that the host told.
  *
  * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
  * members in an order that the host has told, with nothing escaped: then the reader in the host, which knows many layouts,
@@ -63,6 +63,7 @@ IMPORT(time_of) extern double time_of(u32 start);
 
 /* Lines of more kinds are handed over; with more values or texts the host takes what was counted, and it begins anew. */
 #define MOST_KEYS 65536
+#define MOST_SPELLINGS (4 * MOST_KEYS)
 #define MOST_PAGES 300000
 #define MOST_TEXT (8u << 20)
 
@@ -98,26 +99,64 @@ static inline u64 stirred(u64 hash, u64 word) {
   return hash ^ (hash >> 32);
 }
 
-/* Bytes behind an end are read and not regarded: what is to stay of 32 bytes begins `32 - length` bytes into this. */
+/* Bytes behind an end are read and not regarded: what is to stay of 32 bytes begins `32 - length` bytes into this, and of 16
+ * another 16 further on. */
 static const u8 KEPT[64] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
                             255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
 
-/* 32 bytes by four multiplications that need not wait for each other. */
-static inline u64 product_of(v128_t a, v128_t b) {
-  return (u64)wasm_i64x2_extract_lane(a, 0) * 0x9e3779b97f4a7c15ull ^ (u64)wasm_i64x2_extract_lane(a, 1) * 0xc2b2ae3d27d4eb4full ^
-         (u64)wasm_i64x2_extract_lane(b, 0) * 0xd6e8feb86659fd93ull ^ (u64)wasm_i64x2_extract_lane(b, 1) * 0xa0761d6478bd642full;
+/*
+ * A text is known by a digest of 128 bits: twice NH, the hash of UMAC (RFC 4418), with secrets that are drawn anew for each
+ * module, so that no two texts have the same one but with a chance of one in 2^64, whoever writes them. No text has a 0 in it,
+ * so those behind its end change nothing.
+ */
+typedef struct {
+  u64 a, b;
+} Digest;
+
+#define SPAN_STEPS 12
+#define SPANS 14
+static u8 secrets[(SPANS * SPAN_STEPS + 1) * 16];
+
+typedef struct {
+  v128_t a, b;
+} Sum;
+
+static inline void add_step(Sum *sum, v128_t bytes, const u8 *secret) {
+  v128_t a = wasm_i32x4_add(bytes, wasm_v128_load(secret)), b = wasm_i32x4_add(bytes, wasm_v128_load(secret + 16));
+  sum->a = wasm_i64x2_add(sum->a, wasm_u64x2_extmul_low_u32x4(a, wasm_i32x4_shuffle(a, a, 2, 3, 0, 1)));
+  sum->b = wasm_i64x2_add(sum->b, wasm_u64x2_extmul_low_u32x4(b, wasm_i32x4_shuffle(b, b, 2, 3, 0, 1)));
 }
 
-static inline u64 hash_of(const u8 *at, u32 length) {
-  u64 hash = length;
-  for (; length > 32; length -= 32, at += 32) {
-    u64 product = product_of(wasm_v128_load(at), wasm_v128_load(at + 16));
-    hash = stirred(hash, product ^ (product >> 32));
+static inline void add_bytes(Sum *sum, const u8 *at, u32 length, const u8 *secret) {
+  for (; length > 16; length -= 16, at += 16, secret += 16) add_step(sum, wasm_v128_load(at), secret);
+  add_step(sum, wasm_v128_and(wasm_v128_load(at), wasm_v128_load(KEPT + 32 - length)), secret);
+}
+
+static inline Digest digest_of_sum(const Sum *sum) {
+  Digest digest = {(u64)wasm_i64x2_extract_lane(sum->a, 0) + (u64)wasm_i64x2_extract_lane(sum->a, 1),
+                   (u64)wasm_i64x2_extract_lane(sum->b, 0) + (u64)wasm_i64x2_extract_lane(sum->b, 1)};
+  return digest;
+}
+
+static inline Digest digest_of(const u8 *at, u32 length) {
+  Digest whole = {0, 0};
+  for (;; at += SPAN_STEPS * 16, length -= SPAN_STEPS * 16) {
+    u32 here = length < SPAN_STEPS * 16 ? length : SPAN_STEPS * 16;
+    Sum sum = {wasm_i64x2_splat(0), wasm_i64x2_splat(0)};
+    add_bytes(&sum, at, here, secrets);
+    Digest digest = digest_of_sum(&sum);
+    whole.a = stirred(whole.a, digest.a);
+    whole.b = stirred(whole.b, digest.b);
+    if (here == length) return whole;
   }
-  const u8 *kept = KEPT + 32 - length;
-  u64 product = product_of(wasm_v128_and(wasm_v128_load(at), wasm_v128_load(kept)),
-                           wasm_v128_and(wasm_v128_load(at + 16), wasm_v128_load(kept + 16)));
-  return stirred(hash, product ^ (product >> 32));
+}
+
+/* Adds one of several texts, that have their places in an order. */
+static inline void add_span(Sum *sum, const u8 *at, u32 length, u32 place) {
+  const u8 *secret = secrets + place * SPAN_STEPS * 16;
+  if (length <= SPAN_STEPS * 16) return add_bytes(sum, at, length, secret);
+  Digest digest = digest_of(at, length);
+  add_step(sum, wasm_i64x2_make((int64_t)digest.a, (int64_t)digest.b), secret);
 }
 
 static inline int same(const u8 *a, const u8 *b, u32 length) {
@@ -178,15 +217,20 @@ static inline u32 hash32_of_id(Bytes id) {
 /* ---- tables ---- */
 
 typedef struct {
-  u64 hash;
   u32 at;
   u32 length;
 } Text;
 
+/* One past a text's number; 0 for a free slot. */
+typedef struct {
+  Digest digest;
+  u32 held;
+} Slot;
+
 typedef struct {
   u32 count;
   u32 mask;
-  u32 *slots;
+  Slot *slots;
   Text *texts;
 } Texts;
 
@@ -212,42 +256,46 @@ static u32 put_text(const u8 *at, u32 length) {
 static void clear_texts(Texts *texts, u32 slots) {
   texts->count = 0;
   texts->mask = slots - 1;
-  texts->slots = (u32 *)room(slots * 4);
+  texts->slots = (Slot *)room(slots * sizeof(Slot));
   texts->texts = (Text *)room(slots / 2 * sizeof(Text));
-  __builtin_memset(texts->slots, 0, slots * 4);
+  __builtin_memset(texts->slots, 0, slots * sizeof(Slot));
 }
+
+static inline u32 slot_of(Digest digest, u32 mask) { return (u32)(stirred(digest.a, digest.b) >> 32) & mask; }
 
 static void widen_texts(Texts *texts) {
   Texts old = *texts;
   clear_texts(texts, (old.mask + 1) * 2);
   texts->count = old.count;
   __builtin_memcpy(texts->texts, old.texts, old.count * sizeof(Text));
-  for (u32 i = 0; i < old.count; i++) {
-    u32 slot = (u32)(old.texts[i].hash >> 20) & texts->mask;
-    while (texts->slots[slot]) slot = (slot + 1) & texts->mask;
-    texts->slots[slot] = i + 1;
+  for (u32 i = 0; i <= old.mask; i++) {
+    if (!old.slots[i].held) continue;
+    u32 slot = slot_of(old.slots[i].digest, texts->mask);
+    while (texts->slots[slot].held) slot = (slot + 1) & texts->mask;
+    texts->slots[slot] = old.slots[i];
   }
 }
 
-static inline u32 id_of_hashed(Texts *texts, Bytes bytes, u64 hash) {
-  const u8 *at = bytes.at;
-  u32 length = bytes.length;
-  u32 slot = (u32)(hash >> 20) & texts->mask;
-  for (u32 held = texts->slots[slot]; held; held = texts->slots[slot]) {
-    Text *text = &texts->texts[held - 1];
-    if (text->hash == hash && text->length == length && same(arena + text->at, at, length)) return held - 1;
-    slot = (slot + 1) & texts->mask;
-  }
+static __attribute__((noinline)) u32 new_text(Texts *texts, u32 slot, Bytes bytes, Digest digest) {
   u32 id = texts->count++;
-  texts->texts[id].hash = hash;
-  texts->texts[id].length = length;
-  texts->texts[id].at = put_text(at, length);
-  texts->slots[slot] = id + 1;
+  texts->texts[id].length = bytes.length;
+  texts->texts[id].at = put_text(bytes.at, bytes.length);
+  texts->slots[slot].digest = digest;
+  texts->slots[slot].held = id + 1;
   if (texts->count * 2 > texts->mask) widen_texts(texts);
   return id;
 }
 
-static inline u32 id_of(Texts *texts, Bytes bytes) { return id_of_hashed(texts, bytes, hash_of(bytes.at, bytes.length)); }
+static inline u32 id_of_digest(Texts *texts, Bytes bytes, Digest digest) {
+  u32 slot = slot_of(digest, texts->mask);
+  for (;; slot = (slot + 1) & texts->mask) {
+    const Slot *here = &texts->slots[slot];
+    if (!here->held) return new_text(texts, slot, bytes, digest);
+    if (here->digest.a == digest.a && here->digest.b == digest.b) return here->held - 1;
+  }
+}
+
+static inline u32 id_of(Texts *texts, Bytes bytes) { return id_of_digest(texts, bytes, digest_of(bytes.at, bytes.length)); }
 
 /*
  * How often a cell had each value, in pages of 16 counts, one for every 16 values of which the cell had one: values are
@@ -302,13 +350,13 @@ static u32 *new_page(u32 cell_and_kind, u32 number) {
   return directory->pages[number] = page;
 }
 
-static inline void count_value(u32 cell_and_kind, u32 value) {
+static inline void count_value(u32 cell_and_kind, u32 value, u32 times) {
   if (cell_and_kind >= directories_size) widen_directories(cell_and_kind);
   Directory *directory = &directories[cell_and_kind];
   u32 number = value / PAGE;
   u32 *page = number < directory->size ? directory->pages[number] : 0;
   if (!page) page = new_page(cell_and_kind, number);
-  page[value % PAGE]++;
+  page[value % PAGE] += times;
 }
 
 /*
@@ -318,7 +366,7 @@ static inline void count_value(u32 cell_and_kind, u32 value) {
 #define BATCH 64
 typedef struct {
   Bytes host;
-  u64 hash;
+  Digest digest;
   u32 cell_and_kind;
   u32 value;
 } Peer;
@@ -326,35 +374,77 @@ static Peer peers[BATCH];
 static u32 peers_waiting;
 
 static void count_peers(void) {
-  for (u32 i = 0; i < peers_waiting; i++) peers[i].value = id_of_hashed(&values[PEER], peers[i].host, peers[i].hash);
-  for (u32 i = 0; i < peers_waiting; i++) count_value(peers[i].cell_and_kind, peers[i].value);
+  for (u32 i = 0; i < peers_waiting; i++) peers[i].value = id_of_digest(&values[PEER], peers[i].host, peers[i].digest);
+  for (u32 i = 0; i < peers_waiting; i++) count_value(peers[i].cell_and_kind, peers[i].value, 1);
   peers_waiting = 0;
 }
 
 static inline void count_peer(u32 cell_and_kind, Bytes host) {
   Peer *peer = &peers[peers_waiting++];
   peer->host = host;
-  peer->hash = hash_of(host.at, host.length);
+  peer->digest = digest_of(host.at, host.length);
   peer->cell_and_kind = cell_and_kind;
   if (peers_waiting == BATCH) count_peers();
 }
 
 /* The kinds of lines that were met. */
 typedef struct {
-  u64 hash;
-  u32 text;
-  u32 length;
+  Digest digest;
   int32_t answer;
   u32 count;
   double first;
   double last;
-  u32 stream;
-  u32 signs;
 } Key;
 
 static Key *keys;
 static u32 keys_count;
 static u32 key_slots[2 * MOST_KEYS];
+
+/* The ways in which lines spelled their kind and upstream host, each with what is counted of it. */
+typedef struct {
+  Digest digest;
+  u32 key;
+  /* One past the host's number; 0 for none. */
+  u32 host;
+  u32 count;
+  double first;
+  double last;
+} Spelling;
+
+static Spelling *spellings;
+static u32 spellings_count;
+static u32 *spelling_slots;
+static u32 spelling_mask;
+
+static void clear_spellings(u32 slots) {
+  spelling_mask = slots - 1;
+  spelling_slots = (u32 *)room(slots * 4);
+  spellings = (Spelling *)room(slots / 2 * sizeof(Spelling));
+  __builtin_memset(spelling_slots, 0, slots * 4);
+}
+
+static void place_spelling(u32 number) {
+  u32 slot = slot_of(spellings[number].digest, spelling_mask);
+  while (spelling_slots[slot]) slot = (slot + 1) & spelling_mask;
+  spelling_slots[slot] = number + 1;
+}
+
+static void widen_spellings(void) {
+  Spelling *old = spellings;
+  clear_spellings((spelling_mask + 1) * 2);
+  __builtin_memcpy(spellings, old, spellings_count * sizeof(Spelling));
+  for (u32 i = 0; i < spellings_count; i++) place_spelling(i);
+}
+
+static inline Spelling *spelling_of(Digest digest) {
+  u32 slot = slot_of(digest, spelling_mask);
+  for (u32 held = spelling_slots[slot]; held; held = spelling_slots[slot]) {
+    Spelling *here = &spellings[held - 1];
+    if (here->digest.a == digest.a && here->digest.b == digest.b) return here;
+    slot = (slot + 1) & spelling_mask;
+  }
+  return 0;
+}
 
 /* ---- what the host sets and reads ---- */
 
@@ -400,6 +490,10 @@ EXPORT(begin) void begin(u32 number, u32 hash) {
 /* Lines with a hash below are kept. */
 EXPORT(keep_lines) void keep_lines(u32 failing, double below) { keep_below[failing] = (u64)below; }
 
+/* Where the secrets of digests go: as many bytes as `secret_size` tells, before anything is counted. */
+EXPORT(secrets_at) u32 secrets_at(void) { return (u32)secrets; }
+EXPORT(secret_size) u32 secret_size(void) { return sizeof secrets; }
+
 /* The minute of the time that was read last, as it was written and in ms since the Unix epoch. */
 static u8 minute[32];
 static double minute_ms;
@@ -425,6 +519,8 @@ EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
   free_pages = 0;
   keys = (Key *)room(MOST_KEYS * sizeof(Key));
   keys_count = 0;
+  spellings_count = 0;
+  clear_spellings(1 << 13);
   __builtin_memset(key_slots, 0, sizeof key_slots);
   return input;
 }
@@ -542,22 +638,73 @@ static inline u64 where_below(Block block, v128_t byte) {
 
 static inline int any_below(Block block, v128_t byte) {
   v128_t least = wasm_u8x16_min(wasm_u8x16_min(block.a, block.b), wasm_u8x16_min(block.c, block.d));
-  return wasm_v128_any_true(wasm_u8x16_lt(least, byte));
+  return wasm_v128_any_true(wasm_u8x16_sub_sat(byte, least));
 }
 
 static inline u32 ones(u64 mask) { return (u32)__builtin_popcountll(mask); }
 /* 64 for none, as the instruction has it. */
 static inline u32 first_of(u64 mask) { return (u32)__builtin_ctzll(mask); }
 
-static u8 template[2 * LONGEST_PATH];
+static u8 template[2 * LONGEST_PATH + 64];
 
-/* A path with its ids replaced; 0 for one that is too long. */
-static inline int template_of(Bytes whole, Bytes *path) {
+/* What stands for a segment in a template, as up to 8 bytes; 0 where it stands for itself. */
+static inline u64 stand_in(const u8 *at, u32 length, u32 all_digits, u32 some_digits) {
+  if (length > 0 && all_digits) return 0x7d6e7bull; /* {n} */
+  if (length < 8 || !(some_digits || length == 36)) return 0;
+  int id = id_like(at, length);
+  return id == 0 ? 0 : id == 1 ? 0x7d646975757bull /* {uuid} */ : 0x7d64697bull /* {id} */;
+}
+
+static inline u32 put_stand_in(u32 used, u64 text) {
+  __builtin_memcpy(template + used, &text, 8);
+  return used + (71 - (u32)__builtin_clzll(text)) / 8;
+}
+
+/* A path of up to 64 bytes with its ids replaced. */
+static inline Bytes short_template_of(Bytes whole) {
+  const v128_t slash_byte = wasm_i8x16_splat('/'), query_byte = wasm_i8x16_splat('?'), zero = wasm_i8x16_splat('0'),
+               ten = wasm_i8x16_splat(10);
+  Block block = block_at(whole.at);
+  u64 within = whole.length == 64 ? ~0ull : (1ull << whole.length) - 1;
+  u64 query = where(block, query_byte) & within;
+  Bytes path = {whole.at, query ? first_of(query) : whole.length};
+  if (query) within = (query & -query) - 1;
+  Block digits = {wasm_i8x16_sub(block.a, zero), wasm_i8x16_sub(block.b, zero), wasm_i8x16_sub(block.c, zero),
+                  wasm_i8x16_sub(block.d, zero)};
+  u64 digit = where_below(digits, ten) & within;
+  u64 slash = where(block, slash_byte) & within;
+  /* Where there may be something to replace: a segment of 36 may have no digit. */
+  u64 left = digit | (path.length < 36 ? 0 : (slash << 1 | 1) & within);
+  u32 used = 0, copied = 0;
+  while (left) {
+    u32 at = first_of(left);
+    u64 before = slash & ((1ull << at) - 1), behind = slash >> at;
+    u32 start = before ? 64 - (u32)__builtin_clzll(before) : 0, end = behind ? at + first_of(behind) : path.length;
+    u64 segment = (end == 64 ? ~0ull : (1ull << end) - 1) & ~((1ull << start) - 1);
+    u64 text = stand_in(path.at + start, end - start, (digit & segment) == segment, (digit & segment) != 0);
+    left &= ~segment & ~(1ull << at);
+    if (!text) continue;
+    for (u32 i = copied; i < start; i += 16)
+      wasm_v128_store(template + used + i - copied, wasm_v128_load(path.at + i));
+    used = put_stand_in(used + start - copied, text);
+    copied = end;
+  }
+  if (copied == 0) return path;
+  for (u32 i = copied; i < path.length; i += 16)
+    wasm_v128_store(template + used + i - copied, wasm_v128_load(path.at + i));
+  path.at = template;
+  path.length = used + path.length - copied;
+  return path;
+}
+
+/* A path with its ids replaced; of length 0 for one that is too long. */
+static Bytes template_of(Bytes whole) {
   const u8 *at = whole.at, *end = at + whole.length;
   u32 used = 0;
   const u8 *segment = at;
   u32 digit = 0;
   const u8 *from = at;
+  Bytes path = {template, 0};
   for (;; at++) {
     u8 byte = at < end ? *at : '?';
     if (is_digit(byte)) {
@@ -565,30 +712,18 @@ static inline int template_of(Bytes whole, Bytes *path) {
       continue;
     }
     if (byte != '/' && byte != '?') continue;
-    if (at - from > LONGEST_PATH - 1) return 0;
+    if (at - from > LONGEST_PATH - 1) return path;
     u32 length = (u32)(at - segment);
-    const char *put = 0;
-    u32 put_length = 0;
-    if (length > 0 && digit == length) {
-      put = "{n}";
-      put_length = 3;
-    } else if (length >= 8 && (digit > 0 || length == 36)) {
-      int id = id_like(segment, length);
-      if (id) {
-        put = id == 1 ? "{uuid}" : "{id}";
-        put_length = id == 1 ? 6 : 4;
-      }
-    }
-    if (put) for (u32 i = 0; i < put_length; i++) template[used++] = (u8)put[i];
+    u64 text = stand_in(segment, length, digit == length, digit > 0);
+    if (text) used = put_stand_in(used, text);
     else for (u32 i = 0; i < length; i++) template[used++] = segment[i];
     if (byte == '?') break;
     template[used++] = '/';
     segment = at + 1;
     digit = 0;
   }
-  path->at = template;
-  path->length = used;
-  return 1;
+  path.length = used;
+  return path;
 }
 
 #define MOST_PIECES 12
@@ -598,13 +733,14 @@ typedef struct {
   const u8 *line, *end;
   /* 24 bytes. */
   const u8 *time;
-  Bytes method, path, protocol, authority, host, local, peer, agent, id;
+  Bytes method, path, protocol, authority, host, local, downstream_local, peer, agent, id;
   /* Milliseconds; -2 for none. */
   int32_t duration;
   int32_t sent;
   u32 has_service_time;
-  /* What makes the line's kind; the last one, the downstream local address, where nothing else tells what was meant. */
+  /* What makes the line's kind. */
   Bytes pieces[MOST_PIECES];
+  u32 pieces_count;
 } Fields;
 
 static inline int is_null(Bytes text) { return text.length == 1 && *text.at == '-'; }
@@ -622,11 +758,11 @@ static inline int calls_own_app(Bytes local) {
 
 /* ms since the Unix epoch of `2026-01-02T03:04:05.678Z`; NaN for another time. */
 static inline double time_at(const u8 *at) {
-  if (at[23] != 'Z' || at[19] != '.' || !is_digit(at[17]) || !is_digit(at[18]) || !is_digit(at[20]) || !is_digit(at[21]) ||
-      !is_digit(at[22]))
-    return __builtin_nan("");
-  int32_t second = (at[17] - 48) * 10 + (at[18] - 48);
-  int32_t ms = second * 1000 + (at[20] - 48) * 100 + (at[21] - 48) * 10 + (at[22] - 48);
+  /* The bytes of `:05.678Z` less those of `:00.000Z`: digits stay, the others vanish. */
+  u64 figures = word_at(at + 16) ^ 0x5a3030302e30303aull;
+  if ((figures & 0xfff0f0f0fff0f0ffull) || ((figures + ALL(6)) & ALL(0xf0))) return __builtin_nan("");
+  int32_t second = (int32_t)((figures >> 8 & 15) * 10 + (figures >> 16 & 15));
+  int32_t ms = second * 1000 + (int32_t)((figures >> 32 & 15) * 100 + (figures >> 40 & 15) * 10 + (figures >> 48 & 15));
   if (second > 60) return __builtin_nan("");
   if (!same(at, minute, 17)) {
     double time = time_of((u32)at);
@@ -637,69 +773,85 @@ static inline double time_at(const u8 *at) {
   return minute_ms + ms;
 }
 
-/* Counts a line; 0 where it is to be handed over. */
-static inline __attribute__((always_inline)) int count_fields(const Fields *fields, u32 pieces) {
-  double time = time_at(fields->time);
-  if (time != time) return 0;
-  Bytes peer_host = {0, 0}, local_host, path;
-  int has_peer = !is_null(fields->peer), has_path = is_there(fields->path);
-  if (has_peer && !host_of(fields->peer, &peer_host)) return 0;
-  if (has_path && !template_of(fields->path, &path)) return 0;
-  u32 signs = (has_path ? HAS_PATH : 0) | (fields->has_service_time ? 0 : NO_SERVICE_TIME);
-  if (!is_null(fields->local)) {
-    if (calls_own_app(fields->local)) signs |= CALLS_OWN_APP;
-    if (!host_of(fields->local, &local_host)) return 0;
-    if (has_peer)
-      signs |= local_host.length == peer_host.length && same(local_host.at, peer_host.at, peer_host.length)
-                   ? FROM_OWN_POD
-                   : FROM_ELSEWHERE;
-  }
+static inline Sum sum_of_signs(u32 signs) {
+  v128_t both = wasm_i32x4_make((int32_t)signs, (int32_t)stream, 0, 0);
+  Sum sum = {both, both};
+  return sum;
+}
 
-  /* The kind of line. */
-  u64 hash = signs | (u64)stream << 32;
-  u32 length = 0;
-  if (!(has_path || is_there(fields->method) || is_there(fields->protocol) || is_there(fields->authority))) pieces++;
-  const Bytes *piece = fields->pieces;
-  for (u32 i = 0; i < pieces; i++) {
-    hash = stirred(hash, hash_of(piece[i].at, piece[i].length));
-    length += piece[i].length;
-  }
-  Key *key = 0;
-  u32 slot = (u32)(hash >> 20) & (2 * MOST_KEYS - 1);
+/* The kind of a line whose spelling is new; the number of one past the last where there is no more room. */
+static u32 key_of(const Fields *fields, u32 signs, u32 with_local) {
+  Sum sum = sum_of_signs(signs);
+  for (u32 i = 0; i < fields->pieces_count; i++) add_span(&sum, fields->pieces[i].at, fields->pieces[i].length, i);
+  if (with_local) add_span(&sum, fields->downstream_local.at, fields->downstream_local.length, MOST_PIECES);
+  Digest digest = digest_of_sum(&sum);
+  u32 slot = slot_of(digest, 2 * MOST_KEYS - 1);
   for (u32 held = key_slots[slot]; held; held = key_slots[slot]) {
     Key *here = &keys[held - 1];
-    if (here->hash == hash && here->length == length && here->signs == signs && here->stream == stream) {
-      const u8 *text = arena + here->text;
-      u32 i = 0;
-      for (; i < pieces && same(text, piece[i].at, piece[i].length); i++) text += piece[i].length;
-      if (i == pieces) {
-        key = here;
-        break;
-      }
-    }
+    if (here->digest.a == digest.a && here->digest.b == digest.b) return held - 1;
     slot = (slot + 1) & (2 * MOST_KEYS - 1);
   }
-  if (!key) {
-    if (keys_count == MOST_KEYS) return 0;
-    int32_t answer = met((u32)fields->line, (u32)fields->end);
-    key = &keys[keys_count++];
-    key->hash = hash;
-    key->length = length;
-    key->signs = signs;
-    key->stream = stream;
-    key->answer = answer;
-    key->count = 0;
-    key->first = __builtin_inf();
-    key->last = -__builtin_inf();
-    for (u32 i = 0; i < pieces; i++) {
-      u32 at = put_text(piece[i].at, piece[i].length);
-      if (i == 0) key->text = at;
-    }
-    key_slots[slot] = keys_count;
-  }
-  int32_t answer = key->answer;
+  if (keys_count == MOST_KEYS) return MOST_KEYS;
+  int32_t answer = met((u32)fields->line, (u32)fields->end);
+  Key *key = &keys[keys_count];
+  key->digest = digest;
+  key->answer = answer;
+  key->count = 0;
+  key->first = __builtin_inf();
+  key->last = -__builtin_inf();
+  key_slots[slot] = keys_count + 1;
+  return keys_count++;
+}
+
+static __attribute__((noinline)) Spelling *new_spelling(const Fields *fields, u32 signs, u32 with_local, Digest digest) {
+  u32 key = key_of(fields, signs, with_local);
+  if (key == MOST_KEYS) return 0;
+  if (spellings_count * 2 > spelling_mask) widen_spellings();
+  Spelling *here = &spellings[spellings_count];
+  here->digest = digest;
+  here->key = key;
+  here->host = is_null(fields->host) ? 0 : id_of(&values[HOST], fields->host) + 1;
+  here->count = 0;
+  here->first = __builtin_inf();
+  here->last = -__builtin_inf();
+  place_spelling(spellings_count++);
+  return here;
+}
+
+/* Says what a line's addresses tell; 0 where one is of another kind than is read here. */
+static inline int signs_of(const Fields *fields, u32 *signs, Bytes *peer_host) {
+  Bytes local_host;
+  int has_peer = !is_null(fields->peer);
+  *signs = (is_there(fields->path) ? HAS_PATH : 0) | (fields->has_service_time ? 0 : NO_SERVICE_TIME);
+  if (has_peer && !host_of(fields->peer, peer_host)) return 0;
+  if (is_null(fields->local)) return 1;
+  if (calls_own_app(fields->local)) *signs |= CALLS_OWN_APP;
+  if (!host_of(fields->local, &local_host)) return 0;
+  if (has_peer)
+    *signs |= local_host.length == peer_host->length && same(local_host.at, peer_host->at, peer_host->length)
+                  ? FROM_OWN_POD
+                  : FROM_ELSEWHERE;
+  return 1;
+}
+
+/* Whether nothing but the downstream local address tells what was meant. */
+static inline u32 is_known_by_local(const Fields *fields) {
+  return !(is_there(fields->path) || is_there(fields->method) || is_there(fields->protocol) || is_there(fields->authority));
+}
+
+/* Counts a line, whose spelling was looked up; 0 where it is to be handed over. */
+static inline __attribute__((always_inline)) int count_fields(const Fields *fields, Spelling *spelling, Bytes peer_host) {
+  int32_t answer = keys[spelling->key].answer;
   if (answer < 0) return 0;
-  key->count++;
+  double time = time_at(fields->time);
+  if (time != time) return 0;
+  int has_path = is_there(fields->path);
+  Bytes path = {0, 0};
+  if (has_path) {
+    path = fields->path.length <= 64 ? short_template_of(fields->path) : template_of(fields->path);
+    if (path.length == 0 && fields->path.length > 64) return 0;
+  }
+  spelling->count++;
   counted++;
   if (time < first_time) first_time = time;
   if (time > last_time) last_time = time;
@@ -707,17 +859,16 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
   u32 failing = answer & FAILING, duration = (u32)fields->duration;
   if (answer & COUNTS) {
     u32 base = ((u32)answer >> CELL_SHIFT) << KINDS_SHIFT;
-    if (!is_null(fields->host)) count_value(base | HOST, id_of(&values[HOST], fields->host));
-    if (has_peer) count_peer(base | PEER, peer_host);
-    if (has_path) count_value(base | PATH, id_of(&values[PATH], path));
-    if (!is_null(fields->agent)) count_value(base | AGENT, id_of(&values[AGENT], fields->agent));
+    if (!is_null(fields->peer)) count_peer(base | PEER, peer_host);
+    if (has_path) count_value(base | PATH, id_of(&values[PATH], path), 1);
+    if (!is_null(fields->agent)) count_value(base | AGENT, id_of(&values[AGENT], fields->agent), 1);
     if (fields->duration >= 0) {
-      if (answer & ANSWERS) count_value(DURATION, duration);
-      if (failing) count_value(base | DURATION, duration);
+      if (answer & ANSWERS) count_value(DURATION, duration, 1);
+      if (failing) count_value(base | DURATION, duration, 1);
     }
     if (failing) {
-      if (time < key->first) key->first = time;
-      if (time > key->last) key->last = time;
+      if (time < spelling->first) spelling->first = time;
+      if (time > spelling->last) spelling->last = time;
     }
   }
 
@@ -743,31 +894,37 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
 
 /* ---- text ---- */
 
-#define SEPARATORS 35
+#define SEPARATORS 21
 #define QUOTES 14
+
+/* The fields, by the blank in front of them. */
+enum { AFTER_TIME, AFTER_REQUEST, AFTER_CODE, AFTER_FLAGS, AFTER_DETAILS, AFTER_TERMINATION, AFTER_REASON, AFTER_RECEIVED,
+  AFTER_SENT, AFTER_DURATION, AFTER_SERVICE_TIME, AFTER_FORWARDED_FOR, AFTER_AGENT, AFTER_ID, AFTER_AUTHORITY, AFTER_HOST,
+  AFTER_CLUSTER, AFTER_LOCAL, AFTER_DOWNSTREAM_LOCAL, AFTER_PEER, AFTER_SERVER_NAME };
+
+/* A field without its quotes, by the blanks around it. */
+static inline Bytes within_quotes(const u8 *blank, const u8 *next) { return between(blank + 2, next - 1); }
+
+/* Whether a field, of which a line has as many quotes as quoted fields need, is enclosed by two of them. */
+static inline int is_enclosed(const u8 *blank, const u8 *next) { return blank[1] == '"' && next[-1] == '"' && next - blank > 2; }
 
 /*
  * [time] "method path protocol" code flags details termination "reason" received sent duration service-time
  * "forwarded-for" "agent" "id" "authority" "host" cluster local downstream-local peer server-name route
  *
- * A line whose separators, all quotes and the blanks that no quotes enclose, stand at `cut`; 0 where it is none of these.
+ * A line with as many quotes, and blanks that no quotes enclose, at `cut`; 0 where it is none of these.
  */
 static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
 #define AT(i) (line + cut[i])
-  /* Quotes, each beside the blank that its field begins or ends with. */
-  if (cut[0] != 26 || cut[1] != 27 || cut[3] != cut[2] + 1 || cut[8] != cut[7] + 1 || cut[10] != cut[9] + 1 ||
-      cut[15] != cut[14] + 1 || cut[17] != cut[16] + 1 || cut[18] != cut[17] + 1 || cut[20] != cut[19] + 1 ||
-      cut[21] != cut[20] + 1 || cut[23] != cut[22] + 1 || cut[24] != cut[23] + 1 || cut[26] != cut[25] + 1 ||
-      cut[27] != cut[26] + 1 || cut[29] != cut[28] + 1)
+  if (cut[AFTER_TIME] != 26 || line[0] != '[' || line[25] != ']') return 0;
+  if (!(is_enclosed(AT(AFTER_TIME), AT(AFTER_REQUEST)) & is_enclosed(AT(AFTER_TERMINATION), AT(AFTER_REASON)) &
+        is_enclosed(AT(AFTER_SERVICE_TIME), AT(AFTER_FORWARDED_FOR)) & is_enclosed(AT(AFTER_FORWARDED_FOR), AT(AFTER_AGENT)) &
+        is_enclosed(AT(AFTER_AGENT), AT(AFTER_ID)) & is_enclosed(AT(AFTER_ID), AT(AFTER_AUTHORITY)) &
+        is_enclosed(AT(AFTER_AUTHORITY), AT(AFTER_HOST))))
     return 0;
-  if (*AT(1) != '"' || *AT(2) != '"' || *AT(8) != '"' || *AT(9) != '"' || *AT(15) != '"' || *AT(16) != '"' ||
-      *AT(18) != '"' || *AT(19) != '"' || *AT(21) != '"' || *AT(22) != '"' || *AT(24) != '"' || *AT(25) != '"' ||
-      *AT(27) != '"' || *AT(28) != '"')
-    return 0;
-  if (line[0] != '[' || line[25] != ']') return 0;
 
-  const u8 *method = AT(1) + 1, *close = AT(2), *protocol;
-  if (cut[2] < cut[1] + 6) return 0;
+  const u8 *method = AT(AFTER_TIME) + 2, *close = AT(AFTER_REQUEST) - 1, *protocol;
+  if (close < method + 5) return 0;
   if (close[-1] == '-' && close[-2] == ' ') protocol = close - 1;
   else if (close - method > 9 && close[-9] == ' ' && word_at(close - 8) >> 8 == 0x312e312f505454ull && close[-8] == 'H')
     protocol = close - 8;
@@ -779,13 +936,15 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   if (protocol - 1 < method_end + 1) return 0;
 
   Fields fields;
-  fields.sent = digits(AT(11) + 1, AT(12));
-  fields.duration = is_dash(AT(12) + 1, AT(13)) ? -2 : digits(AT(12) + 1, AT(13));
-  if (fields.sent < 0 || fields.duration == -1 || fields.duration >= LONGEST_DURATION || digits(AT(10) + 1, AT(11)) < 0 || cut[14] == cut[13] + 1) return 0;
-  if (!is_address(AT(27) + 1, AT(28)) || !is_address(AT(30) + 1, AT(31)) || !is_address(AT(31) + 1, AT(32)) ||
-      !is_address(AT(32) + 1, AT(33)))
+  fields.sent = digits(AT(AFTER_RECEIVED) + 1, AT(AFTER_SENT));
+  fields.duration = is_dash(AT(AFTER_SENT) + 1, AT(AFTER_DURATION)) ? -2 : digits(AT(AFTER_SENT) + 1, AT(AFTER_DURATION));
+  if (fields.sent < 0 || fields.duration == -1 || fields.duration >= LONGEST_DURATION ||
+      digits(AT(AFTER_REASON) + 1, AT(AFTER_RECEIVED)) < 0 || cut[AFTER_SERVICE_TIME] == cut[AFTER_DURATION] + 1)
     return 0;
-  if (cut[30] == cut[29] + 1 || cut[34] == cut[33] + 1 || AT(34) + 1 >= end) return 0;
+  if (!is_address(AT(AFTER_CLUSTER) + 1, AT(AFTER_LOCAL)) ||
+      !is_address(AT(AFTER_LOCAL) + 1, AT(AFTER_DOWNSTREAM_LOCAL)) ||
+      !is_address(AT(AFTER_DOWNSTREAM_LOCAL) + 1, AT(AFTER_PEER)))
+    return 0;
 
   fields.line = line;
   fields.end = end;
@@ -793,21 +952,40 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   fields.method = between(method, method_end);
   fields.path = between(method_end + 1, protocol - 1);
   fields.protocol = between(protocol, close);
-  fields.has_service_time = all_digits(AT(13) + 1, AT(14));
-  fields.agent = between(AT(18) + 1, AT(19));
-  fields.id = between(AT(21) + 1, AT(22));
-  fields.authority = between(AT(24) + 1, AT(25));
-  fields.host = between(AT(27) + 1, AT(28));
-  fields.local = between(AT(30) + 1, AT(31));
-  fields.peer = between(AT(32) + 1, AT(33));
-  /* Each with the separator behind it, so that no two lines spell the same. */
-  fields.pieces[0] = between(method, method_end + 1);
-  fields.pieces[1] = between(protocol, AT(9) + 1);
-  fields.pieces[2] = between(AT(24) + 1, AT(26));
-  fields.pieces[3] = between(AT(29) + 1, AT(30) + 1);
-  fields.pieces[4] = between(AT(33) + 1, end);
-  fields.pieces[5] = between(AT(31), AT(32));
-  return count_fields(&fields, 5);
+  fields.has_service_time = all_digits(AT(AFTER_DURATION) + 1, AT(AFTER_SERVICE_TIME));
+  fields.agent = within_quotes(AT(AFTER_FORWARDED_FOR), AT(AFTER_AGENT));
+  fields.id = within_quotes(AT(AFTER_AGENT), AT(AFTER_ID));
+  fields.authority = within_quotes(AT(AFTER_ID), AT(AFTER_AUTHORITY));
+  fields.local = between(AT(AFTER_CLUSTER) + 1, AT(AFTER_LOCAL));
+  fields.downstream_local = between(AT(AFTER_LOCAL), AT(AFTER_DOWNSTREAM_LOCAL));
+  fields.peer = between(AT(AFTER_DOWNSTREAM_LOCAL) + 1, AT(AFTER_PEER));
+  u32 signs, with_local = is_known_by_local(&fields);
+  Bytes peer_host;
+  if (!signs_of(&fields, &signs, &peer_host)) return 0;
+
+  Sum sum = sum_of_signs(signs);
+  add_span(&sum, method, (u32)(method_end - method), 0);
+  add_span(&sum, protocol, (u32)(AT(AFTER_REASON) - protocol), 1);
+  add_span(&sum, AT(AFTER_ID), cut[AFTER_CLUSTER] - cut[AFTER_ID], 2);
+  add_span(&sum, AT(AFTER_PEER), (u32)(end - AT(AFTER_PEER)), 3);
+  if (with_local) add_span(&sum, fields.downstream_local.at, fields.downstream_local.length, MOST_PIECES);
+  Digest digest = digest_of_sum(&sum);
+  Spelling *spelling = spelling_of(digest);
+  if (!spelling) {
+    fields.host = within_quotes(AT(AFTER_AUTHORITY), AT(AFTER_HOST));
+    if (!is_address(fields.host.at, fields.host.at + fields.host.length) || cut[AFTER_CLUSTER] == cut[AFTER_HOST] + 1 ||
+        cut[AFTER_SERVER_NAME] == cut[AFTER_PEER] + 1 || AT(AFTER_SERVER_NAME) + 1 >= end)
+      return 0;
+    fields.pieces[0] = fields.method;
+    fields.pieces[1] = between(protocol, AT(AFTER_REASON));
+    fields.pieces[2] = between(AT(AFTER_ID), AT(AFTER_AUTHORITY));
+    fields.pieces[3] = between(AT(AFTER_HOST), AT(AFTER_CLUSTER));
+    fields.pieces[4] = between(AT(AFTER_PEER), end);
+    fields.pieces_count = 5;
+    spelling = new_spelling(&fields, signs, with_local, digest);
+    if (!spelling) return 0;
+  }
+  return count_fields(&fields, spelling, peer_host);
 #undef AT
 }
 
@@ -949,23 +1127,42 @@ static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes)
   fields.authority = found[AUTHORITY].text;
   fields.host = found[UPSTREAM_HOST].text;
   fields.local = found[LOCAL].text;
+  fields.downstream_local = found[DOWNSTREAM_LOCAL].raw;
   fields.peer = found[DOWNSTREAM_PEER].text;
+  u32 signs, with_local = is_known_by_local(&fields);
+  Bytes peer_host;
+  if (!signs_of(&fields, &signs, &peer_host)) return 0;
+
   static const u8 kind[] = {METHOD, PROTOCOL, CODE, FLAGS, DETAILS, TERMINATION, REASON, AUTHORITY, CLUSTER, SERVER_NAME, ROUTE};
-  for (u32 i = 0; i < sizeof kind; i++) fields.pieces[i] = found[kind[i]].raw;
-  fields.pieces[sizeof kind] = found[DOWNSTREAM_LOCAL].raw;
-  return count_fields(&fields, sizeof kind);
+  Sum sum = sum_of_signs(signs);
+  for (u32 i = 0; i < sizeof kind; i++) add_span(&sum, found[kind[i]].raw.at, found[kind[i]].raw.length, i);
+  add_span(&sum, fields.host.at, fields.host.length, sizeof kind);
+  if (with_local) add_span(&sum, fields.downstream_local.at, fields.downstream_local.length, MOST_PIECES);
+  Digest digest = digest_of_sum(&sum);
+  Spelling *spelling = spelling_of(digest);
+  if (!spelling) {
+    for (u32 i = 0; i < sizeof kind; i++) fields.pieces[i] = found[kind[i]].raw;
+    fields.pieces_count = sizeof kind;
+    spelling = new_spelling(&fields, signs, with_local, digest);
+    if (!spelling) return 0;
+  }
+  return count_fields(&fields, spelling, peer_host);
 }
 
 /* ---- lines ---- */
 
-/* Writes where bits are set, `from` added; up to seven places more are written. */
+/* Writes where bits are set, `from` added; up to three places more are written. */
 static inline void put_places(u32 *put, u64 mask, u32 from) {
   u32 count = ones(mask);
-  for (u32 done = 0; done < count; done += 8) {
-    for (u32 i = 0; i < 8; i++) {
-      put[done + i] = from + first_of(mask);
+  for (u32 done = 0; done < count; done += 4) {
+    /* Else the places would be counted from the end, which no instruction of the module can. */
+    __asm__("" : "+r"(put));
+#pragma clang loop unroll(full)
+    for (u32 i = 0; i < 4; i++) {
+      put[i] = from + first_of(mask);
       mask &= mask - 1;
     }
+    put += 4;
   }
 }
 
@@ -977,7 +1174,7 @@ typedef struct {
   u32 control;
 } Shape;
 
-/* A line of text: its quotes, and the blanks that no quotes enclose. */
+/* A line of text: the blanks that no quotes enclose. */
 static inline Shape shape_of_text(const u8 *line, u32 *cut) {
   const v128_t quote = wasm_i8x16_splat('"'), blank = wasm_i8x16_splat(' '), newline = wasm_i8x16_splat('\n');
   Shape shape = {0, 0, 0, 0};
@@ -1001,7 +1198,7 @@ static inline Shape shape_of_text(const u8 *line, u32 *cut) {
     in ^= in << 32;
     in ^= inside;
     inside = (u64)((int64_t)in >> 63);
-    u64 cuts = q | (s & ~in);
+    u64 cuts = s & ~in;
     shape.quotes += ones(q);
     if (shape.cuts <= SEPARATORS) put_places(cut + shape.cuts, cuts, at);
     shape.cuts += ones(cuts);
@@ -1042,11 +1239,15 @@ static inline Shape shape_of_json(const u8 *line, u32 *cut) {
  * Reads the lines in `[from, to)`. Answers where it stopped: at the first byte of a line that has no end there, or before, where
  * tables are full (`is_full`).
  */
+EXPORT(is_full) u32 is_full(void) {
+  return pages_used > MOST_PAGES || arena_used > MOST_TEXT || spellings_count > MOST_SPELLINGS;
+}
+
 EXPORT(scan) u32 scan(u32 from, u32 to) {
   *(u8 *)to = '\n';
   static u32 cut[MOST_JSON_QUOTES + 80];
   while (from < to) {
-    if (pages_used > MOST_PAGES || arena_used > MOST_TEXT) break;
+    if (is_full()) break;
     const u8 *line = (const u8 *)from;
     int json = *line == '{';
     Shape shape = json ? shape_of_json(line, cut) : shape_of_text(line, cut);
@@ -1072,7 +1273,19 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
 
 /* ---- what was counted ---- */
 
-EXPORT(is_full) u32 is_full(void) { return pages_used > MOST_PAGES || arena_used > MOST_TEXT; }
+/* Adds what was counted by spelling to the kinds and their upstream hosts: once, before anybody asks what was counted. */
+EXPORT(settle) void settle(void) {
+  for (u32 i = 0; i < spellings_count; i++) {
+    const Spelling *here = &spellings[i];
+    Key *key = &keys[here->key];
+    key->count += here->count;
+    if (here->first < key->first) key->first = here->first;
+    if (here->last > key->last) key->last = here->last;
+    if (here->count && here->host && (key->answer & COUNTS))
+      count_value((((u32)key->answer >> CELL_SHIFT) << KINDS_SHIFT) | HOST, here->host - 1, here->count);
+  }
+}
+
 EXPORT(key_count) u32 key_count(void) { return keys_count; }
 EXPORT(keys_at) u32 keys_at(void) { return (u32)keys; }
 EXPORT(cells_and_kinds) u32 cells_and_kinds(void) { return directories_used; }

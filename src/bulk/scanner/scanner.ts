@@ -70,8 +70,8 @@ const CELL_SHIFT = 4;
 const KINDS = 4;
 const KIND_MASK = 7;
 const KINDS_SHIFT = 3;
-const TEXT_NUMBERS = 4;
-const KEY_NUMBERS = 12;
+const TEXT_NUMBERS = 2;
+const KEY_NUMBERS = 10;
 const TIME_LENGTH = 24;
 
 /** Bytes that are read at once: they stay in a core's cache. */
@@ -91,7 +91,10 @@ interface Exports {
   readonly add_member: (start: number, length: number, field: number) => void;
   readonly share_id: (failing: number, hash: number) => void;
   readonly scan: (from: number, to: number) => number;
+  readonly secrets_at: () => number;
+  readonly secret_size: () => number;
   readonly is_full: () => number;
+  readonly settle: () => void;
   readonly line_count: () => number;
   readonly counted_lines: () => number;
   readonly first_at: () => number;
@@ -134,7 +137,14 @@ export class Scanner {
     };
     this.#exports = new WebAssembly.Instance(compiled, { host: imports }).exports as Exports;
     this.#longestLine = longestLine;
+    this.#drawSecrets();
     this.clear();
+  }
+
+  #drawSecrets(): void {
+    const { memory, secrets_at, secret_size } = this.#exports;
+    const secrets = new Uint32Array(memory.buffer, secrets_at(), secret_size() / 4);
+    for (let i = 0; i < secrets.length; i++) secrets[i] = Math.random() * 2 ** 32;
   }
 
   #addLayout(members: readonly Member[] | null): number {
@@ -187,6 +197,11 @@ export class Scanner {
     return { lines: counted_lines(), first: first_at(), last: last_at() };
   }
 
+  /** To be called once before what was counted is asked for. */
+  settle(): void {
+    this.#exports.settle();
+  }
+
   /** Of each kind of line, in the order in which they were met: how many, and of failing ones between which start times. */
   forEachKind(visit: (times: number, first: number, last: number) => void): void {
     const { memory, key_count, keys_at } = this.#exports;
@@ -206,8 +221,8 @@ export class Scanner {
       const texts = new Uint32Array(memory.buffer, texts_at(kind), text_count(kind) * TEXT_NUMBERS);
       const ids = new Int32Array(text_count(kind));
       for (let id = 0; id < ids.length; id++) {
-        const start = arena + texts[id * TEXT_NUMBERS + 2]!;
-        ids[id] = idOf(kind, bytes, start, start + texts[id * TEXT_NUMBERS + 3]!);
+        const start = arena + texts[id * TEXT_NUMBERS]!;
+        ids[id] = idOf(kind, bytes, start, start + texts[id * TEXT_NUMBERS + 1]!);
       }
       return ids;
     });
