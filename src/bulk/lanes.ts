@@ -21,6 +21,9 @@ export interface PartAsked extends Omit<Part, 'source' | 'bytes'> {
   readonly bytes: FileBytes | Omit<HeldBytes, 'release'>;
 }
 
+/** Told of each part when it was read. */
+export type OnRead = (part: Part) => void;
+
 /** What a thread is asked. */
 export type Asked =
   | { readonly kind: 'part'; readonly part: PartAsked }
@@ -34,7 +37,7 @@ export type Answer =
 /** Why a thread did not answer. */
 export class ThreadEnded extends Error {}
 
-/** Parts of files that a thread is told of before it has read them: enough never to wait. */
+/** Parts of files that a lane is told of before it has read them: enough for no lane to wait. */
 const AHEAD = 64;
 /** The same of parts that are held in memory. */
 const HELD_AHEAD = 2;
@@ -43,18 +46,33 @@ const YOUNG_MB = 4;
 /** Reads in the calling thread; lets others have their turn between two parts. */
 export class OwnLane implements LaneReader {
   readonly lane: Lane;
+  /** Given and not read yet: who gives parts must come to those of the other lanes. */
+  readonly #ahead: Part[] = [];
 
-  constructor(compiled: Compiled) {
+  constructor(
+    compiled: Compiled,
+    readonly onRead: OnRead,
+  ) {
     this.lane = new Lane(compiled);
   }
 
   async read(part: Part): Promise<void> {
-    await this.lane.read(part);
-    release(part);
-    await new Promise(setImmediate);
+    this.#ahead.push(part);
+    await this.#readUpTo(mostAhead(part) - 1);
+  }
+
+  async #readUpTo(left: number): Promise<void> {
+    while (this.#ahead.length > left) {
+      const part = this.#ahead.shift()!;
+      await this.lane.read(part);
+      this.onRead(part);
+      release(part);
+      await new Promise(setImmediate);
+    }
   }
 
   async weigh(): Promise<Weights> {
+    await this.#readUpTo(0);
     return this.lane.weigh();
   }
 
@@ -74,7 +92,7 @@ export class WorkerLane implements LaneReader {
   readonly #ahead: Part[] = [];
   #answered: (answer: Answer) => void = () => undefined;
 
-  constructor(job: BulkJob, start: () => Worker = () => startWorker(job)) {
+  constructor(job: BulkJob, onRead: OnRead, start: () => Worker = () => startWorker(job)) {
     this.#worker = start();
     this.#ended = once(this.#worker, 'exit').then(([status]) => {
       throw new ThreadEnded(`it ended with status ${status}`);
@@ -83,7 +101,11 @@ export class WorkerLane implements LaneReader {
     this.#ended.catch(() => undefined);
     this.#worker.on('error', () => undefined);
     this.#worker.on('message', (answer: Answer) => {
-      if (answer.kind === 'read') release(this.#ahead.shift()!);
+      if (answer.kind === 'read') {
+        const part = this.#ahead.shift()!;
+        onRead(part);
+        release(part);
+      }
       this.#answered(answer);
     });
   }
@@ -96,8 +118,7 @@ export class WorkerLane implements LaneReader {
       bytes.kind === 'file' ? bytes : { kind: bytes.kind, memory: bytes.memory, length: bytes.length };
     this.#ahead.push(part);
     this.#ask({ kind: 'part', part: { ...part, bytes: bare, source: { name, origin, kind } } });
-    const most = bytes.kind === 'held' ? HELD_AHEAD : AHEAD;
-    while (this.#ahead.length >= most) await this.#answer();
+    while (this.#ahead.length >= mostAhead(part)) await this.#answer();
   }
 
   async weigh(): Promise<Weights> {
@@ -128,6 +149,11 @@ export class WorkerLane implements LaneReader {
   dismiss(): Promise<unknown> {
     return this.#worker.terminate();
   }
+}
+
+function mostAhead({ bytes }: Part): number {
+  if (bytes.kind === 'stream') return 1;
+  return bytes.kind === 'held' ? HELD_AHEAD : AHEAD;
 }
 
 function release({ bytes }: Part): void {

@@ -11,7 +11,7 @@ import type { Logger } from '../logger.js';
 import type { Source } from '../source/source.js';
 import { compileJob, type BulkJob, type Compiled } from './job.js';
 import { LINES_OF_A_PART, type LaneRead, type PartEnd } from './lane.js';
-import { OwnLane, ThreadEnded, WorkerLane, type LaneReader } from './lanes.js';
+import { OwnLane, ThreadEnded, WorkerLane, type LaneReader, type OnRead } from './lanes.js';
 import { chunksOf, PART, partsOf, plainSize, type BarePart, type Cut, type Part } from './parts.js';
 
 /*
@@ -21,6 +21,9 @@ import { chunksOf, PART, partsOf, plainSize, type BarePart, type Cut, type Part 
  */
 
 const LANES = 2;
+/** Parts that the first lane reads while a thread for the other one begins. */
+const HEAD_START = 2;
+const laneOf = (part: number): number => (part < HEAD_START ? 0 : part % LANES);
 /** Bytes from which a thread pays for its start. */
 const MANY_BYTES = 4 * PART;
 /** gzip and zstd make logs about this much smaller. */
@@ -55,17 +58,19 @@ export async function observeAll(
   const job = { limits: rowLimitsFor(bytes), ...asked };
   const compiled = await compileJob(job);
   const told = { ...compiled, reading: { ...compiled.reading, ...(log && { log }) } };
-  const lanes = new Lanes(threads, sources, job, told, startWorker);
   const failed: MeshtailError[] = [];
   const total = sizes.includes(null) ? null : bytes;
   const parts: Pick<Part, 'first' | 'last'>[] = [];
   let done = 0;
+  const onRead = (part: Part): void => {
+    done += lengthOf(part);
+    onProgress?.(done, total);
+  };
+  const lanes = new Lanes(threads, sources, job, told, onRead, startWorker);
   try {
     for await (const part of partsInOrder(sources, cutOf(sources, size, job), compiled, failed)) {
       await lanes.read(part);
       parts.push({ first: part.first, last: part.last });
-      done += lengthOf(part);
-      onProgress?.(done, total);
     }
     const read = await lanes.finish();
     const before = linesBefore(parts, read.ends);
@@ -133,21 +138,22 @@ class Lanes {
     readonly sources: readonly Source[],
     readonly job: BulkJob,
     readonly compiled: Compiled,
+    readonly onRead: OnRead,
     startWorker: (() => Worker) | undefined,
   ) {
     // The calling thread reads the first lane, unless it has to unpack.
     for (let lane = LANES - threads; lane < LANES; lane++) {
-      this.#lanes[lane] = new WorkerLane(job, startWorker);
+      this.#lanes[lane] = new WorkerLane(job, onRead, startWorker);
     }
   }
 
   /** Takes a part; resolves when the next one may come. */
   read(part: Part): Promise<void> {
-    return (this.#lanes[part.index % LANES] ??= this.#ownLane()).read(part);
+    return (this.#lanes[laneOf(part.index)] ??= this.#ownLane()).read(part);
   }
 
   #ownLane(): LaneReader {
-    const own = new OwnLane(this.compiled);
+    const own = new OwnLane(this.compiled, this.onRead);
     this.#opened(own.lane.observation);
     return own;
   }
