@@ -1,7 +1,7 @@
-import { SLOT } from '../record/access-record.js';
+import type { FieldName } from '../record/access-record.js';
 import { Dictionary, type PackedDictionary } from '../record/dictionary.js';
 import { ABSENT, NULL } from '../record/span.js';
-import type { AnsweredBy } from './failure.js';
+import type { AnsweredBy, Outcome } from './failure.js';
 
 /*
  * Kept lines in columns: texts by their number in a dictionary, figures as floats. A row is an index.
@@ -38,24 +38,25 @@ export const enum Text {
   sourceIdentity,
 }
 export const TEXT_COLUMNS = 27;
-export const FIELD_SLOTS = [
-  SLOT.method,
-  SLOT.path,
-  SLOT.protocol,
-  SLOT.response_flags,
-  SLOT.response_code_details,
-  SLOT.connection_termination_details,
-  SLOT.upstream_transport_failure_reason,
-  SLOT.user_agent,
-  SLOT.authority,
-  SLOT.upstream_host,
-  SLOT.upstream_local_address,
-  SLOT.downstream_local_address,
-  SLOT.downstream_remote_address,
-  SLOT.requested_server_name,
-  SLOT.route_name,
-  SLOT.request_id,
-];
+/** The fields of the first columns. */
+export const FIELDS = [
+  'method',
+  'path',
+  'protocol',
+  'response_flags',
+  'response_code_details',
+  'connection_termination_details',
+  'upstream_transport_failure_reason',
+  'user_agent',
+  'authority',
+  'upstream_host',
+  'upstream_local_address',
+  'downstream_local_address',
+  'downstream_remote_address',
+  'requested_server_name',
+  'route_name',
+  'request_id',
+] as const satisfies readonly FieldName[];
 
 export const enum Figure {
   time,
@@ -79,6 +80,39 @@ export const TUNNEL = 32;
 /** ztunnel stamps a line when the connection is over (ztunnel src/proxy/metrics.rs: it is written as the result is recorded). */
 export const STAMPED_AT_END = 64;
 
+/** What is said of a line, as the figure `bits`. */
+export const bitsOf = ({ answeredBy, failure, http, app4xx, tunnel }: Outcome, format: string): number =>
+  ANSWERERS.indexOf(answeredBy) |
+  (failure ? FAILURE : 0) |
+  (http ? HTTP : 0) |
+  (app4xx ? APP_4XX : 0) |
+  (tunnel ? TUNNEL : 0) |
+  (format.startsWith('ztunnel') ? STAMPED_AT_END : 0);
+
+/** What lines of a kind have in common: ids of texts in the columns where they are kept, and figures. */
+export interface RowsKind {
+  readonly ids: Int32Array;
+  readonly code: number;
+  readonly bits: number;
+}
+
+/** A line that was read and judged by somebody else. Figures as in `Figure`. */
+export interface RowRead {
+  readonly failing: boolean;
+  readonly kind: RowsKind;
+  readonly time: number;
+  readonly duration: number;
+  readonly serviceTime: number;
+  readonly received: number;
+  readonly sent: number;
+  readonly line: number;
+  readonly hash: number;
+  readonly bytes: Uint8Array;
+  /** The columns that the line has texts of its own for, and where each begins and ends in its bytes; both 0 for null. */
+  readonly own: readonly Text[];
+  readonly spans: Uint32Array;
+}
+
 /** Texts of one column; what is derived of a text is worked out once, not once for each row that has it. */
 class TextColumn {
   ids = new Int32Array(FEWEST_ROWS);
@@ -89,11 +123,15 @@ class TextColumn {
   #lastId = ABSENT;
 
   put(row: number, text: string | null | undefined): void {
+    this.ids[row] = this.idOf(text);
+  }
+
+  idOf(text: string | null | undefined): number {
     if (text !== this.#last) {
       this.#last = text;
       this.#lastId = text === null ? NULL : text === undefined ? ABSENT : this.dictionary.idOfText(text);
     }
-    this.ids[row] = this.#lastId;
+    return this.#lastId;
   }
 
   text(row: number): string | null {
@@ -153,6 +191,40 @@ export class Columns {
   push(): number {
     if (this.length === this.#capacity) this.#grow();
     return this.length++;
+  }
+
+  /** Texts that lines of a kind have in common, by column; others are absent. */
+  kindOf(
+    texts: readonly (readonly [Text, string | null | undefined])[],
+    code: number,
+    bits: number,
+  ): RowsKind {
+    const ids = new Int32Array(TEXT_COLUMNS).fill(ABSENT);
+    for (const [column, text] of texts) ids[column] = this.texts[column]!.idOf(text);
+    return { ids, code, bits };
+  }
+
+  /** A row of a line that was read; its kind is one of these columns. */
+  pushRead({ kind, bytes, own, spans, ...line }: RowRead, share: number): void {
+    const row = this.push();
+    const { figures, texts } = this;
+    figures[Figure.time]![row] = line.time;
+    figures[Figure.duration]![row] = line.duration;
+    figures[Figure.serviceTime]![row] = line.serviceTime;
+    figures[Figure.received]![row] = line.received;
+    figures[Figure.sent]![row] = line.sent;
+    figures[Figure.code]![row] = kind.code;
+    figures[Figure.line]![row] = line.line;
+    figures[Figure.hash]![row] = line.hash;
+    figures[Figure.share]![row] = share;
+    figures[Figure.bits]![row] = kind.bits;
+    for (let column = 0; column < TEXT_COLUMNS; column++) texts[column]!.ids[row] = kind.ids[column]!;
+    for (let i = 0; i < own.length; i++) {
+      const { ids, dictionary } = texts[own[i]!]!;
+      const start = spans[2 * i]!;
+      const end = spans[2 * i + 1]!;
+      ids[row] = end === 0 ? NULL : dictionary.idOfBytes(bytes, start, end);
+    }
   }
 
   pack(): PackedColumns {

@@ -7,21 +7,16 @@ import { Span } from '../record/span.js';
 import type { Outcome } from './failure.js';
 import { AGREED, clocksOf, type Clocks } from './clocks.js';
 import {
-  ANSWERERS,
-  APP_4XX,
+  bitsOf,
   Columns,
-  FAILURE,
-  FIELD_SLOTS,
+  FIELDS,
   Figure,
-  HTTP,
-  STAMPED_AT_END,
   Text,
-  TUNNEL,
   type PackedColumns,
   type Place,
+  type RowRead,
 } from './columns.js';
 import { directionOf } from './group-key.js';
-import { KeptLines, type KeptLine } from './kept-lines.js';
 import { KIND_TEXTS, Row, SharedKind } from './row.js';
 import { Table } from './table.js';
 
@@ -31,13 +26,6 @@ import { Table } from './table.js';
  * the failing ones). Which lines stay depends on their request id (or connection, or place) alone: the lines that several
  * proxies wrote of one request stay or go together, and halves of an input merge to the same rows.
  */
-
-/** Parses a line that was kept. Record and origin are valid until the next one. */
-export type ReadKept = (line: KeptLine) => {
-  readonly record: RecordView;
-  readonly outcome: Outcome;
-  readonly origin: Origin;
-};
 
 export interface RowsSnapshot {
   /** By start time, then by place. */
@@ -104,19 +92,13 @@ export interface PackedRows {
 /** Rows of one kind: all while they are few, then those whose hash lies under a threshold that halves. */
 class Sample {
   readonly columns = new Columns();
-  /** Kept and not parsed yet. */
-  readonly lines = new KeptLines();
   /** Of what comes now, 1 keeps every row, 1/2 every second, and so on; a row knows the share that it was kept of. */
   share = 1;
 
   /** Ids that turned out to be on too many lines, by their hash. */
   readonly shared = new Set<number>();
 
-  /** @param read makes a row of a line that was kept. */
-  constructor(
-    readonly limit: number,
-    readonly read: (line: KeptLine) => void,
-  ) {}
+  constructor(readonly limit: number) {}
 
   keeps(hash: number): boolean {
     return hash < this.share * 0x1_0000_0000;
@@ -124,36 +106,20 @@ class Sample {
 
   /** Halves the share until the rows fit. */
   trim(): void {
-    if (this.#size <= this.limit) return;
-    this.#part();
-    while (this.#size > this.limit) {
+    if (this.columns.length <= this.limit) return;
+    this.#scatter();
+    while (this.columns.length > this.limit) {
       this.share /= 2;
       this.#drop();
     }
   }
 
-  /** Lines that would stay or go all at once are told apart from now on. */
-  #part(): void {
-    if (this.lines.hasCrowd(MOST_OF_ONE_ID)) this.readAll();
-    this.#scatter();
-  }
-
-  get #size(): number {
-    return this.columns.length + this.lines.size;
-  }
-
-  readAll(): void {
-    this.lines.takeEach(this.read);
-  }
-
   /** How many are kept, at `k` those with `k` leading zeros in their hash. */
   weigh(): Float64Array {
-    this.#part();
+    this.#scatter();
     const weights = new Float64Array(HASH_BITS + 1);
-    const add = (hash: number): void => void weights[Math.clz32(hash)]!++;
-    this.lines.forEachHash(add);
     const hashes = this.columns.figures[Figure.hash]!;
-    for (let row = 0; row < this.columns.length; row++) add(hashes[row]!);
+    for (let row = 0; row < this.columns.length; row++) weights[Math.clz32(hashes[row]!)]!++;
     return weights;
   }
 
@@ -169,7 +135,6 @@ class Sample {
   }
 
   merge({ share, shared, columns }: PackedSample, place: Place): void {
-    this.readAll();
     this.share = Math.min(this.share, share);
     for (const id of shared) this.shared.add(id);
     this.#scatter();
@@ -218,7 +183,6 @@ class Sample {
   #drop(): void {
     const hashes = this.columns.figures[Figure.hash]!;
     this.columns.retain((row) => this.keeps(hashes[row]!));
-    this.lines.retain((hash) => this.keeps(hash));
     this.#thin();
   }
 
@@ -280,45 +244,47 @@ export class Rows {
   /** Lines of the one request that somebody asked for: kept however many others are not. */
   readonly #pinned: Sample;
   readonly #pin: string | undefined;
-  #readLine: ReadKept | undefined;
   readonly #span = new Span();
   #seen = 0;
 
   /** @param requestId of a request whose lines are kept in any case. */
   constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
-    const read = (line: KeptLine): void => this.#readKept(line);
-    this.#healthy = new Sample(limits.healthy, read);
-    this.#failing = new Sample(limits.failing, read);
-    this.#pinned = new Sample(MOST_PINNED, read);
+    this.#healthy = new Sample(limits.healthy);
+    this.#failing = new Sample(limits.failing);
+    this.#pinned = new Sample(MOST_PINNED);
     this.#pin = requestId && maskedRequestId(requestId);
   }
 
   add(record: RecordView, outcome: Outcome, origin: Origin): void {
     this.#seen++;
-    const sample = this.#isPinned(record) ? this.#pinned : outcome.failure ? this.#failing : this.#healthy;
+    const sample = this.#isPinned(record) ? this.#pinned : this.#sampleOf(outcome.failure);
     const hash = this.#hashOf(record, origin, sample.shared);
     if (!sample.keeps(hash)) return;
     this.#put(sample, hash, record, outcome, origin);
     sample.trim();
   }
 
-  /**
-   * Keeps a line that somebody else has counted, where its hash is under the threshold.
-   * @param stream by which `readWith` tells where it stood
-   */
-  keep(
-    bytes: Buffer,
-    start: number,
-    end: number,
-    hash: number,
-    failing: boolean,
-    stream: number,
-    number: number,
-  ): void {
-    const sample = failing ? this.#failing : this.#healthy;
+  /** Keeps a line that somebody else has counted, where its hash is under the threshold. @param hash as it was made there */
+  keep(record: RecordView, outcome: Outcome, origin: Origin, hash: number): void {
+    const sample = this.#sampleOf(outcome.failure);
     if (!sample.keeps(hash)) return;
-    sample.lines.push(bytes, start, end, hash, stream, number);
+    this.#put(sample, hash, record, outcome, origin);
     sample.trim();
+  }
+
+  /** Keeps a line that somebody else has counted and read. @param line of whose kind `columnsOf` told */
+  keepRead(line: RowRead): void {
+    const { columns, share } = this.#sampleOf(line.failing);
+    columns.pushRead(line, share);
+  }
+
+  /** Columns of the healthy, or of the failing lines. */
+  columnsOf(failing: boolean): Columns {
+    return this.#sampleOf(failing).columns;
+  }
+
+  #sampleOf(failing: boolean): Sample {
+    return failing ? this.#failing : this.#healthy;
   }
 
   /** So many lines were counted by somebody else, who keeps those that are to be kept. */
@@ -326,25 +292,19 @@ export class Rows {
     this.#seen += lines;
   }
 
-  /** Who parses the lines that were kept as bytes. */
-  readWith(read: ReadKept): void {
-    this.#readLine = read;
-  }
-
   /** Lines whose hash (of 32 bits) is below are kept. */
   threshold(failing: boolean): number {
-    return (failing ? this.#failing : this.#healthy).share * 0x1_0000_0000;
+    return this.#sampleOf(failing).share * 0x1_0000_0000;
+  }
+
+  /** Keeps no lines but those whose hash is below. */
+  lower(failing: boolean, below: number): void {
+    this.#sampleOf(failing).thin(below / 0x1_0000_0000);
   }
 
   /** Hashes of ids that are on too many lines to be kept or dropped at once. */
   shared(failing: boolean): ReadonlySet<number> {
-    return (failing ? this.#failing : this.#healthy).shared;
-  }
-
-  #readKept(line: KeptLine): void {
-    const { record, outcome, origin } = this.#readLine!(line);
-    const sample = outcome.failure ? this.#failing : this.#healthy;
-    this.#put(sample, line.hash, record, outcome, origin);
+    return this.#sampleOf(failing).shared;
   }
 
   #put(sample: Sample, hash: number, record: RecordView, outcome: Outcome, origin: Origin): void {
@@ -360,16 +320,10 @@ export class Rows {
     figures[Figure.line]![row] = origin.line;
     figures[Figure.hash]![row] = hash;
     figures[Figure.share]![row] = sample.share;
-    figures[Figure.bits]![row] =
-      ANSWERERS.indexOf(outcome.answeredBy) |
-      (outcome.failure ? FAILURE : 0) |
-      (outcome.http ? HTTP : 0) |
-      (outcome.app4xx ? APP_4XX : 0) |
-      (outcome.tunnel ? TUNNEL : 0) |
-      (record.format.startsWith('ztunnel') ? STAMPED_AT_END : 0);
+    figures[Figure.bits]![row] = bitsOf(outcome, record.format);
     const span = this.#span;
-    for (let i = 0; i < FIELD_SLOTS.length; i++) {
-      const found = record.locate(FIELD_SLOTS[i]!, span);
+    for (let i = 0; i < FIELDS.length; i++) {
+      const found = record.locate(SLOT[FIELDS[i]!], span);
       texts[i]!.ids[row] = found < 0 ? found : texts[i]!.dictionary.idOf(span);
     }
     const put = (column: Text, text: string | null | undefined): void => texts[column]!.put(row, text);
@@ -440,13 +394,7 @@ export class Rows {
     }
   }
 
-  /** Parses all lines that were kept as bytes. */
-  readAll(): void {
-    for (const sample of this.#samples) sample.readAll();
-  }
-
   pack(): PackedRows {
-    this.readAll();
     return { seen: this.#seen, samples: this.#samples.map((sample) => sample.pack()) };
   }
 
@@ -471,10 +419,7 @@ export class Rows {
   }
 
   snapshot(): RowsSnapshot {
-    for (const sample of this.#samples) {
-      sample.readAll();
-      sample.trim();
-    }
+    for (const sample of this.#samples) sample.trim();
     const several = (column: Text): boolean =>
       new Set(this.#samples.flatMap((sample) => sample.columns.texts[column]!.all())).size > 1;
     const logged = this.#rowsBy(AGREED);

@@ -414,6 +414,14 @@ export class Tally {
     const signs = this.signs(tuple);
     return (signs & (FROM_OWN_POD | FROM_ELSEWHERE)) === 0 ? null : (signs & FROM_OWN_POD) !== 0;
   }
+  /** Whether a tuple has its fields as they were logged: some stand for many that there was no room for. */
+  isWhole(tuple: number): boolean {
+    if ((this.signs(tuple) & CROWD) !== 0) return false;
+    for (let place = FORMAT; place < WIDTH; place++) {
+      if (this.#tuples.number(tuple, place) === OTHERS) return false;
+    }
+    return true;
+  }
   signs(tuple: number): number {
     return this.#tuples.number(tuple, SIGNS);
   }

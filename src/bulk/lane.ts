@@ -1,18 +1,16 @@
 import type { Depths, StreamState } from '../../parsers/text-layout.js';
-import { judge } from '../aggregate/failure.js';
 import { Observation, type PackedObservation } from '../aggregate/observation.js';
-import { placeHash, type ReadKept } from '../aggregate/rows.js';
+import { placeHash } from '../aggregate/rows.js';
 import { MeshtailError } from '../errors.js';
 import { LineScanner } from '../framing/lines.js';
 import { count, LineReader, parseSource, type Parsed, type Reading } from '../pipeline.js';
-import { LineParser } from '../../parsers/index.js';
 import { istioJson } from '../../parsers/istio-json.js';
 import { istioText } from '../../parsers/istio-text.js';
 import { deeper } from '../../parsers/text-layout.js';
-import { RecordCursor } from '../record/record-view.js';
 import { parseTime } from '../record/time.js';
 import type { Source } from '../source/source.js';
 import type { Compiled } from './job.js';
+import { KeptRows } from './kept-rows.js';
 import { chunksOf, openPart, type Part } from './parts.js';
 import { membersOf } from './scanner/members.js';
 import { Scanner, type KindOfLine } from './scanner/scanner.js';
@@ -21,6 +19,9 @@ import { Scanner, type KindOfLine } from './scanner/scanner.js';
 export const LINES_OF_A_PART = 2 ** 32;
 /** What the scanner knows. */
 const SCANNED: ReadonlySet<string> = new Set([istioText.name, istioJson.name]);
+const ALL_HASHES = 2 ** 32;
+/** Healthy, and failing. */
+const BOTH = [false, true];
 const LF = 10;
 const CR = 13;
 
@@ -63,12 +64,11 @@ export class Lane {
   // Of the part that the scanner reads.
   #reader!: LineReader;
   #part!: Part;
-  /** Its lines that the scanner did not see whole: too long for the input, or without a newline. */
-  #apart = 0;
+  readonly #kept: KeptRows | undefined;
   /** The tally's tuple of each kind of line that the scanner met. */
   #tuples: number[] = [];
-  /** Under which hashes the scanner keeps healthy and failing lines. */
-  readonly #below = [-1, -1];
+  /** Under which hashes the observation keeps healthy and failing lines, as the scanner was told. */
+  readonly #below = [ALL_HASHES, ALL_HASHES];
 
   constructor(compiled: Compiled) {
     this.#compiled = compiled;
@@ -81,12 +81,13 @@ export class Lane {
         layout: (start, end) => membersOf(this.#scanner!.input, start, end, reading.envelopeKeys ?? []),
         other: (start, end) => this.#other(start, end),
         keep: (start, end, hash, failing) => this.#keep(start, end, hash, failing),
+        crowded: (failing) => this.#takeOver(failing),
         timeOf: (start, end) => parseTime(this.#scanner!.input, start, end),
       },
       reading.maxLine,
+      limits,
     );
-    this.observation.rows.readWith(this.#keptReader());
-    this.#tellKept();
+    this.#kept = new KeptRows(this.observation);
   }
 
   /** Reads one part as far as it can be read; what hinders it is among its end. */
@@ -114,13 +115,42 @@ export class Lane {
   /** Takes over what the scanner counted; answers how many lines are kept, as `Rows.weigh` does. */
   weigh(): Weights {
     this.#take();
-    return this.observation.rows.weigh();
+    const scanner = this.#scanner;
+    const { rows } = this.observation;
+    if (scanner) for (const failing of BOTH) if (scanner.hasCrowd(failing)) this.#takeOver(failing);
+    const weights = rows.weigh();
+    for (const failing of BOTH) {
+      scanner?.forEachKeptHash(failing, (hash) => void weights[Number(failing)]![Math.clz32(hash)]!++);
+    }
+    return weights;
   }
 
   /** Ends reading, with no more lines kept than are among those of all lanes. */
   finish(weights: readonly Weights[]): void {
-    this.observation.rows.thin(weights);
-    this.observation.rows.readAll();
+    const { rows } = this.observation;
+    const scanner = this.#scanner;
+    for (const failing of BOTH) if (scanner) rows.lower(failing, scanner.keptBelow(failing));
+    rows.thin(weights);
+    for (const failing of BOTH) {
+      const below = rows.threshold(failing);
+      scanner?.takeKept(
+        failing,
+        (hash) => hash < below,
+        (line) => this.#kept!.add(line, failing),
+      );
+    }
+  }
+
+  /** Takes over lines that the scanner kept, whose ids have to be told apart. */
+  #takeOver(failing: boolean): void {
+    const scanner = this.#scanner!;
+    this.observation.rows.lower(failing, scanner.keptBelow(failing));
+    scanner.takeKept(
+      failing,
+      () => true,
+      (line) => this.#kept!.parse(line),
+    );
+    this.#tellKept();
   }
 
   #onParsed = (parsed: Parsed): void => count(this.observation, parsed, this.#compiled.filter);
@@ -145,12 +175,12 @@ export class Lane {
     const reader = new LineReader(source, this.#readingOf(part), this.#onParsed, { depths, linesBefore });
     this.#reader = reader;
     scanner.begin(this.#streamOf(source), placeHash(source.origin));
+    this.#kept!.begin(source.origin, linesBefore);
     const bytes = openPart(part);
-    this.#apart = 0;
     let long: LineScanner | undefined;
     const pieces = (): LineScanner =>
       new LineScanner((framed) => {
-        this.#apart++;
+        scanner.skipLines(1);
         this.#catchUp().push(framed);
       }, this.#compiled.reading.maxLine);
     let held = 0;
@@ -189,7 +219,7 @@ export class Lane {
       const { lines, first, last } = scanner.counted;
       this.observation.coverage.records(source.name, source.origin, lines, first, last);
       this.observation.rows.pass(lines);
-      reader.pass(scanner.lines + this.#apart - reader.lines);
+      reader.pass(scanner.lines - reader.lines);
     }
     return reader.end();
   }
@@ -202,7 +232,7 @@ export class Lane {
   /** Tells the reader how many lines there were before the one that the scanner just came to. */
   #catchUp(): LineReader {
     const reader = this.#reader;
-    reader.pass(this.#scanner!.lines + this.#apart - 1 - reader.lines);
+    reader.pass(this.#scanner!.lines - 1 - reader.lines);
     return reader;
   }
 
@@ -218,6 +248,7 @@ export class Lane {
     this.#tuples[this.#tuples.length - 1] = tuple;
     const { outcome, group, cell } = tally.told(tuple);
     return {
+      name: tuple,
       cell,
       failing: outcome.failure,
       answers: outcome.http && group.responseCode !== 101,
@@ -237,33 +268,22 @@ export class Lane {
   }
 
   #keep(start: number, end: number, hash: number, failing: boolean): void {
-    const { rows } = this.observation;
-    const stream = this.#streams.length - 1;
-    const number = this.#part.index * LINES_OF_A_PART + this.#scanner!.lines + this.#apart;
-    rows.keep(this.#scanner!.input, start, end, hash, failing, stream, number);
+    const scanner = this.#scanner!;
+    this.observation.rows.lower(failing, scanner.keptBelow(failing));
+    const bytes = scanner.input.subarray(start, end);
+    this.#kept!.parse({ bytes, hash, ...scanner.place });
     this.#tellKept();
   }
 
   /** Tells the scanner where fewer lines are kept than before. */
   #tellKept(): void {
     const { rows } = this.observation;
-    for (let i = 0; i < this.#below.length; i++) {
-      const failing = i === 1;
+    for (const failing of BOTH) {
       const below = rows.threshold(failing);
-      if (below === this.#below[i]) continue;
-      this.#scanner!.keepLines(failing, below, rows.shared(failing));
-      this.#below[i] = below;
+      if (below >= this.#below[Number(failing)]!) continue;
+      this.#scanner!.keepBelow(failing, below, rows.shared(failing));
+      this.#below[Number(failing)] = below;
     }
-  }
-
-  /** Parses kept lines: what the scanner counted stands as Envoy writes it, so any parser reads it alike. */
-  #keptReader(): ReadKept {
-    const parser = new LineParser();
-    const record = new RecordCursor();
-    return ({ bytes, stream, number }) => {
-      parser.parse({ bytes, start: 0, end: bytes.length }, record);
-      return { record, outcome: judge(record), origin: { ...this.#streams[stream]!.origin, line: number } };
-    };
   }
 
   /** Takes over what the scanner counted. */

@@ -35,6 +35,8 @@ export interface FileBytes {
   readonly path: string;
   readonly start: number;
   readonly end: number;
+  /** The file ended with it; what is written meanwhile of its last line is read too. */
+  readonly mayGrow: boolean;
 }
 /** Unpacked, in memory that all threads see. */
 export interface HeldBytes {
@@ -84,7 +86,8 @@ export function plainSize({ path }: Source): number | null {
 function* fileParts(source: Source, path: string, length: number, size: number): Iterable<BarePart> {
   for (let start = 0; start < length;) {
     const end = withFile(path, (file) => lineEnd(file, Math.min(nextCut(start, size), length - 1), length));
-    yield { source, bytes: { kind: 'file', path, start, end }, first: start === 0, last: end >= length };
+    const last = end >= length;
+    yield { source, bytes: { kind: 'file', path, start, end, mayGrow: last }, first: start === 0, last };
     start = end;
   }
 }
@@ -197,11 +200,15 @@ export function openPart({ bytes }: Pick<Part, 'bytes'>): PartBytes {
   };
 }
 
-function openFile({ path, start, end }: FileBytes): PartBytes {
+function openFile({ path, start, end: known, mayGrow }: FileBytes): PartBytes {
   const file = opened(path);
   let from = start;
+  let end = known;
+  let lastByte = LF;
   return {
     read(into, at) {
+      // The line in which it ended may have been written on.
+      if (from === end && mayGrow && lastByte !== LF) end = lineEnd(file, end, end);
       if (from === end) return 0;
       const length = readFrom(path, file, into, at, Math.min(into.length - at, end - from), from);
       if (length === 0) {
@@ -210,6 +217,7 @@ function openFile({ path, start, end }: FileBytes): PartBytes {
         });
       }
       from += length;
+      lastByte = into[at + length - 1]!;
       return length;
     },
     close: () => closeSync(file),

@@ -126,10 +126,10 @@ describe('what goes wrong', () => {
       new Worker('require("node:worker_threads").parentPort.on("message", () => process.exit(3))', {
         eval: true,
       });
-    const lane = new WorkerLane(job, dying);
+    const lane = new WorkerLane(job, () => undefined, dying);
     let index = 0;
     for await (const part of partsOf(fileSource(path), CUT)) await lane.read({ ...part, index: index++ });
-    await expect(lane.finish()).rejects.toThrow('ended with status 3');
+    await expect(lane.weigh()).rejects.toThrow('ended with status 3');
   });
 
   it('what a thread that dies was to read is read again', async () => {

@@ -80,13 +80,14 @@ async function bothAgree(
 function scan(lines: readonly string[]): { counted: number; other: string[] } {
   const other: string[] = [];
   const host: Host = {
-    met: () => ({ cell: 1, failing: false, answers: true, counts: true, downstream: true }),
+    met: () => ({ name: 0, cell: 1, failing: false, answers: true, counts: true, downstream: true }),
     layout: (start, end) => membersOf(scanner.input, start, end, []),
     other: (start, end) => other.push(scanner.input.toString('latin1', start, end)),
     keep: () => undefined,
+    crowded: () => undefined,
     timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
   };
-  const scanner = new Scanner(host, DEFAULT_MAX_LINE);
+  const scanner = new Scanner(host, DEFAULT_MAX_LINE, { healthy: 10, failing: 10 });
   scanner.begin(0, 0);
   const text = Buffer.from(`${lines.join('\n')}\n`);
   expect(scanner.scan(0, text.copy(scanner.input))).toBe(text.length);

@@ -29,8 +29,10 @@ IMPORT(met) extern int32_t met(u32 start, u32 end);
 IMPORT(layout) extern u32 layout(u32 start, u32 end);
 /* A line that is not read here. */
 IMPORT(other) extern void other(u32 start, u32 end);
-/* A line that is to be kept; `failing`: 1 or 0. */
+/* A line that is to be kept, and for which there is no room here; `failing`: 1 or 0. */
 IMPORT(keep) extern void keep(u32 start, u32 end, u32 hash, u32 failing);
+/* Too many lines are kept, and one id is on far too many of them: the host takes all over. */
+IMPORT(crowded) extern void crowded(u32 failing);
 /* ms since the Unix epoch of the 24 bytes at `start`; NaN where they are no time. */
 IMPORT(time_of) extern double time_of(u32 start);
 
@@ -70,6 +72,8 @@ IMPORT(time_of) extern double time_of(u32 start);
 /* ---- memory ---- */
 
 extern u8 __heap_base;
+/* What lies below stays when what was counted is forgotten. */
+static u32 heap_floor;
 static u32 heap_end;
 
 static u32 room(u32 bytes) {
@@ -394,7 +398,13 @@ typedef struct {
   u32 count;
   double first;
   double last;
+  /* What the host calls it. */
+  u32 name;
 } Key;
+
+static u32 name_of_key;
+/* How the host calls the kind that it is just shown. */
+EXPORT(name_key) void name_key(u32 name) { name_of_key = name; }
 
 static Key *keys;
 static u32 keys_count;
@@ -450,7 +460,7 @@ static inline Spelling *spelling_of(Digest digest) {
 
 static u32 stream;
 static u32 stream_hash;
-static u64 keep_below[2];
+static u32 part;
 static double first_time;
 static double last_time;
 static u32 counted;
@@ -459,6 +469,8 @@ static u32 longest_line;
 
 /* Request ids (their hashes) that are on too many lines to be kept or dropped together. */
 #define SHARED_SLOTS 4096
+/* On more kept lines an id is nobody's request. */
+#define MOST_OF_ONE_ID 500
 static u32 shared_ids[2][SHARED_SLOTS];
 static u32 shared_count[2];
 
@@ -477,18 +489,19 @@ EXPORT(share_id) void share_id(u32 failing, u32 hash) {
   shared_count[failing]++;
 }
 
-/* What follows is of another source, or another part of one. */
+/* What follows is of another source, or another part of one: parts are numbered from 1. */
 EXPORT(begin) void begin(u32 number, u32 hash) {
   stream = number;
   stream_hash = hash;
+  part++;
   counted = 0;
   lines = 0;
   first_time = __builtin_inf();
   last_time = -__builtin_inf();
 }
 
-/* Lines with a hash below are kept. */
-EXPORT(keep_lines) void keep_lines(u32 failing, double below) { keep_below[failing] = (u64)below; }
+/* So many lines came that were not read here. */
+EXPORT(skip_lines) void skip_lines(u32 count) { lines += count; }
 
 /* Where the secrets of digests go: as many bytes as `secret_size` tells, before anything is counted. */
 EXPORT(secrets_at) u32 secrets_at(void) { return (u32)secrets; }
@@ -504,7 +517,7 @@ static u32 input;
  * here. Answers where the bytes go. */
 EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
   longest_line = longest_allowed;
-  heap_end = (u32)&__heap_base;
+  heap_end = heap_floor;
   /* A line is read in steps of 64 bytes. */
   input = room(size + 128);
   arena_size = 1 << 20;
@@ -734,10 +747,11 @@ typedef struct {
   /* 24 bytes. */
   const u8 *time;
   Bytes method, path, protocol, authority, host, local, downstream_local, peer, agent, id;
-  /* Milliseconds; -2 for none. */
-  int32_t duration;
-  int32_t sent;
+  /* Milliseconds and bytes; -2 for none, of the service time -1 for one that is too long. */
+  int32_t duration, service_time, received, sent;
   u32 has_service_time;
+  /* Whether every field was read here as the host would: else it reads a line that is kept. */
+  u32 whole;
   /* What makes the line's kind. */
   Bytes pieces[MOST_PIECES];
   u32 pieces_count;
@@ -796,6 +810,7 @@ static u32 key_of(const Fields *fields, u32 signs, u32 with_local) {
   Key *key = &keys[keys_count];
   key->digest = digest;
   key->answer = answer;
+  key->name = name_of_key;
   key->count = 0;
   key->first = __builtin_inf();
   key->last = -__builtin_inf();
@@ -837,6 +852,142 @@ static inline int signs_of(const Fields *fields, u32 *signs, Bytes *peer_host) {
 /* Whether nothing but the downstream local address tells what was meant. */
 static inline u32 is_known_by_local(const Fields *fields) {
   return !(is_there(fields->path) || is_there(fields->method) || is_there(fields->protocol) || is_there(fields->authority));
+}
+
+/* ---- lines that are kept ---- */
+
+#define KEPT_FIELDS 7
+typedef struct {
+  u32 hash;
+  u32 name;
+  /* The part, and its line. */
+  u32 part, line;
+  u32 at, length;
+  u32 whole;
+  int32_t duration, service_time, received, sent;
+  /* Where path, user agent, upstream host, local, downstream local and peer address and request id begin and end in the line;
+   * twice 0 for one that is null. */
+  u32 spans[2 * KEPT_FIELDS];
+  double time;
+} Kept;
+
+typedef struct {
+  /* Of the lines with a hash below so many are kept, and no more. */
+  u64 below;
+  u32 most, count;
+  Kept *lines;
+  u8 *text;
+  u32 used, size;
+  /* Room to sort hashes. */
+  u32 *hashes;
+} Sample;
+
+/* The healthy lines, and the failing ones. */
+static Sample samples[2];
+
+/* Bytes of a kept line for which there is room. */
+#define KEPT_LENGTH 1024
+
+/* How many lines are kept: to be said once, before `clear`. */
+EXPORT(keep_at_most) void keep_at_most(u32 healthy, u32 failing) {
+  heap_end = (u32)&__heap_base;
+  for (u32 i = 0; i < 2; i++) {
+    Sample *sample = &samples[i];
+    sample->below = 1ull << 32;
+    sample->most = i ? failing : healthy;
+    sample->lines = (Kept *)room((sample->most + 1) * sizeof(Kept));
+    sample->hashes = (u32 *)room((sample->most + 1) * 2 * sizeof(u32));
+    sample->size = sample->most * KEPT_LENGTH;
+    sample->text = (u8 *)room(sample->size);
+  }
+  heap_floor = heap_end;
+}
+
+EXPORT(keep_below) void keep_below(u32 failing, double below) { samples[failing].below = (u64)below; }
+EXPORT(kept_below) double kept_below(u32 failing) { return (double)samples[failing].below; }
+EXPORT(kept_count) u32 kept_count(u32 failing) { return samples[failing].count; }
+EXPORT(kept_at) u32 kept_at(u32 failing) { return (u32)samples[failing].lines; }
+EXPORT(drop_kept) void drop_kept(u32 failing) { samples[failing].count = samples[failing].used = 0; }
+
+/* Whether some hash is on more lines than an id may be. */
+EXPORT(has_crowd) u32 has_crowd(u32 failing) {
+  const Sample *sample = &samples[failing];
+  u32 count = sample->count, *from = sample->hashes, *to = from + sample->most + 1;
+  if (count <= MOST_OF_ONE_ID) return 0;
+  for (u32 i = 0; i < count; i++) from[i] = sample->lines[i].hash;
+  /* Sorted by 11 bits at once, the last ones first. */
+  for (u32 shift = 0; shift < 32; shift += 11) {
+    static u32 place[2048];
+    __builtin_memset(place, 0, sizeof place);
+    for (u32 i = 0; i < count; i++) place[from[i] >> shift & 2047]++;
+    for (u32 i = 0, before = 0; i < 2048; i++) {
+      u32 here = place[i];
+      place[i] = before;
+      before += here;
+    }
+    for (u32 i = 0; i < count; i++) to[place[from[i] >> shift & 2047]++] = from[i];
+    u32 *sorted = to;
+    to = from;
+    from = sorted;
+  }
+  for (u32 i = MOST_OF_ONE_ID; i < count; i++)
+    if (from[i] == from[i - MOST_OF_ONE_ID]) return 1;
+  return 0;
+}
+
+/* Forgets the lines that are no longer below. */
+static void drop_lines(Sample *sample) {
+  u32 count = 0, used = 0;
+  for (u32 i = 0; i < sample->count; i++) {
+    Kept *line = &sample->lines[i];
+    if (line->hash >= sample->below) continue;
+    __builtin_memmove(sample->text + used, (const u8 *)line->at, line->length);
+    sample->lines[count] = *line;
+    sample->lines[count++].at = (u32)sample->text + used;
+    used += line->length;
+  }
+  sample->count = count;
+  sample->used = used;
+}
+
+static inline void put_span(u32 *spans, const u8 *line, Bytes field) {
+  int there = !is_null(field);
+  spans[0] = there ? (u32)(field.at - line) : 0;
+  spans[1] = there ? spans[0] + field.length : 0;
+}
+
+static __attribute__((noinline)) void keep_line(const Fields *fields, u32 name, double time, u32 hash, u32 failing) {
+  Sample *sample = &samples[failing];
+  u32 length = (u32)(fields->end - fields->line);
+  if (sample->used + length > sample->size) return keep((u32)fields->line, (u32)fields->end, hash, failing);
+  Kept *kept = &sample->lines[sample->count++];
+  kept->hash = hash;
+  kept->name = name;
+  kept->part = part;
+  kept->line = lines;
+  kept->at = (u32)sample->text + sample->used;
+  kept->length = length;
+  kept->whole = fields->whole;
+  kept->duration = fields->duration;
+  kept->service_time = fields->service_time;
+  kept->received = fields->received;
+  kept->sent = fields->sent;
+  kept->time = time;
+  put_span(kept->spans, fields->line, fields->path);
+  put_span(kept->spans + 2, fields->line, fields->agent);
+  put_span(kept->spans + 4, fields->line, fields->host);
+  put_span(kept->spans + 6, fields->line, fields->local);
+  put_span(kept->spans + 8, fields->line, fields->downstream_local);
+  put_span(kept->spans + 10, fields->line, fields->peer);
+  put_span(kept->spans + 12, fields->line, fields->id);
+  __builtin_memcpy(sample->text + sample->used, fields->line, length);
+  sample->used += length;
+  if (sample->count <= sample->most) return;
+  if (has_crowd(failing)) return crowded(failing);
+  while (sample->count > sample->most) {
+    sample->below >>= 1;
+    drop_lines(sample);
+  }
 }
 
 /* Counts a line, whose spelling was looked up; 0 where it is to be handed over. */
@@ -888,7 +1039,7 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
     keep_hash = stirred32(keep_hash, fields->duration < 0 ? 0 : duration);
     keep_hash = mixed32(stirred32(keep_hash, fields->sent < 0 ? 0 : (u32)fields->sent));
   }
-  if (keep_hash < keep_below[failing]) keep((u32)fields->line, (u32)fields->end, keep_hash, failing);
+  if (keep_hash < samples[failing].below) keep_line(fields, keys[spelling->key].name, time, keep_hash, failing);
   return 1;
 }
 
@@ -936,10 +1087,11 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   if (protocol - 1 < method_end + 1) return 0;
 
   Fields fields;
+  fields.received = digits(AT(AFTER_REASON) + 1, AT(AFTER_RECEIVED));
   fields.sent = digits(AT(AFTER_RECEIVED) + 1, AT(AFTER_SENT));
   fields.duration = is_dash(AT(AFTER_SENT) + 1, AT(AFTER_DURATION)) ? -2 : digits(AT(AFTER_SENT) + 1, AT(AFTER_DURATION));
-  if (fields.sent < 0 || fields.duration == -1 || fields.duration >= LONGEST_DURATION ||
-      digits(AT(AFTER_REASON) + 1, AT(AFTER_RECEIVED)) < 0 || cut[AFTER_SERVICE_TIME] == cut[AFTER_DURATION] + 1)
+  if (fields.received < 0 || fields.sent < 0 || fields.duration == -1 || fields.duration >= LONGEST_DURATION ||
+      cut[AFTER_SERVICE_TIME] == cut[AFTER_DURATION] + 1)
     return 0;
   if (!is_address(AT(AFTER_CLUSTER) + 1, AT(AFTER_LOCAL)) ||
       !is_address(AT(AFTER_LOCAL) + 1, AT(AFTER_DOWNSTREAM_LOCAL)) ||
@@ -952,12 +1104,15 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   fields.method = between(method, method_end);
   fields.path = between(method_end + 1, protocol - 1);
   fields.protocol = between(protocol, close);
-  fields.has_service_time = all_digits(AT(AFTER_DURATION) + 1, AT(AFTER_SERVICE_TIME));
+  fields.service_time = is_dash(AT(AFTER_DURATION) + 1, AT(AFTER_SERVICE_TIME)) ? -2 : digits(AT(AFTER_DURATION) + 1, AT(AFTER_SERVICE_TIME));
+  fields.has_service_time = fields.service_time >= 0 || all_digits(AT(AFTER_DURATION) + 1, AT(AFTER_SERVICE_TIME));
+  fields.whole = fields.service_time != -1;
   fields.agent = within_quotes(AT(AFTER_FORWARDED_FOR), AT(AFTER_AGENT));
   fields.id = within_quotes(AT(AFTER_AGENT), AT(AFTER_ID));
   fields.authority = within_quotes(AT(AFTER_ID), AT(AFTER_AUTHORITY));
   fields.local = between(AT(AFTER_CLUSTER) + 1, AT(AFTER_LOCAL));
-  fields.downstream_local = between(AT(AFTER_LOCAL), AT(AFTER_DOWNSTREAM_LOCAL));
+  fields.host = within_quotes(AT(AFTER_AUTHORITY), AT(AFTER_HOST));
+  fields.downstream_local = between(AT(AFTER_LOCAL) + 1, AT(AFTER_DOWNSTREAM_LOCAL));
   fields.peer = between(AT(AFTER_DOWNSTREAM_LOCAL) + 1, AT(AFTER_PEER));
   u32 signs, with_local = is_known_by_local(&fields);
   Bytes peer_host;
@@ -972,7 +1127,6 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   Digest digest = digest_of_sum(&sum);
   Spelling *spelling = spelling_of(digest);
   if (!spelling) {
-    fields.host = within_quotes(AT(AFTER_AUTHORITY), AT(AFTER_HOST));
     if (!is_address(fields.host.at, fields.host.at + fields.host.length) || cut[AFTER_CLUSTER] == cut[AFTER_HOST] + 1 ||
         cut[AFTER_SERVER_NAME] == cut[AFTER_PEER] + 1 || AT(AFTER_SERVER_NAME) + 1 >= end)
       return 0;
@@ -1121,6 +1275,7 @@ static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes)
   fields.protocol = found[PROTOCOL].text;
   Bytes waited = found[SERVICE_TIME].text;
   fields.has_service_time = all_digits(waited.at, waited.at + waited.length);
+  fields.whole = 0;
   if (!fields.has_service_time && is_there(waited)) return 0;
   fields.agent = found[USER_AGENT].text;
   fields.id = found[ID].text;

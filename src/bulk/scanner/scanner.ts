@@ -9,8 +9,10 @@ export interface Host {
   readonly layout: (start: number, end: number) => readonly Member[] | null;
   /** A line that the scanner does not read. */
   readonly other: (start: number, end: number) => void;
-  /** A line that it counted and that is to be kept. */
+  /** A line that it counted and that is to be kept, and for which it has no room. */
   readonly keep: (start: number, end: number, hash: number, failing: boolean) => void;
+  /** Too many lines are kept, and one id is on far too many of them: they are to be taken over. */
+  readonly crowded: (failing: boolean) => void;
   /** ms since the Unix epoch; `NaN` for no time. */
   readonly timeOf: (start: number, end: number) => number;
 }
@@ -50,6 +52,8 @@ const FIELDS: readonly FieldName[] = [
 
 /** What is done with lines of one kind. */
 export interface KindOfLine {
+  /** What it is called where its lines are kept. */
+  readonly name: number;
   /** By whom their values are counted; below 2^26. */
   readonly cell: number;
   readonly failing: boolean;
@@ -61,6 +65,50 @@ export interface KindOfLine {
   readonly downstream: boolean;
 }
 
+/** How many lines are kept, of the healthy and of the failing ones. */
+export interface KeptLimits {
+  readonly healthy: number;
+  readonly failing: number;
+}
+
+/** A line that was kept; what it holds is valid until the next one. */
+export interface KeptLine {
+  /** As `hashBytes` makes it of its request or connection. */
+  readonly hash: number;
+  /** Of its kind. */
+  readonly name: number;
+  /** How often `begin` had been called, and which line it was since. */
+  readonly part: number;
+  readonly line: number;
+  readonly bytes: Buffer;
+  /** What was read of it; `null` where it is to be parsed. */
+  readonly read: ReadLine | null;
+}
+
+/** Fields of a line of text; numbers are `NaN` where the line has none. */
+export interface ReadLine {
+  /** ms since the Unix epoch. */
+  readonly time: number;
+  /** ms */
+  readonly duration: number;
+  readonly serviceTime: number;
+  readonly received: number;
+  readonly sent: number;
+  /** Where each of `KEPT_FIELDS` begins and ends in its bytes; both 0 for one that is null. */
+  readonly spans: Uint32Array;
+}
+
+/** What a kept line says that others of its kind do not. */
+export const KEPT_FIELDS = [
+  'path',
+  'user_agent',
+  'upstream_host',
+  'upstream_local_address',
+  'downstream_local_address',
+  'downstream_remote_address',
+  'request_id',
+] as const satisfies readonly FieldName[];
+
 const FAILING = 1;
 const ANSWERS = 2;
 const COUNTS = 4;
@@ -71,7 +119,10 @@ const KINDS = 4;
 const KIND_MASK = 7;
 const KINDS_SHIFT = 3;
 const TEXT_NUMBERS = 2;
-const KEY_NUMBERS = 10;
+const KEY_NUMBERS = 12;
+const KEPT_NUMBERS = 28;
+const KEPT_SPANS = 11;
+const KEPT_TIME = 26;
 const TIME_LENGTH = 24;
 
 /** Bytes that are read at once: they stay in a core's cache. */
@@ -87,7 +138,15 @@ interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer };
   readonly clear: (size: number, longestLine: number) => number;
   readonly begin: (stream: number, hash: number) => void;
-  readonly keep_lines: (failing: number, below: number) => void;
+  readonly keep_at_most: (healthy: number, failing: number) => void;
+  readonly keep_below: (failing: number, below: number) => void;
+  readonly kept_below: (failing: number) => number;
+  readonly kept_count: (failing: number) => number;
+  readonly kept_at: (failing: number) => number;
+  readonly drop_kept: (failing: number) => void;
+  readonly has_crowd: (failing: number) => number;
+  readonly name_key: (name: number) => void;
+  readonly skip_lines: (count: number) => void;
   readonly add_member: (start: number, length: number, field: number) => void;
   readonly share_id: (failing: number, hash: number) => void;
   readonly scan: (from: number, to: number) => number;
@@ -120,25 +179,34 @@ let compiled: object | undefined;
 export class Scanner {
   readonly #exports: Exports;
   readonly #longestLine: number;
+  /** How often `begin` was called. */
+  #part = 0;
   #inputAt = 0;
   #input: Buffer = Buffer.alloc(0);
 
   /** @param longestLine bytes of the longest line that is counted */
-  constructor(host: Host, longestLine: number) {
+  constructor(host: Host, longestLine: number, kept: KeptLimits) {
     const place = (at: number): number => at - this.#inputAt;
     compiled ??= new WebAssembly.Module(Buffer.from(MODULE, 'base64'));
     const imports = {
-      met: (start: number, end: number) => signsOf(host.met(place(start), place(end))),
+      met: (start: number, end: number) => this.#signsOf(host.met(place(start), place(end))),
       layout: (start: number, end: number) => this.#addLayout(host.layout(place(start), place(end))),
       other: (start: number, end: number) => host.other(place(start), place(end)),
       keep: (start: number, end: number, hash: number, failing: number) =>
         host.keep(place(start), place(end), hash >>> 0, failing !== 0),
+      crowded: (failing: number) => host.crowded(failing !== 0),
       time_of: (start: number) => host.timeOf(place(start), place(start) + TIME_LENGTH),
     };
     this.#exports = new WebAssembly.Instance(compiled, { host: imports }).exports as Exports;
     this.#longestLine = longestLine;
     this.#drawSecrets();
+    this.#exports.keep_at_most(kept.healthy, kept.failing);
     this.clear();
+  }
+
+  #signsOf(kind: KindOfLine | null): number {
+    if (kind) this.#exports.name_key(kind.name);
+    return signsOf(kind);
   }
 
   #drawSecrets(): void {
@@ -169,13 +237,74 @@ export class Scanner {
 
   /** What follows is of another stream, or another part of it. @param hash by which its lines are kept that name no connection */
   begin(stream: number, hash: number): void {
+    this.#part++;
     this.#exports.begin(stream, hash);
   }
 
+  /** So many lines of the part were read by somebody else. */
+  skipLines(count: number): void {
+    this.#exports.skip_lines(count);
+  }
+
   /** Keeps lines whose hash is below that, and each by its own those of ids that are shared by too many. */
-  keepLines(failing: boolean, below: number, shared: Iterable<number>): void {
-    this.#exports.keep_lines(Number(failing), below);
+  keepBelow(failing: boolean, below: number, shared: Iterable<number>): void {
+    this.#exports.keep_below(Number(failing), below);
     for (const hash of shared) this.#exports.share_id(Number(failing), hash);
+  }
+
+  /** Lines whose hash is below are kept: all at first, half as many whenever there are too many. */
+  keptBelow(failing: boolean): number {
+    return this.#exports.kept_below(Number(failing));
+  }
+
+  /** Whether some id is on far too many of the lines that are kept. */
+  hasCrowd(failing: boolean): boolean {
+    return this.#exports.has_crowd(Number(failing)) !== 0;
+  }
+
+  /** The hash of each line that is kept. */
+  forEachKeptHash(failing: boolean, visit: (hash: number) => void): void {
+    const { memory, kept_at, kept_count } = this.#exports;
+    const numbers = new Uint32Array(memory.buffer, kept_at(Number(failing)));
+    const end = kept_count(Number(failing)) * KEPT_NUMBERS;
+    for (let at = 0; at < end; at += KEPT_NUMBERS) visit(numbers[at]!);
+  }
+
+  /** Hands over the lines that are kept, in the order in which they came, and forgets them. @param wanted by their hash */
+  takeKept(failing: boolean, wanted: (hash: number) => boolean, visit: (line: KeptLine) => void): void {
+    const { memory, kept_at, kept_count, drop_kept } = this.#exports;
+    const from = kept_at(Number(failing));
+    const length = kept_count(Number(failing)) * KEPT_NUMBERS;
+    const numbers = new Uint32Array(memory.buffer, from, length);
+    const signed = new Int32Array(memory.buffer, from, length);
+    const times = new Float64Array(memory.buffer, from, length / 2);
+    const whole = Buffer.from(memory.buffer);
+    // What the host does with a line may make the memory grow, and be another one.
+    drop_kept(Number(failing));
+    for (let at = 0; at < length; at += KEPT_NUMBERS) {
+      const hash = numbers[at]!;
+      if (!wanted(hash)) continue;
+      const start = numbers[at + 4]!;
+      const figure = (place: number): number => (signed[at + place]! < 0 ? NaN : signed[at + place]!);
+      visit({
+        hash,
+        name: numbers[at + 1]!,
+        part: numbers[at + 2]!,
+        line: numbers[at + 3]!,
+        bytes: whole.subarray(start, start + numbers[at + 5]!),
+        read:
+          numbers[at + 6] === 0
+            ? null
+            : {
+                time: times[(at + KEPT_TIME) / 2]!,
+                duration: figure(7),
+                serviceTime: figure(8),
+                received: figure(9),
+                sent: figure(10),
+                spans: numbers.subarray(at + KEPT_SPANS, at + KEPT_SPANS + 2 * KEPT_FIELDS.length),
+              },
+      });
+    }
   }
 
   /** Reads the lines in a stretch of the input; returns how far it came: to a line without an end, or until it was full. */
@@ -187,9 +316,13 @@ export class Scanner {
   get isFull(): boolean {
     return this.#exports.is_full() !== 0;
   }
-  /** Lines since `begin`, those handed over among them. */
+  /** Lines since `begin`, those handed over and skipped among them. */
   get lines(): number {
     return this.#exports.line_count();
+  }
+  /** Of the line that is being read: how often `begin` had been called, and which line it is since. */
+  get place(): { readonly part: number; readonly line: number } {
+    return { part: this.#part, line: this.lines };
   }
   /** Those of them that were counted, and between which start times, ms since the Unix epoch. */
   get counted(): { readonly lines: number; readonly first: number; readonly last: number } {

@@ -1,0 +1,97 @@
+import { bitsOf, Text, type RowsKind } from '../aggregate/columns.js';
+import { judge } from '../aggregate/failure.js';
+import type { Observation } from '../aggregate/observation.js';
+import { LineParser } from '../../parsers/index.js';
+import type { Origin, StreamOrigin } from '../record/origin.js';
+import { proxyOf } from '../record/origin.js';
+import { RecordCursor } from '../record/record-view.js';
+import type { KeptLine } from './scanner/scanner.js';
+
+/** `KEPT_FIELDS` of the scanner as columns. */
+const OWN: readonly Text[] = [
+  Text.path,
+  Text.userAgent,
+  Text.upstreamHost,
+  Text.upstreamLocal,
+  Text.downstreamLocal,
+  Text.downstreamRemote,
+  Text.requestId,
+];
+
+/** Makes rows of the lines that a scanner kept. What it counted stands as Envoy writes it, so any parser reads it alike. */
+export class KeptRows {
+  readonly #parser = new LineParser();
+  readonly #record = new RecordCursor();
+  /** Where each part stands whose lines the scanner read, and how many lines are before it. */
+  readonly #parts: { readonly origin: StreamOrigin; readonly linesBefore: number }[] = [];
+  /** What the lines of a tuple have in common, by its number; of the healthy, and of the failing lines. */
+  readonly #kinds: readonly (RowsKind | null | undefined)[][] = [[], []];
+
+  constructor(readonly observation: Observation) {}
+
+  /** What the scanner reads from now on is of another part. */
+  begin(origin: StreamOrigin, linesBefore: number): void {
+    this.#parts.push({ origin, linesBefore });
+  }
+
+  /** Parses a line, as somebody would who had not read it. */
+  parse({ bytes, hash, part, line }: Pick<KeptLine, 'bytes' | 'hash' | 'part' | 'line'>): void {
+    const record = this.#record;
+    this.#parser.parse({ bytes, start: 0, end: bytes.length }, record);
+    this.observation.rows.keep(record, judge(record), this.#originOf(part, line), hash);
+  }
+
+  /** A line that stays. */
+  add(kept: KeptLine, failing: boolean): void {
+    const { read, name, part, line, hash, bytes } = kept;
+    const kind = read && this.#kindOf(name, failing, part);
+    if (!kind) return this.parse(kept);
+    const number = this.#parts[part - 1]!.linesBefore + line;
+    this.observation.rows.keepRead({ failing, kind, ...read, line: number, hash, bytes, own: OWN });
+  }
+
+  /** `null` where not all that its lines have in common is known. */
+  #kindOf(tuple: number, failing: boolean, part: number): RowsKind | null {
+    const known = this.#kinds[Number(failing)]!;
+    return (known[tuple] ??= this.#newKind(tuple, failing, part));
+  }
+
+  #newKind(tuple: number, failing: boolean, part: number): RowsKind | null {
+    const { tally, rows } = this.observation;
+    if (!tally.isWhole(tuple)) return null;
+    const { outcome, group, cluster } = tally.told(tuple);
+    const { origin } = this.#parts[part - 1]!;
+    const format = tally.format(tuple);
+    return rows.columnsOf(failing).kindOf(
+      [
+        [Text.method, tally.text(tuple, 'method')],
+        [Text.protocol, tally.text(tuple, 'protocol')],
+        [Text.flags, tally.text(tuple, 'response_flags')],
+        [Text.details, tally.text(tuple, 'response_code_details')],
+        [Text.termination, tally.text(tuple, 'connection_termination_details')],
+        [Text.transportFailure, tally.text(tuple, 'upstream_transport_failure_reason')],
+        [Text.authority, tally.text(tuple, 'authority')],
+        [Text.serverName, tally.text(tuple, 'requested_server_name')],
+        [Text.route, tally.text(tuple, 'route_name')],
+        [Text.format, format],
+        [Text.proxy, proxyOf(origin)],
+        [Text.pod, origin.pod],
+        [Text.file, origin.file],
+        [Text.cluster, cluster?.name ?? null],
+        [Text.direction, group.direction],
+        [Text.error, null],
+        [Text.service, null],
+        [Text.sourceWorkload, null],
+        [Text.targetWorkload, null],
+        [Text.sourceIdentity, null],
+      ],
+      group.responseCode ?? NaN,
+      bitsOf(outcome, format),
+    );
+  }
+
+  #originOf(part: number, line: number): Origin {
+    const { origin, linesBefore } = this.#parts[part - 1]!;
+    return { ...origin, line: linesBefore + line };
+  }
+}
