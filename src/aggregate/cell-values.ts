@@ -1,4 +1,4 @@
-import { Dictionary, type PackedDictionary } from '../record/dictionary.js';
+import { Dictionary, Translated, type PackedDictionary } from '../record/dictionary.js';
 import type { Span } from '../record/span.js';
 import { Pairs } from './pairs.js';
 import { PathTemplates } from './path-template.js';
@@ -82,9 +82,9 @@ export class CellValues {
     }
   }
 
-  /** The id of a value in `addRun`, until `shed`. @param kind its place in `PAIRED` */
-  idOf(kind: number, bytes: Uint8Array, start: number, end: number): number {
-    return this.#texts[kind]!.idOfBytes(bytes, start, end);
+  /** The id of a value in `addRun`, until `shed`. @param kind its place in `PAIRED` @param hash `hashBytes` of it */
+  idOf(kind: number, bytes: Uint8Array, start: number, end: number, hash: number): number {
+    return this.#texts[kind]!.idOfHashed(bytes, start, end, hash);
   }
 
   /** So many values of all runs are to come; where those are too many, only the heaviest of each run stay. */
@@ -261,30 +261,4 @@ function coarse(ms: number): number {
   if (whole < 1000) return whole;
   const unit = 10 ** (Math.floor(Math.log10(whole)) - 2);
   return Math.floor(whole / unit) * unit;
-}
-
-/** A dictionary of others, whose ids are looked up here once each. */
-export class Translated {
-  readonly #from: Dictionary;
-  /** One past the id here; 0 is not known yet. */
-  readonly #ids: Int32Array;
-
-  constructor(packed: PackedDictionary) {
-    this.#from = Dictionary.unpack(packed);
-    this.#ids = new Int32Array(this.#from.size);
-  }
-
-  idIn(into: Dictionary, id: number): number {
-    if (id < 0) return id;
-    const known = this.#ids[id]!;
-    if (known !== 0) return known - 1;
-    const found = into.idFrom(this.#from, id);
-    this.#ids[id] = found + 1;
-    return found;
-  }
-
-  /** Puts the ids in one dictionary in the place of those in the other. */
-  translate(ids: Int32Array, into: Dictionary): void {
-    for (let i = 0; i < ids.length; i++) ids[i] = this.idIn(into, ids[i]!);
-  }
 }

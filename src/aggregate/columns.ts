@@ -1,5 +1,5 @@
 import type { FieldName } from '../record/access-record.js';
-import { Dictionary, type PackedDictionary } from '../record/dictionary.js';
+import { Dictionary, Translated, type PackedDictionary } from '../record/dictionary.js';
 import { ABSENT, NULL } from '../record/span.js';
 import type { AnsweredBy, Outcome } from './failure.js';
 
@@ -98,19 +98,17 @@ export interface RowsKind {
 
 /** A line that was read and judged by somebody else. Figures as in `Figure`. */
 export interface RowRead {
-  readonly failing: boolean;
-  readonly kind: RowsKind;
   readonly time: number;
   readonly duration: number;
   readonly serviceTime: number;
   readonly received: number;
   readonly sent: number;
-  readonly line: number;
   readonly hash: number;
   readonly bytes: Uint8Array;
-  /** The columns that the line has texts of its own for, and where each begins and ends in its bytes; both 0 for null. */
-  readonly own: readonly Text[];
+  readonly start: number;
+  /** From `spansAt` on, where texts begin and end behind `start`; both 0 for null. */
   readonly spans: Uint32Array;
+  readonly spansAt: number;
 }
 
 /** Texts of one column; what is derived of a text is worked out once, not once for each row that has it. */
@@ -204,8 +202,13 @@ export class Columns {
     return { ids, code, bits };
   }
 
-  /** A row of a line that was read; its kind is one of these columns. */
-  pushRead({ kind, bytes, own, spans, ...line }: RowRead, share: number): void {
+  /**
+   * A row of a line that was read.
+   * @param kind of these columns
+   * @param number the line's
+   * @param own the columns that it has texts of its own for, in the order of its spans
+   */
+  pushRead(kind: RowsKind, line: RowRead, number: number, own: readonly Text[], share: number): void {
     const row = this.push();
     const { figures, texts } = this;
     figures[Figure.time]![row] = line.time;
@@ -214,16 +217,17 @@ export class Columns {
     figures[Figure.received]![row] = line.received;
     figures[Figure.sent]![row] = line.sent;
     figures[Figure.code]![row] = kind.code;
-    figures[Figure.line]![row] = line.line;
+    figures[Figure.line]![row] = number;
     figures[Figure.hash]![row] = line.hash;
     figures[Figure.share]![row] = share;
     figures[Figure.bits]![row] = kind.bits;
     for (let column = 0; column < TEXT_COLUMNS; column++) texts[column]!.ids[row] = kind.ids[column]!;
+    const { bytes, start, spans, spansAt } = line;
     for (let i = 0; i < own.length; i++) {
       const { ids, dictionary } = texts[own[i]!]!;
-      const start = spans[2 * i]!;
-      const end = spans[2 * i + 1]!;
-      ids[row] = end === 0 ? NULL : dictionary.idOfBytes(bytes, start, end);
+      const from = spans[spansAt + 2 * i]!;
+      const to = spans[spansAt + 2 * i + 1]!;
+      ids[row] = to === 0 ? NULL : dictionary.idOfBytes(bytes, start + from, start + to);
     }
   }
 
@@ -244,12 +248,16 @@ export class Columns {
     for (let i = 0; i < kept.length; i++) this.push();
     for (let i = 0; i < FIGURE_COLUMNS; i++) {
       const moved = i === Number(Figure.line) ? place : (figure: number): number => figure;
-      kept.forEach((row, at) => (this.figures[i]![from + at] = moved(other.figures[i]![row]!)));
+      for (let at = 0; at < kept.length; at++) {
+        this.figures[i]![from + at] = moved(other.figures[i]![kept[at]!]!);
+      }
     }
     for (let i = 0; i < TEXT_COLUMNS; i++) {
-      const theirs = Dictionary.unpack(other.dictionaries[i]!);
+      const theirs = new Translated(other.dictionaries[i]!);
       const { ids, dictionary } = this.texts[i]!;
-      kept.forEach((row, at) => (ids[from + at] = dictionary.idFrom(theirs, other.ids[i]![row]!)));
+      for (let at = 0; at < kept.length; at++) {
+        ids[from + at] = theirs.idIn(dictionary, other.ids[i]![kept[at]!]!);
+      }
     }
   }
 

@@ -15,6 +15,7 @@ import {
   type PackedColumns,
   type Place,
   type RowRead,
+  type RowsKind,
 } from './columns.js';
 import { directionOf } from './group-key.js';
 import { KIND_TEXTS, Row, SharedKind } from './row.js';
@@ -272,10 +273,10 @@ export class Rows {
     sample.trim();
   }
 
-  /** Keeps a line that somebody else has counted and read. @param line of whose kind `columnsOf` told */
-  keepRead(line: RowRead): void {
-    const { columns, share } = this.#sampleOf(line.failing);
-    columns.pushRead(line, share);
+  /** Keeps a line that somebody else has counted and read. @param kind of `columnsOf`, until lines are dropped */
+  keepRead(failing: boolean, kind: RowsKind, line: RowRead, number: number, own: readonly Text[]): void {
+    const { columns, share } = this.#sampleOf(failing);
+    columns.pushRead(kind, line, number, own, share);
   }
 
   /** Columns of the healthy, or of the failing lines. */

@@ -1,6 +1,6 @@
 import { SLOT, type FieldName } from '../record/access-record.js';
 import { hostOf } from '../record/address.js';
-import { Dictionary, OTHERS, OTHERS_TEXT, type PackedDictionary } from '../record/dictionary.js';
+import { Dictionary, OTHERS, OTHERS_TEXT, Translated, type PackedDictionary } from '../record/dictionary.js';
 import type { Origin } from '../record/origin.js';
 import type { RecordView } from '../record/record-view.js';
 import { boundedCache } from '../record/bounded-cache.js';
@@ -8,7 +8,7 @@ import { detailsClass } from '../record/response-code-details.js';
 import { parseFlags, type FlagSet } from '../record/response-flags.js';
 import { ABSENT, NULL, Span } from '../record/span.js';
 import { parseUpstreamCluster, type UpstreamCluster } from '../record/upstream-cluster.js';
-import { CellValues, Translated, type PackedCellValues } from './cell-values.js';
+import { CellValues, type PackedCellValues } from './cell-values.js';
 import { judge, type AnsweredBy, type Judged, type Outcome } from './failure.js';
 import { directionOf, groupKeyText, type GroupKey } from './group-key.js';
 import { Table, type PackedTable } from './table.js';

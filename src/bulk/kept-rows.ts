@@ -2,7 +2,7 @@ import { bitsOf, Text, type RowsKind } from '../aggregate/columns.js';
 import { judge } from '../aggregate/failure.js';
 import type { Observation } from '../aggregate/observation.js';
 import { LineParser } from '../../parsers/index.js';
-import type { Origin, StreamOrigin } from '../record/origin.js';
+import type { StreamOrigin } from '../record/origin.js';
 import { proxyOf } from '../record/origin.js';
 import { RecordCursor } from '../record/record-view.js';
 import type { KeptLine } from './scanner/scanner.js';
@@ -17,6 +17,8 @@ const OWN: readonly Text[] = [
   Text.downstreamRemote,
   Text.requestId,
 ];
+
+type Unread = Pick<KeptLine, 'bytes' | 'start' | 'end' | 'hash' | 'part' | 'line'>;
 
 /** Makes rows of the lines that a scanner kept. What it counted stands as Envoy writes it, so any parser reads it alike. */
 export class KeptRows {
@@ -35,19 +37,20 @@ export class KeptRows {
   }
 
   /** Parses a line, as somebody would who had not read it. */
-  parse({ bytes, hash, part, line }: Pick<KeptLine, 'bytes' | 'hash' | 'part' | 'line'>): void {
+  parse({ bytes, start, end, hash, part, line }: Unread): void {
     const record = this.#record;
-    this.#parser.parse({ bytes, start: 0, end: bytes.length }, record);
-    this.observation.rows.keep(record, judge(record), this.#originOf(part, line), hash);
+    this.#parser.parse({ bytes, start, end }, record);
+    const { origin, linesBefore } = this.#parts[part - 1]!;
+    const place = { ...origin, line: linesBefore + line };
+    this.observation.rows.keep(record, judge(record), place, hash);
   }
 
   /** A line that stays. */
-  add(kept: KeptLine, failing: boolean): void {
-    const { read, name, part, line, hash, bytes } = kept;
-    const kind = read && this.#kindOf(name, failing, part);
-    if (!kind) return this.parse(kept);
-    const number = this.#parts[part - 1]!.linesBefore + line;
-    this.observation.rows.keepRead({ failing, kind, ...read, line: number, hash, bytes, own: OWN });
+  add(line: KeptLine, failing: boolean): void {
+    const kind = line.read ? this.#kindOf(line.name, failing, line.part) : null;
+    if (!kind) return this.parse(line);
+    const number = this.#parts[line.part - 1]!.linesBefore + line.line;
+    this.observation.rows.keepRead(failing, kind, line, number, OWN);
   }
 
   /** `null` where not all that its lines have in common is known. */
@@ -88,10 +91,5 @@ export class KeptRows {
       group.responseCode ?? NaN,
       bitsOf(outcome, format),
     );
-  }
-
-  #originOf(part: number, line: number): Origin {
-    const { origin, linesBefore } = this.#parts[part - 1]!;
-    return { ...origin, line: linesBefore + line };
   }
 }

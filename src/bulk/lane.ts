@@ -270,8 +270,7 @@ export class Lane {
   #keep(start: number, end: number, hash: number, failing: boolean): void {
     const scanner = this.#scanner!;
     this.observation.rows.lower(failing, scanner.keptBelow(failing));
-    const bytes = scanner.input.subarray(start, end);
-    this.#kept!.parse({ bytes, hash, ...scanner.place });
+    this.#kept!.parse({ bytes: scanner.input, start, end, hash, ...scanner.place });
     this.#tellKept();
   }
 
@@ -301,7 +300,9 @@ export class Lane {
       if (outcome.failure && !outcome.tunnel) tally.extend(cell, first, last);
     });
     const { values } = tally;
-    const ids = scanner.idsOfValues((of, bytes, start, end) => values.idOf(of, bytes, start, end));
+    const ids = scanner.idsOfValues((of, bytes, start, end, hash) =>
+      values.idOf(of, bytes, start, end, hash),
+    );
     values.expect(scanner.countValues());
     scanner.forEachCell((cell, of, numbers, counts) => {
       const texts = ids[of];

@@ -82,7 +82,12 @@ export class Dictionary {
   }
 
   idOfBytes(bytes: Uint8Array, start: number, end: number): number {
-    return this.#find(bytes, start, end, hashBytes(bytes, start, end));
+    return this.idOfHashed(bytes, start, end, hashBytes(bytes, start, end));
+  }
+
+  /** The same for one whose hash is known. */
+  idOfHashed(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    return this.#find(bytes, start, end, hash);
   }
 
   /** The id that another dictionary's text has in this one; marks for no text stay what they are. */
@@ -164,6 +169,32 @@ export class Dictionary {
       slots[slot] = id + 1;
     }
     this.#slots = slots;
+  }
+}
+
+/** A dictionary of others, whose ids are looked up here once each. */
+export class Translated {
+  readonly #from: Dictionary;
+  /** One past the id here; 0 is not known yet. */
+  readonly #ids: Int32Array;
+
+  constructor(packed: PackedDictionary) {
+    this.#from = Dictionary.unpack(packed);
+    this.#ids = new Int32Array(this.#from.size);
+  }
+
+  idIn(into: Dictionary, id: number): number {
+    if (id < 0) return id;
+    const known = this.#ids[id]!;
+    if (known !== 0) return known - 1;
+    const found = into.idFrom(this.#from, id);
+    this.#ids[id] = found + 1;
+    return found;
+  }
+
+  /** Puts the ids in one dictionary in the place of those in the other. */
+  translate(ids: Int32Array, into: Dictionary): void {
+    for (let i = 0; i < ids.length; i++) ids[i] = this.idIn(into, ids[i]!);
   }
 }
 

@@ -223,6 +223,8 @@ static inline u32 hash32_of_id(Bytes id) {
 typedef struct {
   u32 at;
   u32 length;
+  /* As the host's dictionaries have it. */
+  u32 hash;
 } Text;
 
 /* One past a text's number; 0 for a free slot. */
@@ -284,6 +286,7 @@ static __attribute__((noinline)) u32 new_text(Texts *texts, u32 slot, Bytes byte
   u32 id = texts->count++;
   texts->texts[id].length = bytes.length;
   texts->texts[id].at = put_text(bytes.at, bytes.length);
+  texts->texts[id].hash = hash32_of(bytes);
   texts->slots[slot].digest = digest;
   texts->slots[slot].held = id + 1;
   if (texts->count * 2 > texts->mask) widen_texts(texts);
@@ -1449,6 +1452,11 @@ EXPORT(cells_and_kinds) u32 cells_and_kinds(void) { return directories_used; }
 static u32 *gathered_values;
 static double *gathered_counts;
 
+/* Which of four counts are not 0. */
+static inline u32 some_of(const u32 *counts) {
+  return wasm_i32x4_bitmask(wasm_i32x4_ne(wasm_v128_load(counts), wasm_i32x4_splat(0)));
+}
+
 /* Makes room for what is gathered; answers how many values there are in all. */
 EXPORT(count_values) u32 count_values(void) {
   u32 all = 0, most = 0;
@@ -1456,7 +1464,7 @@ EXPORT(count_values) u32 count_values(void) {
     u32 before = all;
     for (u32 number = 0; number < directories[i].size; number++) {
       const u32 *page = directories[i].pages[number];
-      if (page) for (u32 j = 0; j < PAGE; j++) all += page[j] != 0;
+      if (page) for (u32 j = 0; j < PAGE; j += 4) all += ones(some_of(page + j));
     }
     if (all - before > most) most = all - before;
   }
@@ -1472,10 +1480,12 @@ EXPORT(gather) u32 gather(u32 cell_and_kind) {
   for (u32 number = 0; number < directory.size; number++) {
     const u32 *page = directory.pages[number];
     if (!page) continue;
-    for (u32 i = 0; i < PAGE; i++) {
-      if (!page[i]) continue;
-      gathered_values[count] = number * PAGE + i;
-      gathered_counts[count++] = page[i];
+    for (u32 j = 0; j < PAGE; j += 4) {
+      for (u32 some = some_of(page + j); some; some &= some - 1) {
+        u32 i = j + first_of(some);
+        gathered_values[count] = number * PAGE + i;
+        gathered_counts[count++] = page[i];
+      }
     }
   }
   return count;

@@ -71,7 +71,7 @@ export interface KeptLimits {
   readonly failing: number;
 }
 
-/** A line that was kept; what it holds is valid until the next one. */
+/** A line that was kept; what it holds is valid until the next one. Figures that it has not are `NaN`. */
 export interface KeptLine {
   /** As `hashBytes` makes it of its request or connection. */
   readonly hash: number;
@@ -80,13 +80,12 @@ export interface KeptLine {
   /** How often `begin` had been called, and which line it was since. */
   readonly part: number;
   readonly line: number;
+  /** Where it stands. */
   readonly bytes: Buffer;
-  /** What was read of it; `null` where it is to be parsed. */
-  readonly read: ReadLine | null;
-}
-
-/** Fields of a line of text; numbers are `NaN` where the line has none. */
-export interface ReadLine {
+  readonly start: number;
+  readonly end: number;
+  /** Whether what follows was read of it: else it is to be parsed. */
+  readonly read: boolean;
   /** ms since the Unix epoch. */
   readonly time: number;
   /** ms */
@@ -94,8 +93,9 @@ export interface ReadLine {
   readonly serviceTime: number;
   readonly received: number;
   readonly sent: number;
-  /** Where each of `KEPT_FIELDS` begins and ends in its bytes; both 0 for one that is null. */
+  /** From `spansAt` on, where each of `KEPT_FIELDS` begins and ends in the line; both 0 for one that is null. */
   readonly spans: Uint32Array;
+  readonly spansAt: number;
 }
 
 /** What a kept line says that others of its kind do not. */
@@ -118,7 +118,7 @@ const CELL_SHIFT = 4;
 const KINDS = 4;
 const KIND_MASK = 7;
 const KINDS_SHIFT = 3;
-const TEXT_NUMBERS = 2;
+const TEXT_NUMBERS = 3;
 const KEY_NUMBERS = 12;
 const KEPT_NUMBERS = 28;
 const KEPT_SPANS = 11;
@@ -168,6 +168,28 @@ interface Exports {
   readonly text_count: (kind: number) => number;
   readonly texts_at: (kind: number) => number;
   readonly arena_at: () => number;
+}
+
+/** One object for all lines. */
+class KeptCursor implements KeptLine {
+  hash = 0;
+  name = 0;
+  part = 0;
+  line = 0;
+  start = 0;
+  end = 0;
+  read = false;
+  time = NaN;
+  duration = NaN;
+  serviceTime = NaN;
+  received = NaN;
+  sent = NaN;
+  spansAt = 0;
+
+  constructor(
+    readonly bytes: Buffer,
+    readonly spans: Uint32Array,
+  ) {}
 }
 
 let compiled: object | undefined;
@@ -278,32 +300,27 @@ export class Scanner {
     const numbers = new Uint32Array(memory.buffer, from, length);
     const signed = new Int32Array(memory.buffer, from, length);
     const times = new Float64Array(memory.buffer, from, length / 2);
-    const whole = Buffer.from(memory.buffer);
+    const bytes = Buffer.from(memory.buffer);
+    const line = new KeptCursor(bytes, numbers);
+    const figure = (at: number): number => (signed[at]! < 0 ? NaN : signed[at]!);
     // What the host does with a line may make the memory grow, and be another one.
     drop_kept(Number(failing));
     for (let at = 0; at < length; at += KEPT_NUMBERS) {
-      const hash = numbers[at]!;
-      if (!wanted(hash)) continue;
-      const start = numbers[at + 4]!;
-      const figure = (place: number): number => (signed[at + place]! < 0 ? NaN : signed[at + place]!);
-      visit({
-        hash,
-        name: numbers[at + 1]!,
-        part: numbers[at + 2]!,
-        line: numbers[at + 3]!,
-        bytes: whole.subarray(start, start + numbers[at + 5]!),
-        read:
-          numbers[at + 6] === 0
-            ? null
-            : {
-                time: times[(at + KEPT_TIME) / 2]!,
-                duration: figure(7),
-                serviceTime: figure(8),
-                received: figure(9),
-                sent: figure(10),
-                spans: numbers.subarray(at + KEPT_SPANS, at + KEPT_SPANS + 2 * KEPT_FIELDS.length),
-              },
-      });
+      line.hash = numbers[at]!;
+      if (!wanted(line.hash)) continue;
+      line.name = numbers[at + 1]!;
+      line.part = numbers[at + 2]!;
+      line.line = numbers[at + 3]!;
+      line.start = numbers[at + 4]!;
+      line.end = line.start + numbers[at + 5]!;
+      line.read = numbers[at + 6] !== 0;
+      line.time = times[(at + KEPT_TIME) / 2]!;
+      line.duration = figure(at + 7);
+      line.serviceTime = figure(at + 8);
+      line.received = figure(at + 9);
+      line.sent = figure(at + 10);
+      line.spansAt = at + KEPT_SPANS;
+      visit(line);
     }
   }
 
@@ -346,7 +363,9 @@ export class Scanner {
   }
 
   /** Of every value a number by `idOf`, for `forEachCell`. @param kind as in `PAIRED` of the tally */
-  idsOfValues(idOf: (kind: number, bytes: Uint8Array, start: number, end: number) => number): Int32Array[] {
+  idsOfValues(
+    idOf: (kind: number, bytes: Uint8Array, start: number, end: number, hash: number) => number,
+  ): Int32Array[] {
     const { memory, text_count, texts_at, arena_at } = this.#exports;
     const bytes = new Uint8Array(memory.buffer);
     const arena = arena_at();
@@ -355,7 +374,8 @@ export class Scanner {
       const ids = new Int32Array(text_count(kind));
       for (let id = 0; id < ids.length; id++) {
         const start = arena + texts[id * TEXT_NUMBERS]!;
-        ids[id] = idOf(kind, bytes, start, start + texts[id * TEXT_NUMBERS + 1]!);
+        const length = texts[id * TEXT_NUMBERS + 1]!;
+        ids[id] = idOf(kind, bytes, start, start + length, texts[id * TEXT_NUMBERS + 2]! | 0);
       }
       return ids;
     });
