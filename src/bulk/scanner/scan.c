@@ -109,13 +109,11 @@ static const u8 KEPT[64] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 25
                             255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
 
 /*
- * A text is known by a digest of 128 bits: twice NH, the hash of UMAC (RFC 4418), with secrets that are drawn anew for each
- * module, so that no two texts have the same one but with a chance of one in 2^64, whoever writes them. No text has a 0 in it,
- * so those behind its end change nothing.
+ * A text is known by a digest of 64 bits: two sums of NH, the hash of UMAC (RFC 4418), in one. Its secrets are drawn anew for
+ * each module, so that no two texts have the same one but with a chance of about one in 2^63, whoever writes them. No text
+ * has a 0 in it, so those behind its end change nothing.
  */
-typedef struct {
-  u64 a, b;
-} Digest;
+typedef u64 Digest;
 
 #define SPAN_STEPS 12
 #define SPANS 14
@@ -137,30 +135,38 @@ static inline void add_bytes(Sum *sum, const u8 *at, u32 length, const u8 *secre
 }
 
 static inline Digest digest_of_sum(const Sum *sum) {
-  Digest digest = {(u64)wasm_i64x2_extract_lane(sum->a, 0) + (u64)wasm_i64x2_extract_lane(sum->a, 1),
-                   (u64)wasm_i64x2_extract_lane(sum->b, 0) + (u64)wasm_i64x2_extract_lane(sum->b, 1)};
-  return digest;
+  v128_t a = wasm_i64x2_add(sum->a, wasm_i32x4_shuffle(sum->a, sum->a, 2, 3, 0, 1));
+  v128_t b = wasm_i64x2_add(sum->b, wasm_i32x4_shuffle(sum->b, sum->b, 2, 3, 0, 1));
+  return stirred(stirred((u64)wasm_i64x2_extract_lane(a, 0), 0), (u64)wasm_i64x2_extract_lane(b, 0));
+}
+
+#define SPAN (SPAN_STEPS * 16)
+
+static Digest digest_of_long(const u8 *at, u32 length) {
+  Digest whole = 0;
+  for (; length > 0;) {
+    u32 here = length < SPAN ? length : SPAN;
+    Sum sum = {wasm_i64x2_splat(0), wasm_i64x2_splat(0)};
+    add_bytes(&sum, at, here, secrets);
+    whole = stirred(whole, digest_of_sum(&sum));
+    at += here;
+    length -= here;
+  }
+  return whole;
 }
 
 static inline Digest digest_of(const u8 *at, u32 length) {
-  Digest whole = {0, 0};
-  for (;; at += SPAN_STEPS * 16, length -= SPAN_STEPS * 16) {
-    u32 here = length < SPAN_STEPS * 16 ? length : SPAN_STEPS * 16;
-    Sum sum = {wasm_i64x2_splat(0), wasm_i64x2_splat(0)};
-    add_bytes(&sum, at, here, secrets);
-    Digest digest = digest_of_sum(&sum);
-    whole.a = stirred(whole.a, digest.a);
-    whole.b = stirred(whole.b, digest.b);
-    if (here == length) return whole;
-  }
+  if (length > SPAN) return digest_of_long(at, length);
+  Sum sum = {wasm_i64x2_splat(0), wasm_i64x2_splat(0)};
+  add_bytes(&sum, at, length, secrets);
+  return digest_of_sum(&sum);
 }
 
 /* Adds one of several texts, that have their places in an order. */
 static inline void add_span(Sum *sum, const u8 *at, u32 length, u32 place) {
-  const u8 *secret = secrets + place * SPAN_STEPS * 16;
-  if (length <= SPAN_STEPS * 16) return add_bytes(sum, at, length, secret);
-  Digest digest = digest_of(at, length);
-  add_step(sum, wasm_i64x2_make((int64_t)digest.a, (int64_t)digest.b), secret);
+  const u8 *secret = secrets + place * SPAN;
+  if (length <= SPAN) return add_bytes(sum, at, length, secret);
+  add_step(sum, wasm_i64x2_make((int64_t)digest_of_long(at, length), 0), secret);
 }
 
 static inline int same(const u8 *a, const u8 *b, u32 length) {
@@ -263,11 +269,11 @@ static void clear_texts(Texts *texts, u32 slots) {
   texts->count = 0;
   texts->mask = slots - 1;
   texts->slots = (Slot *)room(slots * sizeof(Slot));
-  texts->texts = (Text *)room(slots / 2 * sizeof(Text));
+  texts->texts = (Text *)room(slots / 4 * 3 * sizeof(Text));
   __builtin_memset(texts->slots, 0, slots * sizeof(Slot));
 }
 
-static inline u32 slot_of(Digest digest, u32 mask) { return (u32)(stirred(digest.a, digest.b) >> 32) & mask; }
+static inline u32 slot_of(Digest digest, u32 mask) { return (u32)(digest >> 32) & mask; }
 
 static void widen_texts(Texts *texts) {
   Texts old = *texts;
@@ -289,7 +295,7 @@ static __attribute__((noinline)) u32 new_text(Texts *texts, u32 slot, Bytes byte
   texts->texts[id].hash = hash32_of(bytes);
   texts->slots[slot].digest = digest;
   texts->slots[slot].held = id + 1;
-  if (texts->count * 2 > texts->mask) widen_texts(texts);
+  if (texts->count == (texts->mask + 1) / 4 * 3) widen_texts(texts);
   return id;
 }
 
@@ -298,7 +304,7 @@ static inline u32 id_of_digest(Texts *texts, Bytes bytes, Digest digest) {
   for (;; slot = (slot + 1) & texts->mask) {
     const Slot *here = &texts->slots[slot];
     if (!here->held) return new_text(texts, slot, bytes, digest);
-    if (here->digest.a == digest.a && here->digest.b == digest.b) return here->held - 1;
+    if (here->digest == digest) return here->held - 1;
   }
 }
 
@@ -453,7 +459,7 @@ static inline Spelling *spelling_of(Digest digest) {
   u32 slot = slot_of(digest, spelling_mask);
   for (u32 held = spelling_slots[slot]; held; held = spelling_slots[slot]) {
     Spelling *here = &spellings[held - 1];
-    if (here->digest.a == digest.a && here->digest.b == digest.b) return here;
+    if (here->digest == digest) return here;
     slot = (slot + 1) & spelling_mask;
   }
   return 0;
@@ -586,7 +592,7 @@ static inline int is_address(const u8 *at, const u8 *end) {
 
 static inline int is_dash(const u8 *at, const u8 *end) { return end - at == 1 && *at == '-'; }
 
-/* The host of an address, `10.0.0.1:80` or `[fd00::1]:80`; 0 for one of another kind. */
+/* The host of an address as a tail holds them, `10.0.0.1:80` or `[fd00::1]:80`; 0 for one of another kind. */
 static inline int host_of(Bytes address, Bytes *host) {
   const u8 *at = address.at, *end = at + address.length;
   if (address.length == 0) return 0;
@@ -598,7 +604,7 @@ static inline int host_of(Bytes address, Bytes *host) {
     if (colons & (colons - 1)) return 0;
     host->at = at;
     host->length = colons ? (u32)__builtin_ctz(colons) : address.length;
-    return 1;
+    return colons != 0 || is_address(at, end);
   }
   if (*at != '[') return 0;
   const u8 *close = at + 1;
@@ -606,7 +612,7 @@ static inline int host_of(Bytes address, Bytes *host) {
   if (close == end) return 0;
   host->at = at + 1;
   host->length = (u32)(close - at - 1);
-  return 1;
+  return is_address(at, end);
 }
 
 static inline int is_hex(u8 byte) { return is_digit(byte) || (u8)((byte | 32) - 'a') < 6; }
@@ -676,19 +682,14 @@ static inline u32 put_stand_in(u32 used, u64 text) {
   return used + (71 - (u32)__builtin_clzll(text)) / 8;
 }
 
-/* A path of up to 64 bytes with its ids replaced. */
-static inline Bytes short_template_of(Bytes whole) {
-  const v128_t slash_byte = wasm_i8x16_splat('/'), query_byte = wasm_i8x16_splat('?'), zero = wasm_i8x16_splat('0'),
-               ten = wasm_i8x16_splat(10);
-  Block block = block_at(whole.at);
+/* A path with its ids replaced, by the places of its question marks, digits and slashes. */
+static inline Bytes template_by(Bytes whole, u64 query, u64 digit, u64 slash) {
   u64 within = whole.length == 64 ? ~0ull : (1ull << whole.length) - 1;
-  u64 query = where(block, query_byte) & within;
-  Bytes path = {whole.at, query ? first_of(query) : whole.length};
+  query &= within;
   if (query) within = (query & -query) - 1;
-  Block digits = {wasm_i8x16_sub(block.a, zero), wasm_i8x16_sub(block.b, zero), wasm_i8x16_sub(block.c, zero),
-                  wasm_i8x16_sub(block.d, zero)};
-  u64 digit = where_below(digits, ten) & within;
-  u64 slash = where(block, slash_byte) & within;
+  digit &= within;
+  slash &= within;
+  Bytes path = {whole.at, query ? first_of(query) : whole.length};
   /* Where there may be something to replace: a segment of 36 may have no digit. */
   u64 left = digit | (path.length < 36 ? 0 : (slash << 1 | 1) & within);
   u32 used = 0, copied = 0;
@@ -713,8 +714,29 @@ static inline Bytes short_template_of(Bytes whole) {
   return path;
 }
 
-/* A path with its ids replaced; of length 0 for one that is too long. */
-static Bytes template_of(Bytes whole) {
+/* The same of up to 64 bytes. */
+static __attribute__((noinline)) Bytes template_of_64(Bytes whole) {
+  const v128_t zero = wasm_i8x16_splat('0');
+  Block block = block_at(whole.at);
+  Block digits = {wasm_i8x16_sub(block.a, zero), wasm_i8x16_sub(block.b, zero), wasm_i8x16_sub(block.c, zero),
+                  wasm_i8x16_sub(block.d, zero)};
+  return template_by(whole, where(block, wasm_i8x16_splat('?')), where_below(digits, wasm_i8x16_splat(10)),
+                     where(block, wasm_i8x16_splat('/')));
+}
+
+static inline u32 mask_of_32(v128_t a, v128_t b) { return (u32)wasm_i8x16_bitmask(a) | (u32)wasm_i8x16_bitmask(b) << 16; }
+
+/* And of up to 32. */
+static inline Bytes template_of_32(Bytes whole) {
+  const v128_t zero = wasm_i8x16_splat('0'), ten = wasm_i8x16_splat(10), query = wasm_i8x16_splat('?'), slash = wasm_i8x16_splat('/');
+  v128_t a = wasm_v128_load(whole.at), b = wasm_v128_load(whole.at + 16);
+  return template_by(whole, mask_of_32(wasm_i8x16_eq(a, query), wasm_i8x16_eq(b, query)),
+                     mask_of_32(wasm_u8x16_lt(wasm_i8x16_sub(a, zero), ten), wasm_u8x16_lt(wasm_i8x16_sub(b, zero), ten)),
+                     mask_of_32(wasm_i8x16_eq(a, slash), wasm_i8x16_eq(b, slash)));
+}
+
+/* And of any length; of length 0 for one that is too long. */
+static __attribute__((noinline)) Bytes template_of_any(Bytes whole) {
   const u8 *at = whole.at, *end = at + whole.length;
   u32 used = 0;
   const u8 *segment = at;
@@ -805,7 +827,7 @@ static u32 key_of(const Fields *fields, u32 signs, u32 with_local) {
   u32 slot = slot_of(digest, 2 * MOST_KEYS - 1);
   for (u32 held = key_slots[slot]; held; held = key_slots[slot]) {
     Key *here = &keys[held - 1];
-    if (here->digest.a == digest.a && here->digest.b == digest.b) return held - 1;
+    if (here->digest == digest) return held - 1;
     slot = (slot + 1) & (2 * MOST_KEYS - 1);
   }
   if (keys_count == MOST_KEYS) return MOST_KEYS;
@@ -1002,8 +1024,9 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
   int has_path = is_there(fields->path);
   Bytes path = {0, 0};
   if (has_path) {
-    path = fields->path.length <= 64 ? short_template_of(fields->path) : template_of(fields->path);
-    if (path.length == 0 && fields->path.length > 64) return 0;
+    u32 length = fields->path.length;
+    path = length <= 32 ? template_of_32(fields->path) : length <= 64 ? template_of_64(fields->path) : template_of_any(fields->path);
+    if (path.length == 0 && length > 64) return 0;
   }
   spelling->count++;
   counted++;
@@ -1085,7 +1108,9 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   else if (close - method > 7 && close[-7] == ' ' && word32_at(close - 6) == 0x50545448u && close[-2] == '/' && close[-1] > ' ')
     protocol = close - 6;
   else return 0;
-  const u8 *method_end = method;
+  u64 blanks = word_at(method) ^ ALL(' ');
+  blanks = (blanks - ALL(1)) & ~blanks & ALL(0x80);
+  const u8 *method_end = method + (blanks ? first_of(blanks) / 8 : 8);
   while (*method_end != ' ') method_end++;
   if (protocol - 1 < method_end + 1) return 0;
 
@@ -1096,10 +1121,7 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   if (fields.received < 0 || fields.sent < 0 || fields.duration == -1 || fields.duration >= LONGEST_DURATION ||
       cut[AFTER_SERVICE_TIME] == cut[AFTER_DURATION] + 1)
     return 0;
-  if (!is_address(AT(AFTER_CLUSTER) + 1, AT(AFTER_LOCAL)) ||
-      !is_address(AT(AFTER_LOCAL) + 1, AT(AFTER_DOWNSTREAM_LOCAL)) ||
-      !is_address(AT(AFTER_DOWNSTREAM_LOCAL) + 1, AT(AFTER_PEER)))
-    return 0;
+  if (!is_address(AT(AFTER_LOCAL) + 1, AT(AFTER_DOWNSTREAM_LOCAL))) return 0;
 
   fields.line = line;
   fields.end = end;

@@ -119,7 +119,7 @@ const KINDS = 4;
 const KIND_MASK = 7;
 const KINDS_SHIFT = 3;
 const TEXT_NUMBERS = 3;
-const KEY_NUMBERS = 12;
+const KEY_NUMBERS = 10;
 const KEPT_NUMBERS = 28;
 const KEPT_SPANS = 11;
 const KEPT_TIME = 26;
@@ -358,7 +358,7 @@ export class Scanner {
     const numbers = new Uint32Array(memory.buffer, keys_at(), key_count() * KEY_NUMBERS);
     const times = new Float64Array(memory.buffer, keys_at(), (key_count() * KEY_NUMBERS) / 2);
     for (let at = 0; at < numbers.length; at += KEY_NUMBERS) {
-      visit(numbers[at + 5]!, times[at / 2 + 3]!, times[at / 2 + 4]!);
+      visit(numbers[at + 3]!, times[at / 2 + 2]!, times[at / 2 + 3]!);
     }
   }
 
