@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { BulkJob } from './job.js';
 import { compileJob } from './job.js';
@@ -6,6 +8,17 @@ import type { Answer, Asked, PartAsked } from './lanes.js';
 import type { Part } from './parts.js';
 
 /* A thread that reads the parts of one lane, one at a time, and at the end answers with what they held as numbers in tables. */
+
+/** With the calling one. */
+const BUSY_THREADS = 2;
+/**
+ * Where there are no more cores than busy threads, what V8 does beside them only takes their time: the little that is
+ * collected is soon done by the thread itself, and most functions run too seldom to be worth optimizing.
+ */
+const FLAGS = ['--no-parallel-scavenge', '--interrupt-budget=540000'];
+
+// They are the whole process's. Kept bytecode is only taken under the flags it was made with: by now all of it is loaded.
+if (availableParallelism() <= BUSY_THREADS) FLAGS.forEach((flag) => setFlagsFromString(flag));
 
 const port = parentPort!;
 const lane = compileJob(workerData as BulkJob).then((compiled) => new Lane(compiled));
