@@ -12,7 +12,6 @@ export interface LaneReader {
   readonly weigh: () => Promise<Weights>;
   /** What all parts held. @param weights of all lanes, which keep no more lines together than one would */
   readonly finish: (weights: readonly Weights[]) => Promise<LaneRead>;
-  readonly dismiss: () => Promise<unknown>;
 }
 
 /** A part without its functions. */
@@ -24,15 +23,17 @@ export interface PartAsked extends Omit<Part, 'source' | 'bytes'> {
 /** Told of each part when it was read. */
 export type OnRead = (part: Part) => void;
 
-/** What a thread is asked. */
-export type Asked =
+/** What a thread is asked, of one of its lanes. */
+export type Asked = { readonly lane: number } & (
   | { readonly kind: 'part'; readonly part: PartAsked }
   | { readonly kind: 'weigh' }
-  | { readonly kind: 'finish'; readonly weights: readonly Weights[] };
-export type Answer =
+  | { readonly kind: 'finish'; readonly weights: readonly Weights[] }
+);
+export type Answer = { readonly lane: number } & (
   | { readonly kind: 'read' }
   | { readonly kind: 'weights'; readonly weights: Weights }
-  | { readonly kind: 'held'; readonly held: LaneRead };
+  | { readonly kind: 'held'; readonly held: LaneRead }
+);
 
 /** Why a thread did not answer. */
 export class ThreadEnded extends Error {}
@@ -80,27 +81,43 @@ export class OwnLane implements LaneReader {
     this.lane.finish(weights);
     return this.lane;
   }
-
-  async dismiss(): Promise<void> {}
 }
 
-/** Reads in a thread of its own. */
-export class WorkerLane implements LaneReader {
-  readonly #worker: Worker;
-  readonly #ended: Promise<never>;
+/** A thread that reads some lanes. */
+export class LaneThread {
+  readonly worker: Worker;
+  /** Fails when it ends. */
+  readonly ended: Promise<never>;
+
+  constructor(job: BulkJob, start: () => Worker = () => startWorker(job)) {
+    this.worker = start();
+    this.ended = once(this.worker, 'exit').then(([status]) => {
+      throw new ThreadEnded(`it ended with status ${status}`);
+    });
+    // Whoever waits will hear of it.
+    this.ended.catch(() => undefined);
+    this.worker.on('error', () => undefined);
+  }
+
+  dismiss(): Promise<unknown> {
+    return this.worker.terminate();
+  }
+}
+
+/** Reads in a thread. */
+export class ThreadLane implements LaneReader {
   /** Told to it and not read yet. */
   readonly #ahead: Part[] = [];
   #answered: (answer: Answer) => void = () => undefined;
 
-  constructor(job: BulkJob, onRead: OnRead, start: () => Worker = () => startWorker(job)) {
-    this.#worker = start();
-    this.#ended = once(this.#worker, 'exit').then(([status]) => {
-      throw new ThreadEnded(`it ended with status ${status}`);
-    });
-    // Whoever waits will hear of it.
-    this.#ended.catch(() => undefined);
-    this.#worker.on('error', () => undefined);
-    this.#worker.on('message', (answer: Answer) => {
+  /** @param lane its number, by which the thread knows it */
+  constructor(
+    readonly thread: LaneThread,
+    readonly lane: number,
+    onRead: OnRead,
+  ) {
+    thread.worker.on('message', (answer: Answer) => {
+      if (answer.lane !== lane) return;
       if (answer.kind === 'read') {
         const part = this.#ahead.shift()!;
         onRead(part);
@@ -117,12 +134,13 @@ export class WorkerLane implements LaneReader {
     const bare =
       bytes.kind === 'file' ? bytes : { kind: bytes.kind, memory: bytes.memory, length: bytes.length };
     this.#ahead.push(part);
-    this.#ask({ kind: 'part', part: { ...part, bytes: bare, source: { name, origin, kind } } });
+    const source = { name, origin, kind };
+    this.#ask({ lane: this.lane, kind: 'part', part: { ...part, bytes: bare, source } });
     while (this.#ahead.length >= mostAhead(part)) await this.#answer();
   }
 
   async weigh(): Promise<Weights> {
-    this.#ask({ kind: 'weigh' });
+    this.#ask({ lane: this.lane, kind: 'weigh' });
     for (;;) {
       const answer = await this.#answer();
       if (answer.kind === 'weights') return answer.weights;
@@ -130,7 +148,7 @@ export class WorkerLane implements LaneReader {
   }
 
   async finish(weights: readonly Weights[]): Promise<LaneRead> {
-    this.#ask({ kind: 'finish', weights });
+    this.#ask({ lane: this.lane, kind: 'finish', weights });
     for (;;) {
       const answer = await this.#answer();
       if (answer.kind === 'held') return answer.held;
@@ -138,16 +156,12 @@ export class WorkerLane implements LaneReader {
   }
 
   #ask(asked: Asked): void {
-    this.#worker.postMessage(asked, []);
+    this.thread.worker.postMessage(asked, []);
   }
 
   /** The next answer. */
   #answer(): Promise<Answer> {
-    return Promise.race([new Promise<Answer>((resolve) => (this.#answered = resolve)), this.#ended]);
-  }
-
-  dismiss(): Promise<unknown> {
-    return this.#worker.terminate();
+    return Promise.race([new Promise<Answer>((resolve) => (this.#answered = resolve)), this.thread.ended]);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Logger } from '../logger.js';
 import type { Source } from '../source/source.js';
 import { compileJob, type BulkJob, type Compiled } from './job.js';
 import { LINES_OF_A_PART, type LaneRead, type PartEnd } from './lane.js';
-import { OwnLane, ThreadEnded, WorkerLane, type LaneReader, type OnRead } from './lanes.js';
+import { LaneThread, OwnLane, ThreadEnded, ThreadLane, type LaneReader, type OnRead } from './lanes.js';
 import { chunksOf, PART, partsOf, plainSize, type BarePart, type Cut, type Part } from './parts.js';
 
 /*
@@ -36,7 +36,7 @@ const LF = 10;
 export type OnProgress = (done: number, total: number | null) => void;
 
 export interface BulkOptions {
-  /** Lanes that are read by threads of their own: 0, 1 or 2. */
+  /** Threads beside the calling one: 0, 1 or 2. */
   readonly threads?: number;
   /** Bytes of a part. */
   readonly size?: number;
@@ -66,7 +66,7 @@ export async function observeAll(
     done += lengthOf(part);
     onProgress?.(done, total);
   };
-  const lanes = new Lanes(threads, sources, job, told, onRead, startWorker);
+  const lanes = new Lanes(threads, sizes.includes(null), sources, job, told, onRead, startWorker);
   try {
     for await (const part of partsInOrder(sources, cutOf(sources, size, job), compiled, failed)) {
       await lanes.read(part);
@@ -93,7 +93,7 @@ export async function observeAll(
     log?.warn({ error: String(error) }, 'a thread ended early; all is read again without it');
     return await inOne(sources, told);
   } finally {
-    await lanes.dismiss();
+    void lanes.dismiss();
   }
 }
 
@@ -131,19 +131,23 @@ const inOne = (
 
 /** The lanes: those of threads begun at once, since they take a while, others when they are given their first part. */
 class Lanes {
+  readonly #threads: readonly LaneThread[];
   readonly #lanes: (LaneReader | undefined)[] = [];
 
+  /** @param unpacking then the calling thread has enough to do, and reads no lane if there are others */
   constructor(
     threads: number,
+    unpacking: boolean,
     readonly sources: readonly Source[],
     readonly job: BulkJob,
     readonly compiled: Compiled,
     readonly onRead: OnRead,
     startWorker: (() => Worker) | undefined,
   ) {
-    // The calling thread reads the first lane, unless it has to unpack.
-    for (let lane = LANES - threads; lane < LANES; lane++) {
-      this.#lanes[lane] = new WorkerLane(job, onRead, startWorker);
+    this.#threads = Array.from({ length: threads }, () => new LaneThread(job, startWorker));
+    if (threads === 0) return;
+    for (let lane = unpacking ? 0 : LANES - threads; lane < LANES; lane++) {
+      this.#lanes[lane] = new ThreadLane(this.#threads[lane % threads]!, lane, onRead);
     }
   }
 
@@ -184,7 +188,7 @@ class Lanes {
   }
 
   dismiss(): Promise<unknown> {
-    return Promise.all(this.#lanes.map((lane) => lane?.dismiss()));
+    return Promise.all(this.#threads.map((thread) => thread.dismiss()));
   }
 }
 
@@ -238,8 +242,10 @@ function bytesAbout(sources: readonly Source[], sizes: readonly (number | null)[
 }
 
 function threadsFor(sources: readonly Source[], sizes: readonly (number | null)[], bytes: number): number {
-  if (availableParallelism() < 2 || !sources.every(isFile) || bytes < MANY_BYTES) return 0;
-  return sizes.includes(null) ? LANES : LANES - 1;
+  const cores = availableParallelism();
+  if (cores < 2 || !sources.every(isFile) || bytes < MANY_BYTES) return 0;
+  // Unpacking takes longer than reading: on two cores one thread reads both lanes.
+  return sizes.includes(null) ? Math.min(LANES, cores - 1) : LANES - 1;
 }
 
 function sizeOf({ path }: Source): number {

@@ -7,7 +7,7 @@ import { Lane } from './lane.js';
 import type { Answer, Asked, PartAsked } from './lanes.js';
 import type { Part } from './parts.js';
 
-/* A thread that reads the parts of one lane, one at a time, and at the end answers with what they held as numbers in tables. */
+/* A thread that reads the parts of its lanes, one at a time, and at the end answers with what they held as numbers in tables. */
 
 /** With the calling one. */
 const BUSY_THREADS = 2;
@@ -21,29 +21,32 @@ const FLAGS = ['--no-parallel-scavenge', '--interrupt-budget=540000'];
 if (availableParallelism() <= BUSY_THREADS) FLAGS.forEach((flag) => setFlagsFromString(flag));
 
 const port = parentPort!;
-const lane = compileJob(workerData as BulkJob).then((compiled) => new Lane(compiled));
+const compiled = compileJob(workerData as BulkJob);
+const lanes = new Map<number, Lane>();
 /** The part that is being read, behind those before. */
-let reading: Promise<unknown> = lane;
+let reading: Promise<unknown> = compiled;
 
 port.on('message', (asked: Asked) => {
   reading = reading.then(() => answer(asked));
 });
 
 async function answer(asked: Asked): Promise<void> {
-  const here = await lane;
+  const { lane } = asked;
+  let here = lanes.get(lane);
+  if (!here) lanes.set(lane, (here = new Lane(await compiled)));
   switch (asked.kind) {
     case 'part': {
       await here.read(whole(asked.part));
-      port.postMessage({ kind: 'read' } satisfies Answer, []);
+      port.postMessage({ lane, kind: 'read' } satisfies Answer, []);
       break;
     }
     case 'weigh':
-      port.postMessage({ kind: 'weights', weights: here.weigh() } satisfies Answer, []);
+      port.postMessage({ lane, kind: 'weights', weights: here.weigh() } satisfies Answer, []);
       break;
     case 'finish': {
       here.finish(asked.weights);
       const held = { observation: here.observation.pack(), ends: here.ends };
-      port.postMessage({ kind: 'held', held } satisfies Answer, buffersIn(held));
+      port.postMessage({ lane, kind: 'held', held } satisfies Answer, buffersIn(held));
       break;
     }
     default:
