@@ -66,7 +66,7 @@ IMPORT(time_of) extern double time_of(u32 start);
 /* Lines of more kinds are handed over; with more values or texts the host takes what was counted, and it begins anew. */
 #define MOST_KEYS 65536
 #define MOST_SPELLINGS (4 * MOST_KEYS)
-#define MOST_PAGES 300000
+#define MOST_PAGES 75000
 #define MOST_TEXT (8u << 20)
 
 /* ---- memory ---- */
@@ -311,65 +311,89 @@ static inline u32 id_of_digest(Texts *texts, Bytes bytes, Digest digest) {
 static inline u32 id_of(Texts *texts, Bytes bytes) { return id_of_digest(texts, bytes, digest_of(bytes.at, bytes.length)); }
 
 /*
- * How often a cell had each value, in pages of 16 counts, one for every 16 values of which the cell had one: values are
- * numbered as they come, so that those of a cell lie close together, and a count is found without a search.
+ * How often a cell had each value, in pages, one for every 64 values of which the cell had one: values are numbered as they
+ * come, so that those of a cell lie close together, and a count is found without a search. A page has a byte for each, since
+ * many are met seldom and all are to lie in a cache; what goes beyond a byte is carried to pages of 16 wider counts.
  */
-#define PAGE 16
+#define PAGE_BYTES 64
+#define PAGE 64
+#define CARRIES 16
 #define SLAB 1024
 
 typedef struct {
-  /* Where the counts of 16 values lie; 0: the cell had none of them. */
-  u32 **pages;
+  /* 0: the cell has no page there. */
+  void **pages;
   u32 size;
 } Directory;
 
-static Directory *directories;
-static u32 directories_size;
-/* One past the last that has pages. */
-static u32 directories_used;
+/* By cell and kind. */
+typedef struct {
+  Directory *of;
+  u32 size;
+  /* One past the last that has pages. */
+  u32 used;
+} Directories;
+
+static Directories counts, carries;
 static u32 pages_used;
-static u32 *free_page;
+static u8 *free_page;
 static u32 free_pages;
 
-static void widen_directories(u32 wanted) {
-  u32 size = directories_size * 2 > wanted ? directories_size * 2 : wanted + 1;
-  Directory *wider = (Directory *)room(size * sizeof(Directory));
-  __builtin_memset(wider, 0, size * sizeof(Directory));
-  __builtin_memcpy(wider, directories, directories_size * sizeof(Directory));
-  directories = wider;
-  directories_size = size;
+static void clear_directories(Directories *directories, u32 size) {
+  directories->size = size;
+  directories->used = 0;
+  directories->of = (Directory *)room(size * sizeof(Directory));
+  __builtin_memset(directories->of, 0, size * sizeof(Directory));
 }
 
-static u32 *new_page(u32 cell_and_kind, u32 number) {
-  Directory *directory = &directories[cell_and_kind];
-  if (cell_and_kind >= directories_used) directories_used = cell_and_kind + 1;
+static void widen_directories(Directories *directories, u32 wanted) {
+  Directories old = *directories;
+  clear_directories(directories, old.size * 2 > wanted ? old.size * 2 : wanted + 1);
+  directories->used = old.used;
+  __builtin_memcpy(directories->of, old.of, old.size * sizeof(Directory));
+}
+
+static void *new_page(Directories *directories, u32 cell_and_kind, u32 number) {
+  if (cell_and_kind >= directories->size) widen_directories(directories, cell_and_kind);
+  if (cell_and_kind >= directories->used) directories->used = cell_and_kind + 1;
+  Directory *directory = &directories->of[cell_and_kind];
   if (number >= directory->size) {
     u32 size = directory->size * 2 > number + 4 ? directory->size * 2 : number + 4;
-    u32 **wider = (u32 **)room(size * sizeof(u32 *));
-    __builtin_memset(wider, 0, size * sizeof(u32 *));
-    __builtin_memcpy(wider, directory->pages, directory->size * sizeof(u32 *));
+    void **wider = (void **)room(size * sizeof(void *));
+    __builtin_memset(wider, 0, size * sizeof(void *));
+    __builtin_memcpy(wider, directory->pages, directory->size * sizeof(void *));
     directory->pages = wider;
     directory->size = size;
   }
   if (!free_pages) {
-    free_page = (u32 *)room(SLAB * PAGE * 4);
+    free_page = (u8 *)room(SLAB * PAGE_BYTES);
     free_pages = SLAB;
   }
-  u32 *page = free_page;
-  free_page += PAGE;
+  u8 *page = free_page;
+  free_page += PAGE_BYTES;
   free_pages--;
   pages_used++;
-  __builtin_memset(page, 0, PAGE * 4);
+  __builtin_memset(page, 0, PAGE_BYTES);
   return directory->pages[number] = page;
 }
 
+static inline void *page_of(const Directories *directories, u32 cell_and_kind, u32 number) {
+  if (cell_and_kind >= directories->size || number >= directories->of[cell_and_kind].size) return 0;
+  return directories->of[cell_and_kind].pages[number];
+}
+
+static __attribute__((noinline)) void carry(u32 cell_and_kind, u32 value, u32 times) {
+  u32 *page = (u32 *)page_of(&carries, cell_and_kind, value / CARRIES);
+  if (!page) page = (u32 *)new_page(&carries, cell_and_kind, value / CARRIES);
+  page[value % CARRIES] += times;
+}
+
 static inline void count_value(u32 cell_and_kind, u32 value, u32 times) {
-  if (cell_and_kind >= directories_size) widen_directories(cell_and_kind);
-  Directory *directory = &directories[cell_and_kind];
-  u32 number = value / PAGE;
-  u32 *page = number < directory->size ? directory->pages[number] : 0;
-  if (!page) page = new_page(cell_and_kind, number);
-  page[value % PAGE] += times;
+  u8 *page = (u8 *)page_of(&counts, cell_and_kind, value / PAGE);
+  if (!page) page = (u8 *)new_page(&counts, cell_and_kind, value / PAGE);
+  u32 sum = page[value % PAGE] + times;
+  page[value % PAGE] = (u8)sum;
+  if (sum > 255) carry(cell_and_kind, value, sum & ~255u);
 }
 
 /*
@@ -533,10 +557,8 @@ EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
   arena_used = 0;
   arena = (u8 *)room(arena_size);
   for (u32 kind = 0; kind < KINDS; kind++) clear_texts(&values[kind], 1 << 12);
-  directories_size = 1024;
-  directories_used = 0;
-  directories = (Directory *)room(directories_size * sizeof(Directory));
-  __builtin_memset(directories, 0, directories_size * sizeof(Directory));
+  clear_directories(&counts, 1024);
+  clear_directories(&carries, 1024);
   pages_used = 0;
   free_pages = 0;
   keys = (Key *)room(MOST_KEYS * sizeof(Key));
@@ -1468,26 +1490,31 @@ EXPORT(settle) void settle(void) {
 
 EXPORT(key_count) u32 key_count(void) { return keys_count; }
 EXPORT(keys_at) u32 keys_at(void) { return (u32)keys; }
-EXPORT(cells_and_kinds) u32 cells_and_kinds(void) { return directories_used; }
+EXPORT(cells_and_kinds) u32 cells_and_kinds(void) { return counts.used; }
 
 /* The values of one cell and kind and how often it had each, side by side. */
 static u32 *gathered_values;
 static double *gathered_counts;
 
-/* Which of four counts are not 0. */
-static inline u32 some_of(const u32 *counts) {
-  return wasm_i32x4_bitmask(wasm_i32x4_ne(wasm_v128_load(counts), wasm_i32x4_splat(0)));
+/* Which of 16 values a cell had: `number` of 16. */
+static inline u32 some_of(u32 cell_and_kind, u32 number) {
+  const u8 *page = page_of(&counts, cell_and_kind, number * 16 / PAGE);
+  if (!page) return 0;
+  u32 some = wasm_i8x16_bitmask(wasm_i8x16_ne(wasm_v128_load(page + number * 16 % PAGE), wasm_i8x16_splat(0)));
+  const u32 *carried = page_of(&carries, cell_and_kind, number * 16 / CARRIES);
+  if (carried)
+    for (u32 i = 0; i < 16; i++) some |= (u32)(carried[i] != 0) << i;
+  return some;
 }
+
+static inline u32 sixteens_of(u32 cell_and_kind) { return counts.of[cell_and_kind].size * (PAGE / 16); }
 
 /* Makes room for what is gathered; answers how many values there are in all. */
 EXPORT(count_values) u32 count_values(void) {
   u32 all = 0, most = 0;
-  for (u32 i = 0; i < directories_used; i++) {
+  for (u32 i = 0; i < counts.used; i++) {
     u32 before = all;
-    for (u32 number = 0; number < directories[i].size; number++) {
-      const u32 *page = directories[i].pages[number];
-      if (page) for (u32 j = 0; j < PAGE; j += 4) all += ones(some_of(page + j));
-    }
+    for (u32 number = 0; number < sixteens_of(i); number++) all += ones(some_of(i, number));
     if (all - before > most) most = all - before;
   }
   gathered_values = (u32 *)room(most * 4);
@@ -1497,17 +1524,16 @@ EXPORT(count_values) u32 count_values(void) {
 
 /* Answers how many values a cell has of a kind. */
 EXPORT(gather) u32 gather(u32 cell_and_kind) {
-  Directory directory = directories[cell_and_kind];
   u32 count = 0;
-  for (u32 number = 0; number < directory.size; number++) {
-    const u32 *page = directory.pages[number];
-    if (!page) continue;
-    for (u32 j = 0; j < PAGE; j += 4) {
-      for (u32 some = some_of(page + j); some; some &= some - 1) {
-        u32 i = j + first_of(some);
-        gathered_values[count] = number * PAGE + i;
-        gathered_counts[count++] = page[i];
-      }
+  for (u32 number = 0; number < sixteens_of(cell_and_kind); number++) {
+    u32 some = some_of(cell_and_kind, number);
+    if (!some) continue;
+    const u8 *page = page_of(&counts, cell_and_kind, number * 16 / PAGE);
+    const u32 *carried = page_of(&carries, cell_and_kind, number * 16 / CARRIES);
+    for (; some; some &= some - 1) {
+      u32 value = number * 16 + first_of(some);
+      gathered_values[count] = value;
+      gathered_counts[count++] = page[value % PAGE] + (carried ? carried[value % CARRIES] : 0);
     }
   }
   return count;
