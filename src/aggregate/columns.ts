@@ -106,7 +106,7 @@ export interface RowRead {
   readonly hash: number;
   readonly bytes: Uint8Array;
   readonly start: number;
-  /** From `spansAt` on, where texts begin and end behind `start`; both 0 for null. */
+  /** From `spansAt` on, where texts begin and end behind `start`; both 0 for null, 1 and 0 for what is absent. */
   readonly spans: Uint32Array;
   readonly spansAt: number;
 }
@@ -227,7 +227,8 @@ export class Columns {
       const { ids, dictionary } = texts[own[i]!]!;
       const from = spans[spansAt + 2 * i]!;
       const to = spans[spansAt + 2 * i + 1]!;
-      ids[row] = to === 0 ? NULL : dictionary.idOfBytes(bytes, start + from, start + to);
+      if (to === 0) ids[row] = from === 0 ? NULL : ABSENT;
+      else ids[row] = dictionary.idOfBytes(bytes, start + from, start + to);
     }
   }
 

@@ -913,7 +913,7 @@ typedef struct {
   u32 whole;
   int32_t duration, service_time, received, sent;
   /* Where path, user agent, upstream host, local, downstream local and peer address and request id begin and end in the line;
-   * twice 0 for one that is null. */
+   * twice 0 for one that is null, 1 and 0 for one that is absent. */
   u32 spans[2 * KEPT_FIELDS];
   double time;
 } Kept;
@@ -997,9 +997,12 @@ static void drop_lines(Sample *sample) {
   sample->used = used;
 }
 
+/* In the place of the text of a field that is null, or absent. Longer ones than they are read at once. */
+static const u8 NULL_TEXT[64] = "-", ABSENT[64] = "-";
+
 static inline void put_span(u32 *spans, const u8 *line, Bytes field) {
   int there = !is_null(field);
-  spans[0] = there ? (u32)(field.at - line) : 0;
+  spans[0] = there ? (u32)(field.at - line) : field.at == ABSENT;
   spans[1] = there ? spans[0] + field.length : 0;
 }
 
@@ -1193,7 +1196,7 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
 /* ---- JSON ---- */
 
 /* The fields by their number in scanner.ts. */
-enum { TIME, METHOD, TARGET, PROTOCOL, CODE, FLAGS, DETAILS, TERMINATION, REASON, SENT, LASTED, SERVICE_TIME, USER_AGENT,
+enum { TIME, METHOD, TARGET, PROTOCOL, CODE, FLAGS, DETAILS, TERMINATION, REASON, RECEIVED, SENT, LASTED, SERVICE_TIME, USER_AGENT,
   ID, AUTHORITY, UPSTREAM_HOST, CLUSTER, LOCAL, DOWNSTREAM_LOCAL, DOWNSTREAM_PEER, SERVER_NAME, ROUTE, FIELDS };
 
 #define MOST_MEMBERS 64
@@ -1238,7 +1241,6 @@ typedef struct {
   Bytes raw, text;
 } Value;
 
-static const u8 DASH[64] = "-";
 
 /* Reads a line by a layout; 0 where it has another one, or a value that is no plain string, whole number or null. */
 static inline int read_members(const Layout *layout, const u8 *line, const u8 *end, const u32 *cut, u32 quotes, Value *found) {
@@ -1263,7 +1265,7 @@ static inline int read_members(const Layout *layout, const u8 *line, const u8 *e
       const u8 *from = at;
       if (word32_at(at) == 0x6c6c756eu) {
         at += 4;
-        value.text = between(DASH, DASH + 1);
+        value.text = between(NULL_TEXT, NULL_TEXT + 1);
       } else {
         while (is_digit(*at)) at++;
         if (at == from || (*from == '0' && at > from + 1)) return 0;
@@ -1279,7 +1281,10 @@ static inline int read_members(const Layout *layout, const u8 *line, const u8 *e
   return at == end && next == quotes;
 }
 
+static inline int is_absent(const Value *value) { return value->raw.length == 0; }
 static inline int is_quoted(const Value *value) { return *value->raw.at == '"' || *value->raw.at == 'n'; }
+
+static inline int is_number(const Value *value) { return value->raw.length > 0 && *value->raw.at != '"'; }
 
 /* A whole number, as JSON or as text; -2 for none, -1 for anything else. */
 static inline int32_t number_of(const Value *value) {
@@ -1288,7 +1293,10 @@ static inline int32_t number_of(const Value *value) {
 
 static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes) {
   Value found[FIELDS];
-  for (u32 i = 0; i < FIELDS; i++) found[i].raw = between(DASH, DASH);
+  for (u32 i = 0; i < FIELDS; i++) {
+    found[i].raw = between(ABSENT, ABSENT);
+    found[i].text = between(ABSENT, ABSENT + 1);
+  }
   if (layout_last >= layout_count || !read_members(&layouts[layout_last], line, end, cut, quotes, found)) {
     u32 i = 0;
     while (i < layout_count && !read_members(&layouts[i], line, end, cut, quotes, found)) i++;
@@ -1308,11 +1316,13 @@ static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes)
   /* A number where a text belongs is spelled by the host. */
   static const u8 texts[] = {TIME, METHOD, TARGET, PROTOCOL, USER_AGENT, ID, AUTHORITY, UPSTREAM_HOST, LOCAL, DOWNSTREAM_PEER};
   for (u32 i = 0; i < sizeof texts; i++)
-    if (!is_quoted(&found[texts[i]])) return 0;
+    if (!is_absent(&found[texts[i]]) && !is_quoted(&found[texts[i]])) return 0;
   if (found[TIME].text.length != 24) return 0;
   Fields fields;
+  fields.received = number_of(&found[RECEIVED]);
   fields.sent = number_of(&found[SENT]);
   fields.duration = number_of(&found[LASTED]);
+  fields.service_time = number_of(&found[SERVICE_TIME]);
   if (fields.sent == -1 || fields.duration == -1 || fields.duration >= LONGEST_DURATION) return 0;
   fields.line = line;
   fields.end = end;
@@ -1322,14 +1332,16 @@ static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes)
   fields.protocol = found[PROTOCOL].text;
   Bytes waited = found[SERVICE_TIME].text;
   fields.has_service_time = all_digits(waited.at, waited.at + waited.length);
-  fields.whole = 0;
+  /* As Envoy writes them: whole numbers, but the service time, a header, as text. */
+  fields.whole = is_number(&found[RECEIVED]) && is_number(&found[SENT]) && is_number(&found[LASTED]) &&
+                 is_quoted(&found[SERVICE_TIME]) && fields.received != -1 && fields.service_time != -1;
   if (!fields.has_service_time && is_there(waited)) return 0;
   fields.agent = found[USER_AGENT].text;
   fields.id = found[ID].text;
   fields.authority = found[AUTHORITY].text;
   fields.host = found[UPSTREAM_HOST].text;
   fields.local = found[LOCAL].text;
-  fields.downstream_local = found[DOWNSTREAM_LOCAL].raw;
+  fields.downstream_local = found[DOWNSTREAM_LOCAL].text;
   fields.peer = found[DOWNSTREAM_PEER].text;
   u32 signs, with_local = is_known_by_local(&fields);
   Bytes peer_host;
@@ -1425,9 +1437,13 @@ static inline Shape shape_of_json(const u8 *line, u32 *cut) {
       shape.control += ones(where_below(block, blank) & before);
     }
     u64 q = where(block, quote) & before;
-    /* What is no ASCII may be no UTF-8. */
-    u64 special = (where(block, escape) | mask_of(block.a, block.b, block.c, block.d)) & before;
-    if (special) shape.control += 2;
+    /* What is no ASCII may be no UTF-8: such bytes have their highest bit set, as all of a comparison that is true has. */
+    v128_t escapes = wasm_v128_or(wasm_v128_or(wasm_i8x16_eq(block.a, escape), wasm_i8x16_eq(block.b, escape)),
+                                  wasm_v128_or(wasm_i8x16_eq(block.c, escape), wasm_i8x16_eq(block.d, escape)));
+    v128_t bytes = wasm_v128_or(wasm_v128_or(block.a, block.b), wasm_v128_or(block.c, block.d));
+    if (wasm_i8x16_bitmask(wasm_v128_or(escapes, bytes)) &&
+        (where(block, escape) | mask_of(block.a, block.b, block.c, block.d)) & before)
+      shape.control += 2;
     if (shape.cuts <= MOST_JSON_QUOTES) put_places(cut + shape.cuts, q, at);
     shape.cuts += ones(q);
     if (end) {

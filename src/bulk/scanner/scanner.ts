@@ -35,6 +35,7 @@ const FIELDS: readonly FieldName[] = [
   'response_code_details',
   'connection_termination_details',
   'upstream_transport_failure_reason',
+  'bytes_received',
   'bytes_sent',
   'duration',
   'upstream_service_time',
@@ -93,7 +94,7 @@ export interface KeptLine {
   readonly serviceTime: number;
   readonly received: number;
   readonly sent: number;
-  /** From `spansAt` on, where each of `KEPT_FIELDS` begins and ends in the line; both 0 for one that is null. */
+  /** From `spansAt` on, where each of `KEPT_FIELDS` begins and ends in the line; both 0 for null, 1 and 0 for one that is absent. */
   readonly spans: Uint32Array;
   readonly spansAt: number;
 }
