@@ -80,14 +80,29 @@ export const TUNNEL = 32;
 /** ztunnel stamps a line when the connection is over (ztunnel src/proxy/metrics.rs: it is written as the result is recorded). */
 export const STAMPED_AT_END = 64;
 
-/** What is said of a line, as the figure `bits`. */
-export const bitsOf = ({ answeredBy, failure, http, app4xx, tunnel }: Outcome, format: string): number =>
+/** The call came from the proxy's own pod, or from elsewhere. */
+export const FROM_OWN_POD = 128;
+export const FROM_ELSEWHERE = 256;
+
+/** What is said of a line. */
+export interface Said {
+  readonly outcome: Outcome;
+  /** Whether the call came from the proxy's own pod; `null` where the line does not say. */
+  readonly fromOwnPod: boolean | null;
+}
+
+/** The same as the figure `bits`. */
+export const bitsOf = (
+  { outcome: { answeredBy, failure, http, app4xx, tunnel }, fromOwnPod }: Said,
+  format: string,
+): number =>
   ANSWERERS.indexOf(answeredBy) |
   (failure ? FAILURE : 0) |
   (http ? HTTP : 0) |
   (app4xx ? APP_4XX : 0) |
   (tunnel ? TUNNEL : 0) |
-  (format.startsWith('ztunnel') ? STAMPED_AT_END : 0);
+  (format.startsWith('ztunnel') ? STAMPED_AT_END : 0) |
+  (fromOwnPod === null ? 0 : fromOwnPod ? FROM_OWN_POD : FROM_ELSEWHERE);
 
 /** What lines of a kind have in common: ids of texts in the columns where they are kept, and figures. */
 export interface RowsKind {

@@ -146,7 +146,8 @@ export class Coverage {
       const format = tally.format(tuple);
       const count = tally.count(tuple);
       formats.add(format, count);
-      signs.add({ format, cluster: tally.told(tuple).cluster, fromOwnPod: tally.isFromOwnPod(tuple) }, count);
+      const { cluster, fromOwnPod } = tally.told(tuple);
+      signs.add({ format, cluster, fromOwnPod }, count);
     }
     const sum = (of: (input: Input) => number): number =>
       inputs.reduce((total, [, input]) => total + of(input), 0);

@@ -46,8 +46,7 @@ export class Observation {
 
   record(input: string, record: RecordView, origin: Origin, facts: LineFacts): void {
     this.coverage.record(input, record, origin, facts.overlong, facts.unterminated);
-    const { outcome } = this.tally.add(record, origin, input);
-    this.rows.add(record, outcome, origin);
+    this.rows.add(record, this.tally.add(record, origin, input), origin);
   }
 
   /** A record that a filter leaves out: it was read, and counts for nothing else. */

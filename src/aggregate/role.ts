@@ -12,8 +12,11 @@ export interface Shown {
 }
 
 /** Whether a call came from the proxy's own pod: both addresses are the same host. */
-export function isFromOwnPod(upstreamLocal: string | null, downstreamRemote: string | null): boolean | null {
-  if (upstreamLocal === null || downstreamRemote === null) return null;
+export function isFromOwnPod(
+  upstreamLocal: string | null | undefined,
+  downstreamRemote: string | null | undefined,
+): boolean | null {
+  if (upstreamLocal == null || downstreamRemote == null) return null;
   return hostOf(upstreamLocal) === hostOf(downstreamRemote);
 }
 

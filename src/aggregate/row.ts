@@ -9,6 +9,8 @@ import {
   APP_4XX,
   FAILURE,
   Figure,
+  FROM_ELSEWHERE,
+  FROM_OWN_POD,
   HTTP,
   STAMPED_AT_END,
   Text,
@@ -74,6 +76,8 @@ export class SharedKind {
   readonly app4xx: boolean;
   readonly tunnel: boolean;
   readonly stampedAtEnd: boolean;
+  /** Whether the call came from the proxy's own pod; `null` where the lines do not say. */
+  readonly fromOwnPod: boolean | null;
   /** How far the clock of its proxy is ahead of the others', ms. */
   readonly ahead: number;
   #groupKey: string | undefined;
@@ -113,6 +117,7 @@ export class SharedKind {
     this.app4xx = (bits & APP_4XX) !== 0;
     this.tunnel = (bits & TUNNEL) !== 0;
     this.stampedAtEnd = (bits & STAMPED_AT_END) !== 0;
+    this.fromOwnPod = (bits & (FROM_OWN_POD | FROM_ELSEWHERE)) === 0 ? null : (bits & FROM_OWN_POD) !== 0;
     this.ahead = clocks.aheadOf(this.proxy);
   }
 
@@ -331,6 +336,9 @@ export class Row implements Kind {
   }
   get tunnel(): boolean {
     return this.#kind.tunnel;
+  }
+  get fromOwnPod(): boolean | null {
+    return this.#kind.fromOwnPod;
   }
   get groupKey(): string {
     return this.#kind.groupKey;

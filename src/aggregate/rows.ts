@@ -4,7 +4,6 @@ import type { RecordView } from '../record/record-view.js';
 import { maskedRequestId, TRACE_CHARACTER } from '../record/request-id.js';
 import { hashBytes, mixed } from '../record/dictionary.js';
 import { Span } from '../record/span.js';
-import type { Outcome } from './failure.js';
 import { AGREED, clocksOf, type Clocks } from './clocks.js';
 import {
   bitsOf,
@@ -16,6 +15,7 @@ import {
   type Place,
   type RowRead,
   type RowsKind,
+  type Said,
 } from './columns.js';
 import { directionOf } from './group-key.js';
 import { KIND_TEXTS, Row, SharedKind } from './row.js';
@@ -256,20 +256,20 @@ export class Rows {
     this.#pin = requestId && maskedRequestId(requestId);
   }
 
-  add(record: RecordView, outcome: Outcome, origin: Origin): void {
+  add(record: RecordView, said: Said, origin: Origin): void {
     this.#seen++;
-    const sample = this.#isPinned(record) ? this.#pinned : this.#sampleOf(outcome.failure);
+    const sample = this.#isPinned(record) ? this.#pinned : this.#sampleOf(said.outcome.failure);
     const hash = this.#hashOf(record, origin, sample.shared);
     if (!sample.keeps(hash)) return;
-    this.#put(sample, hash, record, outcome, origin);
+    this.#put(sample, hash, record, said, origin);
     sample.trim();
   }
 
   /** Keeps a line that somebody else has counted, where its hash is under the threshold. @param hash as it was made there */
-  keep(record: RecordView, outcome: Outcome, origin: Origin, hash: number): void {
-    const sample = this.#sampleOf(outcome.failure);
+  keep(record: RecordView, said: Said, origin: Origin, hash: number): void {
+    const sample = this.#sampleOf(said.outcome.failure);
     if (!sample.keeps(hash)) return;
-    this.#put(sample, hash, record, outcome, origin);
+    this.#put(sample, hash, record, said, origin);
     sample.trim();
   }
 
@@ -308,7 +308,7 @@ export class Rows {
     return this.#sampleOf(failing).shared;
   }
 
-  #put(sample: Sample, hash: number, record: RecordView, outcome: Outcome, origin: Origin): void {
+  #put(sample: Sample, hash: number, record: RecordView, said: Said, origin: Origin): void {
     const { columns } = sample;
     const row = columns.push();
     const { figures, texts } = columns;
@@ -321,7 +321,7 @@ export class Rows {
     figures[Figure.line]![row] = origin.line;
     figures[Figure.hash]![row] = hash;
     figures[Figure.share]![row] = sample.share;
-    figures[Figure.bits]![row] = bitsOf(outcome, record.format);
+    figures[Figure.bits]![row] = bitsOf(said, record.format);
     const span = this.#span;
     for (let i = 0; i < FIELDS.length; i++) {
       const found = record.locate(SLOT[FIELDS[i]!], span);

@@ -87,6 +87,8 @@ export interface Told {
   readonly group: GroupKey;
   readonly cluster: UpstreamCluster | null;
   readonly cell: number;
+  /** Whether the calls came from the address that the proxy calls on from; `null` where the lines do not say, or not all alike. */
+  readonly fromOwnPod: boolean | null;
 }
 
 export interface StreamKey {
@@ -330,7 +332,7 @@ export class Tally {
       cluster ? `${proxy}\ncluster\n${cluster.name}` : null,
       counts && outcome.failure ? group : null,
     );
-    return { outcome, group, cluster, cell };
+    return { outcome, group, cluster, cell, fromOwnPod: fromOwnPodOf(signs) };
   }
 
   #cellOf(ofAuthority: string, ofCluster: string | null, group: GroupKey | null): number {
@@ -408,11 +410,6 @@ export class Tally {
   }
   isLeftOut(tuple: number): boolean {
     return (this.signs(tuple) & LEFT_OUT) !== 0;
-  }
-  /** Whether the call came from the address that the proxy calls on from; `null` where the lines do not say. */
-  isFromOwnPod(tuple: number): boolean | null {
-    const signs = this.signs(tuple);
-    return (signs & (FROM_OWN_POD | FROM_ELSEWHERE)) === 0 ? null : (signs & FROM_OWN_POD) !== 0;
   }
   /** Whether a tuple has its fields as they were logged: some stand for many that there was no room for. */
   isWhole(tuple: number): boolean {
@@ -530,6 +527,9 @@ function toHost(span: Span): void {
   }
   span.set(hostOf(Buffer.from(bytes.subarray(start, end)).toString()));
 }
+
+const fromOwnPodOf = (signs: number): boolean | null =>
+  (signs & (FROM_OWN_POD | FROM_ELSEWHERE)) === 0 ? null : (signs & FROM_OWN_POD) !== 0;
 
 function signsOfOutcome({ failure, http, app4xx, tunnel, answeredBy }: Outcome): number {
   return (

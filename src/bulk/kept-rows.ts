@@ -1,5 +1,6 @@
 import { bitsOf, Text, type RowsKind } from '../aggregate/columns.js';
 import { judge } from '../aggregate/failure.js';
+import { isFromOwnPod } from '../aggregate/role.js';
 import type { Observation } from '../aggregate/observation.js';
 import { LineParser } from '../../parsers/index.js';
 import type { StreamOrigin } from '../record/origin.js';
@@ -42,7 +43,11 @@ export class KeptRows {
     this.#parser.parse({ bytes, start, end }, record);
     const { origin, linesBefore } = this.#parts[part - 1]!;
     const place = { ...origin, line: linesBefore + line };
-    this.observation.rows.keep(record, judge(record), place, hash);
+    const fromOwnPod = isFromOwnPod(
+      record.text('upstream_local_address'),
+      record.text('downstream_remote_address'),
+    );
+    this.observation.rows.keep(record, { outcome: judge(record), fromOwnPod }, place, hash);
   }
 
   /** A line that stays. */
@@ -62,7 +67,8 @@ export class KeptRows {
   #newKind(tuple: number, failing: boolean, part: number): RowsKind | null {
     const { tally, rows } = this.observation;
     if (!tally.isWhole(tuple)) return null;
-    const { outcome, group, cluster } = tally.told(tuple);
+    const told = tally.told(tuple);
+    const { group, cluster } = told;
     const { origin } = this.#parts[part - 1]!;
     const format = tally.format(tuple);
     return rows.columnsOf(failing).kindOf(
@@ -89,7 +95,7 @@ export class KeptRows {
         [Text.sourceIdentity, null],
       ],
       group.responseCode ?? NaN,
-      bitsOf(outcome, format),
+      bitsOf(told, format),
     );
   }
 }

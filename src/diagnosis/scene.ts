@@ -5,7 +5,7 @@ import { isRejectedConnection } from '../aggregate/ends.js';
 import type { GroupSnapshot } from '../aggregate/groups.js';
 import { join, type Case, type Joins } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
-import { isFromOwnPod, RoleSigns, type Role } from '../aggregate/role.js';
+import { RoleSigns, type Role } from '../aggregate/role.js';
 import type { Kind, Row } from '../aggregate/row.js';
 import { hostOf, portOf as portOfAddress } from '../record/address.js';
 import { NO_FACTS, type ClusterFacts } from './cluster-facts.js';
@@ -197,8 +197,7 @@ function symptomsOf(cases: readonly Case[], places: Places): readonly Symptom[] 
 
 function roleBy(rows: readonly Row[]): Role {
   const signs = new RoleSigns();
-  for (const { format, cluster, upstreamLocal, downstreamRemote } of rows)
-    signs.add({ format, cluster, fromOwnPod: isFromOwnPod(upstreamLocal, downstreamRemote) });
+  for (const { kind } of rows) signs.add(kind);
   return signs.told().role;
 }
 
@@ -330,7 +329,7 @@ function ownersOf(
   const pods = new Map<string, string>();
   const addresses = new Map<string, string[]>();
   for (const row of rows) {
-    const ip = ownAddress(row, joins, pods);
+    const ip = ownAddress(row, joins);
     if (ip === null || pods.has(ip)) continue;
     pods.set(ip, row.proxy);
     push(addresses, row.proxy, ip);
@@ -338,14 +337,10 @@ function ownersOf(
   return { pods, addresses };
 }
 
-function ownAddress(row: Row, joins: Joins, known: ReadonlyMap<string, string>): string | null {
+function ownAddress(row: Row, joins: Joins): string | null {
   if (row.direction === 'inbound' && row.cluster?.kind === 'inbound') {
     return row.downstreamLocal && hostOf(row.downstreamLocal);
   }
   if (isBelowItsCaller(row, joins)) return row.upstreamIp;
-  if (row.direction !== 'outbound') return null;
-  const { peer, upstreamLocal } = row;
-  // Mostly the caller is somebody else, or known by then.
-  if (!peer || !upstreamLocal?.includes(peer) || known.has(peer)) return null;
-  return hostOf(upstreamLocal) === peer ? peer : null;
+  return row.direction === 'outbound' && row.kind.fromOwnPod ? row.peer : null;
 }
