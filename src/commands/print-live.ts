@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Options } from '../cli/options.js';
 import { ExitStatus } from '../errors.js';
-import { ReorderWindow } from '../output/reorder.js';
+import { ReorderWindow, type WriteLines } from '../output/reorder.js';
 import type { Parsed, Reading } from '../pipeline.js';
 import type { ByteWriter } from '../record/byte-writer.js';
 import { parseTimeText } from '../record/time.js';
@@ -33,8 +33,8 @@ export async function printLive(
   const order = new ReorderWindow();
   /** Somebody reads more slowly than the lines come. */
   let slow: Promise<void> | undefined;
-  const write = (lines: Buffer): void => {
-    if (stdout.write(lines)) return;
+  const write: WriteLines = (lines, done) => {
+    if (stdout.write(lines, () => done())) return;
     slow ??= once(stdout, 'drain').then(() => {
       slow = undefined;
     });

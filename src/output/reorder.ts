@@ -19,8 +19,15 @@ class Lines {
 
 /** More bytes than this do not wait for the window's end: a burst must not fill the memory. A batch more fits into 4 MiB. */
 const MOST_BYTES = (4 << 20) - (512 << 10);
-const PIECE_BYTES = 256 << 10;
+const PIECE_BYTES = 128 << 10;
+/** With the line that makes it full. */
+const PIECE_ROOM = PIECE_BYTES + (32 << 10);
+/** Pieces that are kept to be filled again: about what goes out at once when lines come fast. */
+const MOST_PIECES = 16;
 const LF = 10;
+
+/** Takes lines; calls `done` when it needs their memory no longer. */
+export type WriteLines = (lines: Buffer, done: () => void) => void;
 
 /**
  * Puts lines of several streams in the order of their times, as far as they come within a window of each other: a line
@@ -33,7 +40,9 @@ export class ReorderWindow {
   /** Those of the aged lines that have not gone out. */
   #waiting: number[] = [];
   #at = 0;
-  readonly #sorted = new ByteWriter(2 * PIECE_BYTES);
+  #sorted = new ByteWriter(PIECE_ROOM);
+  /** Pieces that went out: memory that is given back soon is asked for again soon. */
+  readonly #free: ByteWriter[] = [];
 
   /** Where the next line is written to, without its newline. */
   get out(): ByteWriter {
@@ -55,7 +64,7 @@ export class ReorderWindow {
   }
 
   /** Called once per window: hands out lines that waited a whole one, and those that are older than these, in order. */
-  turn(write: (lines: Buffer) => void): void {
+  turn(write: WriteLines): void {
     const aged = this.#aged;
     const fresh = this.#fresh;
     let due = -Infinity;
@@ -73,12 +82,21 @@ export class ReorderWindow {
       const lines = index < 0 ? fresh : aged;
       const line = index < 0 ? ~index : index;
       this.#sorted.append(lines.out.bytes, lines.startOf(line), lines.ends[line]!);
-      if (this.#sorted.length >= PIECE_BYTES) write(this.#sorted.take());
+      if (this.#sorted.length >= PIECE_BYTES) this.#handOut(write);
     }
-    if (this.#sorted.length > 0) write(this.#sorted.take());
+    if (this.#sorted.length > 0) this.#handOut(write);
     aged.clear();
     this.#aged = fresh;
     this.#fresh = aged;
     this.#waiting = staying;
+  }
+
+  #handOut(write: WriteLines): void {
+    const piece = this.#sorted;
+    this.#sorted = this.#free.pop() ?? new ByteWriter(PIECE_ROOM);
+    write(piece.written, () => {
+      piece.clear();
+      if (this.#free.length < MOST_PIECES) this.#free.push(piece);
+    });
   }
 }

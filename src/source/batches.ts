@@ -4,7 +4,7 @@ import { ByteWriter } from '../record/byte-writer.js';
 /** What comes within this time of the first bytes is taken together: an API server sends nearly every line by itself. */
 const GATHER_MS = 40;
 /** With so many bytes that nobody took, the sender is made to wait. */
-const MOST_BYTES = 16 * 1024;
+const MOST_BYTES = 8 * 1024;
 const FIRST_BYTES = 2 * 1024;
 /** Memory of which a batch fills less than this share is given back. */
 const ROOMY = 8;
