@@ -333,6 +333,51 @@ describe('the scanner', () => {
     );
   });
 
+  it('says the same of long texts, and of paths as long as it reads at once', async () => {
+    const segment = fc.constantFrom(
+      '',
+      '1',
+      '17',
+      'a',
+      'v1',
+      'items',
+      'feacb771',
+      'ABCDEFGHIJKLMNOP1',
+      '3f0c8a52-4f77-4f0e-9c53-8f5f1d4a9b10',
+      'abcdefab-cdef-abcd-efab-cdefabcdefab',
+      'a?1/2',
+      'é',
+    );
+    const path = fc
+      .tuple(
+        fc.array(segment, { minLength: 1, maxLength: 300 }),
+        fc.constantFrom(16, 31, 32, 33, 48, 63, 64, 65, 66, 128, 511, 512, 513),
+        fc.constantFrom('', '', '?', '?1/2', '/'),
+      )
+      .map(([segments, length, end]) => {
+        const text = `/${segments.join('/')}`;
+        return text.repeat(Math.ceil(length / text.length)).slice(0, length) + end;
+      });
+    const long = fc.constantFrom(1, 15, 16, 17, 36, 191, 192, 193, 384, 385, 700).chain((length) =>
+      fc.constantFrom('a', 'b').map((last) => 'x'.repeat(length - 1) + last),
+    );
+    const text = fc
+      .tuple(path, long, long, long, fc.nat(63), fc.constantFrom(200, 200, 200, 503))
+      .map(
+        ([target, agent, id, authority, pad, code]) =>
+          `[2026-11-24T08:13:37.675Z] "GET ${target} HTTP/1.1" ${code} - via_upstream - "-" 0 7 5 5 "${'1'.repeat(pad + 1)}" ` +
+          `"${agent}" "${id}" "${authority}" "10.0.0.1:80" outbound|80||a.b 10.0.0.2:1 10.0.0.3:80 10.0.0.4:2 - default`,
+      );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(text, { minLength: 1, maxLength: 60 }),
+        fc.constantFrom(ROW_LIMITS, { healthy: 7, failing: 3 }),
+        (lines, limits) => bothAgree(bytesOf(lines), { limits }),
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   it('says the same of a log that is longer than what it reads at once, and whose lines are', async () => {
     const lines = [...trafficLines('text', 3_000)];
     const long = lines[7]!.replace('HTTP', `${'x'.repeat(300_000)} HTTP`);
