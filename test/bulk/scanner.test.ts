@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { observeAll } from '../../src/bulk/observe-all.js';
 import { COMPILER, MODULE } from '../../src/bulk/scanner/module.js';
 import { membersOf } from '../../src/bulk/scanner/members.js';
-import { Scanner, type Host } from '../../src/bulk/scanner/scanner.js';
+import { Scanner, type Host, type KindOfLine } from '../../src/bulk/scanner/scanner.js';
 import { DURATION } from '../../src/aggregate/cell-values.js';
 import type { Observation } from '../../src/aggregate/observation.js';
 import { ROW_LIMITS, type RowLimits } from '../../src/aggregate/rows.js';
@@ -76,11 +76,21 @@ async function bothAgree(
   expect(remembered(scanned.observation)).toEqual(remembered(inOne.observation));
 }
 
+/** What a line is counted as. */
+const KIND: KindOfLine = {
+  name: 0,
+  cell: 1,
+  failing: false,
+  answers: true,
+  counts: true,
+  downstream: true,
+};
+
 /** What the scanner makes of lines: how many it counted, and which it handed over. */
 function scan(lines: readonly string[]): { counted: number; other: string[] } {
   const other: string[] = [];
   const host: Host = {
-    met: () => ({ name: 0, cell: 1, failing: false, answers: true, counts: true, downstream: true }),
+    met: () => KIND,
     layout: (start, end) => membersOf(scanner.input, start, end, []),
     other: (start, end) => other.push(scanner.input.toString('latin1', start, end)),
     keep: () => undefined,
@@ -230,6 +240,36 @@ describe('the scanner', () => {
     expect(scan([...lines, good])).toEqual({ counted: 1, other: lines });
   });
 
+  it('asks to be cleared before many cells with many values take up all memory', () => {
+    let cells = 0;
+    const host: Host = {
+      met: () => ({ ...KIND, cell: cells++ }),
+      layout: () => null,
+      other: () => undefined,
+      keep: () => undefined,
+      crowded: () => undefined,
+      timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
+    };
+    const scanner = new Scanner(host, DEFAULT_MAX_LINE, { healthy: 1, failing: 1 });
+    scanner.begin(0, 0);
+    let full = 0;
+    for (let i = 0; i < 130_000; i += 1_000) {
+      const lines = Array.from({ length: 1_000 }, (_, j) => {
+        const number = i + j;
+        const authority = number < 100_000 ? 'one' : `other-${number}`;
+        const peer = `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}:1`;
+        return `[2026-11-24T08:13:37.675Z] "GET / HTTP/1.1" 200 - - - "-" 0 0 1 1 "-" "-" "-" "${authority}" "-" - - - ${peer} - -`;
+      });
+      const length = bytesOf(lines).copy(scanner.input);
+      for (let at = scanner.scan(0, length); at < length; at = scanner.scan(at, length)) {
+        full++;
+        scanner.clear();
+      }
+    }
+    expect(full).toBeGreaterThan(0);
+    expect(scanner.input.buffer.byteLength).toBeLessThan(300 << 20);
+  });
+
   it('says what the reader of lines says, whatever the fields', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 120 }), (lines) =>
@@ -358,9 +398,9 @@ describe('the scanner', () => {
         const text = `/${segments.join('/')}`;
         return text.repeat(Math.ceil(length / text.length)).slice(0, length) + end;
       });
-    const long = fc.constantFrom(1, 15, 16, 17, 36, 191, 192, 193, 384, 385, 700).chain((length) =>
-      fc.constantFrom('a', 'b').map((last) => 'x'.repeat(length - 1) + last),
-    );
+    const long = fc
+      .constantFrom(1, 15, 16, 17, 36, 191, 192, 193, 384, 385, 700)
+      .chain((length) => fc.constantFrom('a', 'b').map((last) => 'x'.repeat(length - 1) + last));
     const text = fc
       .tuple(path, long, long, long, fc.nat(63), fc.constantFrom(200, 200, 200, 503))
       .map(

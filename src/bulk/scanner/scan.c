@@ -68,6 +68,8 @@ IMPORT(time_of) extern double time_of(u32 start);
 #define MOST_SPELLINGS (4 * MOST_KEYS)
 #define MOST_PAGES 300000
 #define MOST_TEXT (8u << 20)
+/* The same with more bytes: a cell that has one of the last values has a directory for all before, and cells are many. */
+#define MOST_BYTES (256u << 20)
 
 /* ---- memory ---- */
 
@@ -79,6 +81,7 @@ static u32 heap_end;
 static u32 room(u32 bytes) {
   u32 at = (heap_end + 63) & ~63u;
   heap_end = at + bytes + 64;
+  if (heap_end < at) __builtin_trap();
   u32 pages = (heap_end + 65535) >> 16;
   u32 have = __builtin_wasm_memory_size(0);
   if (pages > have && __builtin_wasm_memory_grow(0, pages - have) == (u32)-1) __builtin_trap();
@@ -1420,7 +1423,8 @@ static inline Shape shape_of_json(const u8 *line, u32 *cut) {
  * tables are full (`is_full`).
  */
 EXPORT(is_full) u32 is_full(void) {
-  return pages_used > MOST_PAGES || arena_used > MOST_TEXT || spellings_count > MOST_SPELLINGS;
+  return pages_used > MOST_PAGES || arena_used > MOST_TEXT || spellings_count > MOST_SPELLINGS ||
+         heap_end - heap_floor > MOST_BYTES;
 }
 
 EXPORT(scan) u32 scan(u32 from, u32 to) {
