@@ -78,13 +78,19 @@ extern u8 __heap_base;
 static u32 heap_floor;
 static u32 heap_end;
 
+/* To grow takes long, however little. */
+#define FEWEST_PAGES 128
+
 static u32 room(u32 bytes) {
   u32 at = (heap_end + 63) & ~63u;
   heap_end = at + bytes + 64;
   if (heap_end < at) __builtin_trap();
   u32 pages = (heap_end + 65535) >> 16;
   u32 have = __builtin_wasm_memory_size(0);
-  if (pages > have && __builtin_wasm_memory_grow(0, pages - have) == (u32)-1) __builtin_trap();
+  if (pages > have) {
+    u32 more = pages - have > FEWEST_PAGES ? pages - have : FEWEST_PAGES;
+    if (__builtin_wasm_memory_grow(0, more) == (u32)-1) __builtin_trap();
+  }
   return at;
 }
 
