@@ -937,7 +937,6 @@ EXPORT(keep_at_most) void keep_at_most(u32 healthy, u32 failing) {
   heap_floor = heap_end;
 }
 
-EXPORT(keep_below) void keep_below(u32 failing, double below) { samples[failing].below = (u64)below; }
 EXPORT(kept_below) double kept_below(u32 failing) { return (double)samples[failing].below; }
 EXPORT(kept_count) u32 kept_count(u32 failing) { return samples[failing].count; }
 EXPORT(kept_at) u32 kept_at(u32 failing) { return (u32)samples[failing].lines; }
@@ -982,6 +981,11 @@ static void drop_lines(Sample *sample) {
   }
   sample->count = count;
   sample->used = used;
+}
+
+EXPORT(keep_below) void keep_below(u32 failing, double below) {
+  samples[failing].below = (u64)below;
+  drop_lines(&samples[failing]);
 }
 
 static inline void put_span(u32 *spans, const u8 *line, Bytes field) {
