@@ -278,8 +278,10 @@ export class Lane {
   #tellKept(): void {
     const { rows } = this.observation;
     for (const failing of BOTH) {
+      if (rows.threshold(failing) >= this.#below[Number(failing)]!) continue;
+      // It may have come further down by itself.
+      rows.lower(failing, this.#scanner!.keptBelow(failing));
       const below = rows.threshold(failing);
-      if (below >= this.#below[Number(failing)]!) continue;
       this.#scanner!.keepBelow(failing, below, rows.shared(failing));
       this.#below[Number(failing)] = below;
     }

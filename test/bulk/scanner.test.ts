@@ -427,6 +427,47 @@ describe('the scanner', () => {
     await bothAgree(bytes.subarray(0, bytes.length - 30), { size: 1 << 20 });
   });
 
+  it('keeps the same lines where some are handed over, however few are kept', async () => {
+    const lines = [...trafficLines('text', 500)];
+    const stretch = fc.tuple(fc.integer({ min: 1, max: 60 }), fc.boolean());
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(stretch, { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 3, max: 12 }),
+        (stretches, healthy) => {
+          let from = 0;
+          const some = stretches.flatMap(([length, other]) => {
+            const here = lines.slice(from, (from += length));
+            // A time in microseconds is left to the host.
+            return other ? here.map((text) => text.replace('Z]', '123Z]')) : here;
+          });
+          return bothAgree(bytesOf(some), { size: 1 << 20, limits: { healthy, failing: 5 } });
+        },
+      ),
+      {
+        numRuns: 40,
+        examples: [
+          [
+            [
+              [34, false],
+              [4, true],
+            ],
+            3,
+          ],
+          [
+            [
+              [131, false],
+              [147, true],
+              [61, true],
+              [88, false],
+            ],
+            3,
+          ],
+        ],
+      },
+    );
+  });
+
   it('says the same where ids are shared by too many, and there are more lines than are kept', async () => {
     const lines = [...trafficLines('text', 12_000)].map((text, i) => {
       if (i % 9 === 0) return text.replace(/"[0-9a-f]{8}-[^"]+"/, '"the-same-for-all"');
