@@ -265,9 +265,13 @@ export class Rows {
     sample.trim();
   }
 
-  /** Keeps a line that somebody else has counted, where its hash is under the threshold. @param hash as it was made there */
-  keep(record: RecordView, outcome: Outcome, origin: Origin, hash: number): void {
+  /**
+   * Keeps a line that somebody else has counted, where its hash is under the threshold.
+   * @param asked as it was made there: maybe before its id turned out to be on too many lines
+   */
+  keep(record: RecordView, outcome: Outcome, origin: Origin, asked: number): void {
     const sample = this.#sampleOf(outcome.failure);
+    const hash = sample.shared.has(asked) ? this.#hashOf(record, origin, sample.shared) : asked;
     if (!sample.keeps(hash)) return;
     this.#put(sample, hash, record, outcome, origin);
     sample.trim();
