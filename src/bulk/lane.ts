@@ -143,6 +143,11 @@ export class Lane {
 
   /** Takes over lines that the scanner kept, whose ids have to be told apart. */
   #takeOver(failing: boolean): void {
+    this.#takeKept(failing);
+    this.#tellKept();
+  }
+
+  #takeKept(failing: boolean): void {
     const scanner = this.#scanner!;
     this.observation.rows.lower(failing, scanner.keptBelow(failing));
     scanner.takeKept(
@@ -150,7 +155,6 @@ export class Lane {
       () => true,
       (line) => this.#kept!.parse(line),
     );
-    this.#tellKept();
   }
 
   #onParsed = (parsed: Parsed): void => count(this.observation, parsed, this.#compiled.filter);
@@ -279,12 +283,22 @@ export class Lane {
     const { rows } = this.observation;
     for (const failing of BOTH) {
       if (rows.threshold(failing) >= this.#below[Number(failing)]!) continue;
+      if (this.#keepsShared(failing)) this.#takeKept(failing);
       // It may have come further down by itself.
       rows.lower(failing, this.#scanner!.keptBelow(failing));
       const below = rows.threshold(failing);
       this.#scanner!.keepBelow(failing, below, rows.shared(failing));
       this.#below[Number(failing)] = below;
     }
+  }
+
+  /** Whether the scanner keeps lines of an id that turned out to be on too many, all of them by the hash of that id. */
+  #keepsShared(failing: boolean): boolean {
+    const shared = this.observation.rows.shared(failing);
+    if (shared.size === 0) return false;
+    let found = false;
+    this.#scanner!.forEachKeptHash(failing, (hash) => void (found ||= shared.has(hash)));
+    return found;
   }
 
   /** Takes over what the scanner counted. */

@@ -475,6 +475,29 @@ describe('the scanner', () => {
     });
     await bothAgree(bytesOf(lines), { size: 1 << 20, limits: { healthy: 1_500, failing: 300 } });
   });
+
+  // Of hashes in both halves.
+  it.each(['one', 'two', 'three', 'four'])(
+    'says the same where %s is the id of too many lines, some of which are handed over',
+    async (shared) => {
+      const lines = [...trafficLines('text', 3_000)].filter((text) => text.includes('" 200 '));
+      const other = (text: string): string => text.replace('Z]', '123Z]');
+      const ofOne = (text: string): string => text.replace(/"[0-9a-f]{8}-[^"]+"/, `"${shared}"`);
+      const limits = { healthy: 800, failing: 300 };
+      // It turns out by lines that are handed over.
+      const late = [
+        ...lines.slice(0, 400).map(ofOne),
+        ...lines.slice(400, 910).map((text) => other(ofOne(text))),
+        ...lines.slice(910, 1_400).map(other),
+      ];
+      await bothAgree(bytesOf(late), { size: 1 << 20, limits });
+      // And while lines are taken over.
+      const mixed = lines
+        .slice(0, 2_000)
+        .map((text, i) => (i % 40 === 0 ? other : String)(i % 4 < 3 ? ofOne(text) : text));
+      await bothAgree(bytesOf(mixed), { size: 1 << 20, limits });
+    },
+  );
 });
 
 const built = spawnSync('clang', ['--version'], { encoding: 'utf8' }).stdout?.split('\n')[0] === COMPILER;
