@@ -124,10 +124,27 @@ export class CellValues {
 
   /** Too many values: of each cell the heaviest stay, the others are counted together. Durations lose their last digits. */
   shed(): void {
-    if (this.#size <= MOST_VALUES) return;
+    if (this.#size > MOST_VALUES) this.#fold();
+    if (this.#size > MOST_VALUES) {
+      for (let kept = KEPT_VALUES; this.#size * 2 > MOST_VALUES && kept >= 1; kept /= 4) this.#shedTo(kept);
+    } else if (this.#most < Infinity) this.#sweep();
+  }
+
+  /** Lets go of the texts of values that did not stay, where they are too many. */
+  #sweep(): void {
+    const old = this.#texts;
+    if (old.reduce((sum, { size }) => sum + size, 0) <= 2 * MOST_VALUES) return;
     this.#fold();
-    if (this.#size <= MOST_VALUES) return;
-    for (let kept = KEPT_VALUES; this.#size * 2 > MOST_VALUES && kept >= 1; kept /= 4) this.#shedTo(kept);
+    const runs = this.#pairs.byFirst();
+    this.#pairs = new Pairs();
+    this.#texts = PAIRED.map(() => new Dictionary());
+    for (const [cellAndKind, { seconds, counts }] of runs) {
+      const kind = cellAndKind & KIND_MASK;
+      for (const [i, id] of seconds.entries()) {
+        const here = kind < DURATION ? this.#texts[kind]!.idFrom(old[kind]!, id) : id;
+        this.#pairs.add(cellAndKind, here, counts[i]!);
+      }
+    }
   }
 
   #shedTo(kept: number): void {
