@@ -22,6 +22,21 @@ const KIND_MASK = (1 << KINDS_SHIFT) - 1;
 const MOST_VALUES = 600_000;
 /** Values of one kind that a cell keeps when there are too many: the heaviest. */
 const KEPT_VALUES = 2048;
+/** What stays of a cell's values, and of its durations. */
+interface Level {
+  readonly kept: number;
+  readonly digits: number;
+}
+/** Each for where too many stay with the one before; with the last no cell has more than a few. */
+const LEVELS: readonly Level[] = [
+  { kept: KEPT_VALUES, digits: 3 },
+  { kept: 512, digits: 2 },
+  { kept: 128, digits: 2 },
+  { kept: 32, digits: 1 },
+  { kept: 8, digits: 1 },
+  { kept: 2, digits: 0 },
+  { kept: 0, digits: 0 },
+];
 /** The id under which those that were not kept are counted. */
 const UNKEPT = -4;
 
@@ -126,7 +141,7 @@ export class CellValues {
   shed(): void {
     if (this.#size > MOST_VALUES) this.#fold();
     if (this.#size > MOST_VALUES) {
-      for (let kept = KEPT_VALUES; this.#size * 2 > MOST_VALUES && kept >= 1; kept /= 4) this.#shedTo(kept);
+      for (const level of LEVELS) if (this.#size * 2 > MOST_VALUES) this.#shedTo(level);
     } else if (this.#most < Infinity) this.#sweep();
   }
 
@@ -147,7 +162,7 @@ export class CellValues {
     }
   }
 
-  #shedTo(kept: number): void {
+  #shedTo({ kept, digits }: Level): void {
     const runs = this.#pairs.byFirst();
     const old = { texts: this.#texts, odd: this.#oddDurations };
     this.#pairs = new Pairs();
@@ -159,7 +174,7 @@ export class CellValues {
         const coarser = (cellAndKind & ~KIND_MASK) | DURATION;
         for (const [i, value] of seconds.entries()) {
           const ms = kind === DURATION ? value : Number(old.odd.text(value));
-          this.#pairs.add(coarser, coarse(ms), counts[i]!);
+          this.#pairs.add(coarser, coarse(ms, digits), counts[i]!);
         }
         continue;
       }
@@ -272,10 +287,12 @@ function heaviest(counts: Float64Array, many: number, hash: (i: number) => numbe
   return (i) => counts[i]! > least || (counts[i] === least && hash(i) <= last);
 }
 
-/** The first three digits of a number: 1% apart at most. */
-function coarse(ms: number): number {
+/** The first digits of a number, with three 1% apart at most; without any, the power of ten below it. */
+function coarse(ms: number, digits: number): number {
   const whole = Math.min(0x7fff_fffe, Math.max(0, Math.round(ms)));
-  if (whole < 1000) return whole;
-  const unit = 10 ** (Math.floor(Math.log10(whole)) - 2);
+  if (whole < 10 ** digits) return whole;
+  const power = 10 ** Math.floor(Math.log10(whole));
+  if (digits === 0) return power;
+  const unit = power / 10 ** (digits - 1);
   return Math.floor(whole / unit) * unit;
 }

@@ -102,4 +102,15 @@ describe('the values of cells', () => {
     ]);
     expect(values.size(AGENT)).toBeLessThan(2 * many);
   });
+
+  it('are few again once they were too many, durations too, so that it is seldom done', () => {
+    const values = new CellValues();
+    for (let i = 0; i < 650_000; i++) {
+      values.addDuration(1 + (i % 8_000), Math.floor(i / 8_000));
+      values.shed();
+    }
+    const counts = [...countsOf(values)].map(([, count]) => count);
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(650_000);
+    expect(counts.length).toBeLessThan(400_000);
+  });
 });
