@@ -22,6 +22,21 @@ const KIND_MASK = (1 << KINDS_SHIFT) - 1;
 const MOST_VALUES = 600_000;
 /** Values of one kind that a cell keeps when there are too many: the heaviest. */
 const KEPT_VALUES = 2048;
+/** What stays of a cell's values, and of its durations. */
+interface Level {
+  readonly kept: number;
+  readonly digits: number;
+}
+/** Each for where too many stay with the one before; with the last no cell has more than a few. */
+const LEVELS: readonly Level[] = [
+  { kept: KEPT_VALUES, digits: 3 },
+  { kept: 512, digits: 2 },
+  { kept: 128, digits: 2 },
+  { kept: 32, digits: 1 },
+  { kept: 8, digits: 1 },
+  { kept: 2, digits: 0 },
+  { kept: 0, digits: 0 },
+];
 /** The id under which those that were not kept are counted. */
 const UNKEPT = -4;
 
@@ -124,13 +139,30 @@ export class CellValues {
 
   /** Too many values: of each cell the heaviest stay, the others are counted together. Durations lose their last digits. */
   shed(): void {
-    if (this.#size <= MOST_VALUES) return;
-    this.#fold();
-    if (this.#size <= MOST_VALUES) return;
-    for (let kept = KEPT_VALUES; this.#size * 2 > MOST_VALUES && kept >= 1; kept /= 4) this.#shedTo(kept);
+    if (this.#size > MOST_VALUES) this.#fold();
+    if (this.#size > MOST_VALUES) {
+      for (const level of LEVELS) if (this.#size * 2 > MOST_VALUES) this.#shedTo(level);
+    } else if (this.#most < Infinity) this.#sweep();
   }
 
-  #shedTo(kept: number): void {
+  /** Lets go of the texts of values that did not stay, where they are too many. */
+  #sweep(): void {
+    const old = this.#texts;
+    if (old.reduce((sum, { size }) => sum + size, 0) <= 2 * MOST_VALUES) return;
+    this.#fold();
+    const runs = this.#pairs.byFirst();
+    this.#pairs = new Pairs();
+    this.#texts = PAIRED.map(() => new Dictionary());
+    for (const [cellAndKind, { seconds, counts }] of runs) {
+      const kind = cellAndKind & KIND_MASK;
+      for (const [i, id] of seconds.entries()) {
+        const here = kind < DURATION ? this.#texts[kind]!.idFrom(old[kind]!, id) : id;
+        this.#pairs.add(cellAndKind, here, counts[i]!);
+      }
+    }
+  }
+
+  #shedTo({ kept, digits }: Level): void {
     const runs = this.#pairs.byFirst();
     const old = { texts: this.#texts, odd: this.#oddDurations };
     this.#pairs = new Pairs();
@@ -142,7 +174,7 @@ export class CellValues {
         const coarser = (cellAndKind & ~KIND_MASK) | DURATION;
         for (const [i, value] of seconds.entries()) {
           const ms = kind === DURATION ? value : Number(old.odd.text(value));
-          this.#pairs.add(coarser, coarse(ms), counts[i]!);
+          this.#pairs.add(coarser, coarse(ms, digits), counts[i]!);
         }
         continue;
       }
@@ -255,10 +287,12 @@ function heaviest(counts: Float64Array, many: number, hash: (i: number) => numbe
   return (i) => counts[i]! > least || (counts[i] === least && hash(i) <= last);
 }
 
-/** The first three digits of a number: 1% apart at most. */
-function coarse(ms: number): number {
+/** The first digits of a number, with three 1% apart at most; without any, the power of ten below it. */
+function coarse(ms: number, digits: number): number {
   const whole = Math.min(0x7fff_fffe, Math.max(0, Math.round(ms)));
-  if (whole < 1000) return whole;
-  const unit = 10 ** (Math.floor(Math.log10(whole)) - 2);
+  if (whole < 10 ** digits) return whole;
+  const power = 10 ** Math.floor(Math.log10(whole));
+  if (digits === 0) return power;
+  const unit = power / 10 ** (digits - 1);
   return Math.floor(whole / unit) * unit;
 }

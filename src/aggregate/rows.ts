@@ -84,6 +84,14 @@ interface PackedSample {
   readonly columns: PackedColumns;
 }
 
+/** What several who keep lines have to know of each other to keep no more than one would, by sample. */
+export interface Weights {
+  /** How many lines are kept, by leading zeros of their hash. */
+  readonly lines: readonly Float64Array[];
+  /** Hashes of ids that are on too many lines to be kept or dropped at once. */
+  readonly shared: readonly (readonly number[])[];
+}
+
 /** Rows as they cross to another thread. */
 export interface PackedRows {
   readonly seen: number;
@@ -265,9 +273,13 @@ export class Rows {
     sample.trim();
   }
 
-  /** Keeps a line that somebody else has counted, where its hash is under the threshold. @param hash as it was made there */
-  keep(record: RecordView, said: Said, origin: Origin, hash: number): void {
+  /**
+   * Keeps a line that somebody else has counted, where its hash is under the threshold.
+   * @param asked as it was made there: maybe before its id turned out to be on too many lines
+   */
+  keep(record: RecordView, said: Said, origin: Origin, asked: number): void {
     const sample = this.#sampleOf(said.outcome.failure);
+    const hash = sample.shared.has(asked) ? this.#hashOf(record, origin, sample.shared) : asked;
     if (!sample.keeps(hash)) return;
     this.#put(sample, hash, record, said, origin);
     sample.trim();
@@ -369,19 +381,26 @@ export class Rows {
     return hashOfLone(span, record.startTime(), record.durationMs() ?? NaN, record.bytesSent() ?? NaN);
   }
 
-  /** How many lines are kept, by sample and leading zeros of their hash. */
-  weigh(): readonly Float64Array[] {
-    return this.#samples.map((sample) => sample.weigh());
+  weigh(): Weights {
+    const lines = this.#samples.map((sample) => sample.weigh());
+    return { lines, shared: this.#samples.map(({ shared }) => [...shared]) };
+  }
+
+  /** Takes over which ids others found to be on too many lines. */
+  share(weights: readonly Weights[]): void {
+    for (const { shared } of weights) {
+      for (const [i, ids] of shared.entries()) for (const id of ids) this.#samples[i]!.shared.add(id);
+    }
   }
 
   /** Keeps of each sample no more than what it may keep together with others, whose weights are given too. */
-  thin(weights: readonly (readonly Float64Array[])[]): void {
+  thin(weights: readonly Weights[]): void {
     for (const [i, sample] of this.#samples.entries()) {
       let kept = 0;
-      for (const weight of weights) for (const count of weight[i]!) kept += count;
+      for (const { lines } of weights) for (const count of lines[i]!) kept += count;
       let zeros = 0;
       for (; kept > sample.limit && zeros < HASH_BITS; zeros++) {
-        for (const weight of weights) kept -= weight[i]![zeros]!;
+        for (const { lines } of weights) kept -= lines[i]![zeros]!;
       }
       sample.thin(2 ** -zeros);
     }

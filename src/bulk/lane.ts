@@ -1,6 +1,6 @@
 import type { Depths, StreamState } from '../../parsers/text-layout.js';
 import { Observation, type PackedObservation } from '../aggregate/observation.js';
-import { placeHash } from '../aggregate/rows.js';
+import { placeHash, type Weights } from '../aggregate/rows.js';
 import { MeshtailError } from '../errors.js';
 import { LineScanner } from '../framing/lines.js';
 import { count, LineReader, parseSource, type Parsed, type Reading } from '../pipeline.js';
@@ -37,9 +37,6 @@ export interface PartEnd {
   readonly failed:
     { readonly code: string; readonly message: string; readonly hint: string | undefined } | undefined;
 }
-
-/** How many lines a lane keeps, by sample and leading zeros of their hash. */
-export type Weights = readonly Float64Array[];
 
 /** What one lane held. */
 export interface LaneRead {
@@ -112,15 +109,23 @@ export class Lane {
     }
   }
 
-  /** Takes over what the scanner counted; answers how many lines are kept, as `Rows.weigh` does. */
-  weigh(): Weights {
+  /**
+   * Takes over what the scanner counted; answers what is kept, as `Rows.weigh` does.
+   * @param known what all lanes answered before
+   */
+  weigh(known: readonly Weights[]): Weights {
     this.#take();
     const scanner = this.#scanner;
     const { rows } = this.observation;
-    if (scanner) for (const failing of BOTH) if (scanner.hasCrowd(failing)) this.#takeOver(failing);
+    rows.share(known);
+    if (scanner) {
+      for (const failing of BOTH) {
+        if (scanner.hasCrowd(failing) || this.#keepsShared(failing)) this.#takeOver(failing);
+      }
+    }
     const weights = rows.weigh();
     for (const failing of BOTH) {
-      scanner?.forEachKeptHash(failing, (hash) => void weights[Number(failing)]![Math.clz32(hash)]!++);
+      scanner?.forEachKeptHash(failing, (hash) => void weights.lines[Number(failing)]![Math.clz32(hash)]!++);
     }
     return weights;
   }
@@ -143,6 +148,11 @@ export class Lane {
 
   /** Takes over lines that the scanner kept, whose ids have to be told apart. */
   #takeOver(failing: boolean): void {
+    this.#takeKept(failing);
+    this.#tellKept();
+  }
+
+  #takeKept(failing: boolean): void {
     const scanner = this.#scanner!;
     this.observation.rows.lower(failing, scanner.keptBelow(failing));
     scanner.takeKept(
@@ -150,7 +160,6 @@ export class Lane {
       () => true,
       (line) => this.#kept!.parse(line),
     );
-    this.#tellKept();
   }
 
   #onParsed = (parsed: Parsed): void => count(this.observation, parsed, this.#compiled.filter);
@@ -278,11 +287,23 @@ export class Lane {
   #tellKept(): void {
     const { rows } = this.observation;
     for (const failing of BOTH) {
+      if (rows.threshold(failing) >= this.#below[Number(failing)]!) continue;
+      if (this.#keepsShared(failing)) this.#takeKept(failing);
+      // It may have come further down by itself.
+      rows.lower(failing, this.#scanner!.keptBelow(failing));
       const below = rows.threshold(failing);
-      if (below >= this.#below[Number(failing)]!) continue;
       this.#scanner!.keepBelow(failing, below, rows.shared(failing));
       this.#below[Number(failing)] = below;
     }
+  }
+
+  /** Whether the scanner keeps lines of an id that turned out to be on too many, all of them by the hash of that id. */
+  #keepsShared(failing: boolean): boolean {
+    const shared = this.observation.rows.shared(failing);
+    if (shared.size === 0) return false;
+    let found = false;
+    this.#scanner!.forEachKeptHash(failing, (hash) => void (found ||= shared.has(hash)));
+    return found;
   }
 
   /** Takes over what the scanner counted. */

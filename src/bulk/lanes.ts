@@ -1,15 +1,16 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { BulkJob, Compiled } from './job.js';
-import { Lane, type LaneRead, type Weights } from './lane.js';
+import type { Weights } from '../aggregate/rows.js';
+import { Lane, type LaneRead } from './lane.js';
 import type { FileBytes, HeldBytes, Part } from './parts.js';
 
 /** Who reads the parts of one lane, in the order in which they are given. */
 export interface LaneReader {
   /** Takes a part; resolves when the next one may come. */
   readonly read: (part: Part) => Promise<void>;
-  /** All parts were given: how many lines it keeps. */
-  readonly weigh: () => Promise<Weights>;
+  /** All parts were given: how many lines it keeps. @param known what all lanes answered before */
+  readonly weigh: (known: readonly Weights[]) => Promise<Weights>;
   /** What all parts held. @param weights of all lanes, which keep no more lines together than one would */
   readonly finish: (weights: readonly Weights[]) => Promise<LaneRead>;
 }
@@ -26,7 +27,7 @@ export type OnRead = (part: Part) => void;
 /** What a thread is asked, of one of its lanes. */
 export type Asked = { readonly lane: number } & (
   | { readonly kind: 'part'; readonly part: PartAsked }
-  | { readonly kind: 'weigh' }
+  | { readonly kind: 'weigh'; readonly known: readonly Weights[] }
   | { readonly kind: 'finish'; readonly weights: readonly Weights[] }
 );
 export type Answer = { readonly lane: number } & (
@@ -72,9 +73,9 @@ export class OwnLane implements LaneReader {
     }
   }
 
-  async weigh(): Promise<Weights> {
+  async weigh(known: readonly Weights[]): Promise<Weights> {
     await this.#readUpTo(0);
-    return this.lane.weigh();
+    return this.lane.weigh(known);
   }
 
   async finish(weights: readonly Weights[]): Promise<LaneRead> {
@@ -91,12 +92,13 @@ export class LaneThread {
 
   constructor(job: BulkJob, start: () => Worker = () => startWorker(job)) {
     this.worker = start();
+    let why = '';
+    this.worker.on('error', (error) => (why = `: ${error}`));
     this.ended = once(this.worker, 'exit').then(([status]) => {
-      throw new ThreadEnded(`it ended with status ${status}`);
+      throw new ThreadEnded(`it ended with status ${status}${why}`);
     });
     // Whoever waits will hear of it.
     this.ended.catch(() => undefined);
-    this.worker.on('error', () => undefined);
   }
 
   dismiss(): Promise<unknown> {
@@ -139,8 +141,8 @@ export class ThreadLane implements LaneReader {
     while (this.#ahead.length >= mostAhead(part)) await this.#answer();
   }
 
-  async weigh(): Promise<Weights> {
-    this.#ask({ lane: this.lane, kind: 'weigh' });
+  async weigh(known: readonly Weights[]): Promise<Weights> {
+    this.#ask({ lane: this.lane, kind: 'weigh', known });
     for (;;) {
       const answer = await this.#answer();
       if (answer.kind === 'weights') return answer.weights;

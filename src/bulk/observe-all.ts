@@ -166,7 +166,12 @@ class Lanes {
   async finish(): Promise<{ ends: readonly PartEnd[]; merged: (place: Place) => Observation }> {
     // Threads first: the calling one is at work when it is asked.
     const lanes = this.#lanes.toReversed().filter((lane) => lane !== undefined);
-    const weights = await Promise.all(lanes.map((lane) => lane.weigh()));
+    let weights = await Promise.all(lanes.map((lane) => lane.weigh([])));
+    // Lines of an id that one lane keeps each for itself must not stay or go all at once in another.
+    if (lanes.length > 1 && weights.some(({ shared }) => shared.some((ids) => ids.length > 0))) {
+      const known = weights;
+      weights = await Promise.all(lanes.map((lane) => lane.weigh(known)));
+    }
     const held = (await Promise.all(lanes.map((lane) => lane.finish(weights)))).toReversed();
     const ends = held.flatMap((lane) => lane.ends).toSorted((a, b) => a.part - b.part);
     return { ends, merged: (place) => this.#merged(held, place) };

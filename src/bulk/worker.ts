@@ -41,7 +41,7 @@ async function answer(asked: Asked): Promise<void> {
       break;
     }
     case 'weigh':
-      port.postMessage({ lane, kind: 'weights', weights: here.weigh() } satisfies Answer, []);
+      port.postMessage({ lane, kind: 'weights', weights: here.weigh(asked.known) } satisfies Answer, []);
       break;
     case 'finish': {
       here.finish(asked.weights);

@@ -130,7 +130,7 @@ describe('what goes wrong', () => {
     const lane = new ThreadLane(new LaneThread(job, dying), 1, () => undefined);
     let index = 0;
     for await (const part of partsOf(fileSource(path), CUT)) await lane.read({ ...part, index: index++ });
-    await expect(lane.weigh()).rejects.toThrow('ended with status 3');
+    await expect(lane.weigh([])).rejects.toThrow('ended with status 3');
   });
 
   it('what a thread that dies was to read is read again', async () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { observeAll } from '../../src/bulk/observe-all.js';
 import { COMPILER, MODULE } from '../../src/bulk/scanner/module.js';
 import { membersOf } from '../../src/bulk/scanner/members.js';
-import { Scanner, type Host } from '../../src/bulk/scanner/scanner.js';
+import { Scanner, type Host, type KindOfLine } from '../../src/bulk/scanner/scanner.js';
 import { DURATION } from '../../src/aggregate/cell-values.js';
 import type { Observation } from '../../src/aggregate/observation.js';
 import { ROW_LIMITS, type RowLimits } from '../../src/aggregate/rows.js';
@@ -76,11 +76,21 @@ async function bothAgree(
   expect(remembered(scanned.observation)).toEqual(remembered(inOne.observation));
 }
 
+/** What a line is counted as. */
+const KIND: KindOfLine = {
+  name: 0,
+  cell: 1,
+  failing: false,
+  answers: true,
+  counts: true,
+  downstream: true,
+};
+
 /** What the scanner makes of lines: how many it counted, and which it handed over. */
 function scan(lines: readonly string[]): { counted: number; other: string[] } {
   const other: string[] = [];
   const host: Host = {
-    met: () => ({ name: 0, cell: 1, failing: false, answers: true, counts: true, downstream: true }),
+    met: () => KIND,
     layout: (start, end) => membersOf(scanner.input, start, end, []),
     other: (start, end) => other.push(scanner.input.toString('latin1', start, end)),
     keep: () => undefined,
@@ -230,6 +240,36 @@ describe('the scanner', () => {
     expect(scan([...lines, good])).toEqual({ counted: 1, other: lines });
   });
 
+  it('asks to be cleared before many cells with many values take up all memory', () => {
+    let cells = 0;
+    const host: Host = {
+      met: () => ({ ...KIND, cell: cells++ }),
+      layout: () => null,
+      other: () => undefined,
+      keep: () => undefined,
+      crowded: () => undefined,
+      timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
+    };
+    const scanner = new Scanner(host, DEFAULT_MAX_LINE, { healthy: 1, failing: 1 });
+    scanner.begin(0, 0);
+    let full = 0;
+    for (let i = 0; i < 160_000; i += 1_000) {
+      const lines = Array.from({ length: 1_000 }, (_, j) => {
+        const number = i + j;
+        const authority = number < 100_000 ? 'one' : `other-${number}`;
+        const peer = `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}:1`;
+        return `[2026-11-24T08:13:37.675Z] "GET / HTTP/1.1" 200 - - - "-" 0 0 1 1 "-" "-" "-" "${authority}" "-" - - - ${peer} - -`;
+      });
+      const length = bytesOf(lines).copy(scanner.input);
+      for (let at = scanner.scan(0, length); at < length; at = scanner.scan(at, length)) {
+        full++;
+        scanner.clear();
+      }
+    }
+    expect(full).toBeGreaterThan(0);
+    expect(scanner.input.buffer.byteLength).toBeLessThan(300 << 20);
+  });
+
   it('says what the reader of lines says, whatever the fields', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 120 }), (lines) =>
@@ -333,6 +373,51 @@ describe('the scanner', () => {
     );
   });
 
+  it('says the same of long texts, and of paths as long as it reads at once', async () => {
+    const segment = fc.constantFrom(
+      '',
+      '1',
+      '17',
+      'a',
+      'v1',
+      'items',
+      'feacb771',
+      'ABCDEFGHIJKLMNOP1',
+      '3f0c8a52-4f77-4f0e-9c53-8f5f1d4a9b10',
+      'abcdefab-cdef-abcd-efab-cdefabcdefab',
+      'a?1/2',
+      'é',
+    );
+    const path = fc
+      .tuple(
+        fc.array(segment, { minLength: 1, maxLength: 300 }),
+        fc.constantFrom(16, 31, 32, 33, 48, 63, 64, 65, 66, 128, 511, 512, 513),
+        fc.constantFrom('', '', '?', '?1/2', '/'),
+      )
+      .map(([segments, length, end]) => {
+        const text = `/${segments.join('/')}`;
+        return text.repeat(Math.ceil(length / text.length)).slice(0, length) + end;
+      });
+    const long = fc
+      .constantFrom(1, 15, 16, 17, 36, 191, 192, 193, 384, 385, 700)
+      .chain((length) => fc.constantFrom('a', 'b').map((last) => 'x'.repeat(length - 1) + last));
+    const text = fc
+      .tuple(path, long, long, long, fc.nat(63), fc.constantFrom(200, 200, 200, 503))
+      .map(
+        ([target, agent, id, authority, pad, code]) =>
+          `[2026-11-24T08:13:37.675Z] "GET ${target} HTTP/1.1" ${code} - via_upstream - "-" 0 7 5 5 "${'1'.repeat(pad + 1)}" ` +
+          `"${agent}" "${id}" "${authority}" "10.0.0.1:80" outbound|80||a.b 10.0.0.2:1 10.0.0.3:80 10.0.0.4:2 - default`,
+      );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(text, { minLength: 1, maxLength: 60 }),
+        fc.constantFrom(ROW_LIMITS, { healthy: 7, failing: 3 }),
+        (lines, limits) => bothAgree(bytesOf(lines), { limits }),
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   it('says the same of a log that is longer than what it reads at once, and whose lines are', async () => {
     const lines = [...trafficLines('text', 3_000)];
     const long = lines[7]!.replace('HTTP', `${'x'.repeat(300_000)} HTTP`);
@@ -342,6 +427,47 @@ describe('the scanner', () => {
     await bothAgree(bytes.subarray(0, bytes.length - 30), { size: 1 << 20 });
   });
 
+  it('keeps the same lines where some are handed over, however few are kept', async () => {
+    const lines = [...trafficLines('text', 500)];
+    const stretch = fc.tuple(fc.integer({ min: 1, max: 60 }), fc.boolean());
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(stretch, { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 3, max: 12 }),
+        (stretches, healthy) => {
+          let from = 0;
+          const some = stretches.flatMap(([length, other]) => {
+            const here = lines.slice(from, (from += length));
+            // A time in microseconds is left to the host.
+            return other ? here.map((text) => text.replace('Z]', '123Z]')) : here;
+          });
+          return bothAgree(bytesOf(some), { size: 1 << 20, limits: { healthy, failing: 5 } });
+        },
+      ),
+      {
+        numRuns: 40,
+        examples: [
+          [
+            [
+              [34, false],
+              [4, true],
+            ],
+            3,
+          ],
+          [
+            [
+              [131, false],
+              [147, true],
+              [61, true],
+              [88, false],
+            ],
+            3,
+          ],
+        ],
+      },
+    );
+  });
+
   it('says the same where ids are shared by too many, and there are more lines than are kept', async () => {
     const lines = [...trafficLines('text', 12_000)].map((text, i) => {
       if (i % 9 === 0) return text.replace(/"[0-9a-f]{8}-[^"]+"/, '"the-same-for-all"');
@@ -349,6 +475,34 @@ describe('the scanner', () => {
     });
     await bothAgree(bytesOf(lines), { size: 1 << 20, limits: { healthy: 1_500, failing: 300 } });
   });
+
+  // The hash of one is in the lower half, which stays where every second line does; that of the other is not.
+  it.each(['one', 'two'])(
+    'says the same where %s is the id of too many lines, some of which are handed over',
+    async (shared) => {
+      const lines = [...trafficLines('text', 3_000)].filter((text) => text.includes('" 200 '));
+      const other = (text: string): string => text.replace('Z]', '123Z]');
+      const ofOne = (text: string): string => text.replace(/"[0-9a-f]{8}-[^"]+"/, `"${shared}"`);
+      const limits = { healthy: 800, failing: 300 };
+      // It turns out by lines that are handed over.
+      const late = [
+        ...lines.slice(0, 400).map(ofOne),
+        ...lines.slice(400, 910).map((text) => other(ofOne(text))),
+        ...lines.slice(910, 1_400).map(other),
+      ];
+      await bothAgree(bytesOf(late), { size: 1 << 20, limits });
+      // And while lines are taken over.
+      const mixed = lines
+        .slice(0, 2_000)
+        .map((text, i) => (i % 40 === 0 ? other : String)(i % 4 < 3 ? ofOne(text) : text));
+      await bothAgree(bytesOf(mixed), { size: 1 << 20, limits });
+      // And where the fourth part, which another lane reads, holds only a few of them.
+      const early = [...lines.slice(0, 1_000).map(ofOne), ...lines.slice(1_000, 1_600)];
+      const rest = [...lines.slice(1_600, 2_000).map(ofOne), ...lines.slice(2_000)];
+      const size = Math.floor(bytesOf(early).length / 3);
+      await bothAgree(bytesOf([...early, ...rest]), { size, limits: { healthy: 1_500, failing: 300 } });
+    },
+  );
 });
 
 const built = spawnSync('clang', ['--version'], { encoding: 'utf8' }).stdout?.split('\n')[0] === COMPILER;

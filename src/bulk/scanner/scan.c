@@ -68,6 +68,8 @@ IMPORT(time_of) extern double time_of(u32 start);
 #define MOST_SPELLINGS (4 * MOST_KEYS)
 #define MOST_PAGES 75000
 #define MOST_TEXT (8u << 20)
+/* The same with more bytes: a cell that has one of the last values has a directory for all before, and cells are many. */
+#define MOST_BYTES (256u << 20)
 
 /* ---- memory ---- */
 
@@ -76,12 +78,19 @@ extern u8 __heap_base;
 static u32 heap_floor;
 static u32 heap_end;
 
+/* To grow takes long, however little. */
+#define FEWEST_PAGES 128
+
 static u32 room(u32 bytes) {
   u32 at = (heap_end + 63) & ~63u;
   heap_end = at + bytes + 64;
+  if (heap_end < at) __builtin_trap();
   u32 pages = (heap_end + 65535) >> 16;
   u32 have = __builtin_wasm_memory_size(0);
-  if (pages > have && __builtin_wasm_memory_grow(0, pages - have) == (u32)-1) __builtin_trap();
+  if (pages > have) {
+    u32 more = pages - have > FEWEST_PAGES ? pages - have : FEWEST_PAGES;
+    if (__builtin_wasm_memory_grow(0, more) == (u32)-1) __builtin_trap();
+  }
   return at;
 }
 
@@ -950,7 +959,6 @@ EXPORT(keep_at_most) void keep_at_most(u32 healthy, u32 failing) {
   heap_floor = heap_end;
 }
 
-EXPORT(keep_below) void keep_below(u32 failing, double below) { samples[failing].below = (u64)below; }
 EXPORT(kept_below) double kept_below(u32 failing) { return (double)samples[failing].below; }
 EXPORT(kept_count) u32 kept_count(u32 failing) { return samples[failing].count; }
 EXPORT(kept_at) u32 kept_at(u32 failing) { return (u32)samples[failing].lines; }
@@ -999,6 +1007,11 @@ static void drop_lines(Sample *sample) {
 
 /* In the place of the text of a field that is null, or absent. Longer ones than they are read at once. */
 static const u8 NULL_TEXT[64] = "-", ABSENT[64] = "-";
+
+EXPORT(keep_below) void keep_below(u32 failing, double below) {
+  samples[failing].below = (u64)below;
+  drop_lines(&samples[failing]);
+}
 
 static inline void put_span(u32 *spans, const u8 *line, Bytes field) {
   int there = !is_null(field);
@@ -1458,7 +1471,8 @@ static inline Shape shape_of_json(const u8 *line, u32 *cut) {
  * tables are full (`is_full`).
  */
 EXPORT(is_full) u32 is_full(void) {
-  return pages_used > MOST_PAGES || arena_used > MOST_TEXT || spellings_count > MOST_SPELLINGS;
+  return pages_used > MOST_PAGES || arena_used > MOST_TEXT || spellings_count > MOST_SPELLINGS ||
+         heap_end - heap_floor > MOST_BYTES;
 }
 
 EXPORT(scan) u32 scan(u32 from, u32 to) {
