@@ -124,8 +124,10 @@ static const u8 KEPT[64] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 25
  */
 typedef u64 Digest;
 
+#define MOST_PIECES 12
 #define SPAN_STEPS 12
-#define SPANS 14
+/* The pieces of a kind, the upstream host, and the downstream local address. */
+#define SPANS (MOST_PIECES + 1)
 static u8 secrets[(SPANS * SPAN_STEPS + 1) * 16];
 
 typedef struct {
@@ -241,6 +243,7 @@ typedef struct {
   /* As the host's dictionaries have it. */
   u32 hash;
 } Text;
+_Static_assert(sizeof(Text) == 12, "scanner.ts reads it");
 
 /* One past a text's number; 0 for a free slot. */
 typedef struct {
@@ -447,6 +450,8 @@ typedef struct {
 static u32 name_of_key;
 /* How the host calls the kind that it is just shown. */
 EXPORT(name_key) void name_key(u32 name) { name_of_key = name; }
+
+_Static_assert(sizeof(Key) == 40, "scanner.ts reads it");
 
 static Key *keys;
 static u32 keys_count;
@@ -795,8 +800,6 @@ static __attribute__((noinline)) Bytes template_of_any(Bytes whole) {
   return path;
 }
 
-#define MOST_PIECES 12
-
 /* What is counted of a line. A field that is not there, or null, is `-`. */
 typedef struct {
   const u8 *line, *end;
@@ -926,6 +929,7 @@ typedef struct {
   u32 spans[2 * KEPT_FIELDS];
   double time;
 } Kept;
+_Static_assert(sizeof(Kept) == 112 && __builtin_offsetof(Kept, time) == 104, "scanner.ts reads it");
 
 typedef struct {
   /* Of the lines with a hash below so many are kept, and no more. */
@@ -1120,7 +1124,7 @@ enum { AFTER_TIME, AFTER_REQUEST, AFTER_CODE, AFTER_FLAGS, AFTER_DETAILS, AFTER_
 /* A field without its quotes, by the blanks around it. */
 static inline Bytes within_quotes(const u8 *blank, const u8 *next) { return between(blank + 2, next - 1); }
 
-/* Whether a field, of which a line has as many quotes as quoted fields need, is enclosed by two of them. */
+/* Whether a field, of which a line has as many quotes as quoted fields need, is enclosed by two of them, not by one twice. */
 static inline int is_enclosed(const u8 *blank, const u8 *next) { return blank[1] == '"' && next[-1] == '"' && next - blank > 2; }
 
 /*
@@ -1179,6 +1183,7 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
   fields.peer = between(AT(AFTER_DOWNSTREAM_LOCAL) + 1, AT(AFTER_PEER));
   u32 signs, with_local = is_known_by_local(&fields);
   Bytes peer_host;
+  /* It looks at the local and the peer's address too. */
   if (!signs_of(&fields, &signs, &peer_host)) return 0;
 
   Sum sum = sum_of_signs(signs);
@@ -1466,15 +1471,15 @@ static inline Shape shape_of_json(const u8 *line, u32 *cut) {
   }
 }
 
-/*
- * Reads the lines in `[from, to)`. Answers where it stopped: at the first byte of a line that has no end there, or before, where
- * tables are full (`is_full`).
- */
 EXPORT(is_full) u32 is_full(void) {
   return pages_used > MOST_PAGES || arena_used > MOST_TEXT || spellings_count > MOST_SPELLINGS ||
          heap_end - heap_floor > MOST_BYTES;
 }
 
+/*
+ * Reads the lines in `[from, to)`. Answers where it stopped: at the first byte of a line that has no end there, or before, where
+ * tables are full (`is_full`).
+ */
 EXPORT(scan) u32 scan(u32 from, u32 to) {
   *(u8 *)to = '\n';
   static u32 cut[MOST_JSON_QUOTES + 80];
