@@ -13,6 +13,8 @@ export interface LaneReader {
   readonly weigh: (known: readonly Weights[]) => Promise<Weights>;
   /** What all parts held. @param weights of all lanes, which keep no more lines together than one would */
   readonly finish: (weights: readonly Weights[]) => Promise<LaneRead>;
+  /** Reads no more than it is reading. */
+  readonly dismiss: () => unknown;
 }
 
 /** A part without its functions. */
@@ -81,6 +83,10 @@ export class OwnLane implements LaneReader {
   async finish(weights: readonly Weights[]): Promise<LaneRead> {
     this.lane.finish(weights);
     return this.lane;
+  }
+
+  dismiss(): void {
+    this.#ahead.length = 0;
   }
 }
 
@@ -155,6 +161,10 @@ export class ThreadLane implements LaneReader {
       const answer = await this.#answer();
       if (answer.kind === 'held') return answer.held;
     }
+  }
+
+  dismiss(): Promise<unknown> {
+    return this.thread.dismiss();
   }
 
   #ask(asked: Asked): void {

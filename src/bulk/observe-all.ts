@@ -89,7 +89,8 @@ export async function observeAll(
     };
   } catch (error) {
     if (!(error instanceof ThreadEnded)) throw error;
-    // Its memory may have been too small, or somebody ended it.
+    // Its memory may have been too small, or somebody ended it. The other lane is not to read on beside what follows.
+    await lanes.dismiss();
     log?.warn({ error: String(error) }, 'a thread ended early; all is read again without it');
     return await inOne(sources, told);
   } finally {
@@ -131,7 +132,6 @@ const inOne = (
 
 /** The lanes: those of threads begun at once, since they take a while, others when they are given their first part. */
 class Lanes {
-  readonly #threads: readonly LaneThread[];
   readonly #lanes: (LaneReader | undefined)[] = [];
 
   /** @param unpacking then the calling thread has enough to do, and reads no lane if there are others */
@@ -144,10 +144,10 @@ class Lanes {
     readonly onRead: OnRead,
     startWorker: (() => Worker) | undefined,
   ) {
-    this.#threads = Array.from({ length: threads }, () => new LaneThread(job, startWorker));
     if (threads === 0) return;
+    const begun = Array.from({ length: threads }, () => new LaneThread(job, startWorker));
     for (let lane = unpacking ? 0 : LANES - threads; lane < LANES; lane++) {
-      this.#lanes[lane] = new ThreadLane(this.#threads[lane % threads]!, lane, onRead);
+      this.#lanes[lane] = new ThreadLane(begun[lane % threads]!, lane, onRead);
     }
   }
 
@@ -193,7 +193,7 @@ class Lanes {
   }
 
   dismiss(): Promise<unknown> {
-    return Promise.all(this.#threads.map((thread) => thread.dismiss()));
+    return Promise.all(this.#lanes.map((lane) => lane?.dismiss()));
   }
 }
 
