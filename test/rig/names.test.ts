@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { problems } from '../report-schema.js';
 import { kubectl, logFile, meshtail } from './rig.js';
 
@@ -37,10 +37,17 @@ function write(pod: Pod, caller: Pod, refused: boolean): void {
   appendFileSync(file, `${now.replace('Z', '000000Z')} stdout F ${line}\n`);
 }
 
+/** As the world has it, which other tests look at too. */
+let routes: string;
 let payments: readonly Pod[];
 let web: readonly Pod[];
 const report = async (...args: readonly string[]) =>
   JSON.parse(await meshtail('admin', 'report', 'deployment/payments', '-n', 'shop', '-o', 'json', ...args));
+
+const routeBy = (http: string): string =>
+  kubectl('patch', 'virtualservice', 'payments', '--type', 'merge', '-p', `{"spec":{"http":${http}}}`);
+
+afterAll(() => routeBy(routes));
 
 beforeAll(async () => {
   kubectl('rollout', 'restart', 'deployment/payments');
@@ -51,8 +58,8 @@ beforeAll(async () => {
     for (const pod of payments) write(pod, web[i % web.length]!, false);
     await sleep(50);
   }
-  const spec = JSON.stringify({ spec: { http: [{ route: [{ destination: { host: 'payments' } }] }] } });
-  kubectl('patch', 'virtualservice', 'payments', '--type', 'merge', '-p', spec);
+  routes = kubectl('get', 'virtualservice', 'payments', '-o', 'jsonpath={.spec.http}');
+  routeBy(JSON.stringify([{ route: [{ destination: { host: 'payments' } }] }]));
   await sleep(1500);
   for (let i = 0; i < 20; i++) {
     for (const pod of payments) write(pod, web[i % web.length]!, pod === payments[0]);
