@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CheckResult } from '../../src/output/check.js';
 import { packageRoot } from '../../src/paths.js';
-import { addresses, kubectl, logFile, meshtail, startMesh } from './rig.js';
+import { addresses, kubectl, logFile, meshtail, podsOf, startMesh } from './rig.js';
 
 /* `check` and `report` of a target against a real API server, whose sample world has faults planted in it. */
 
@@ -66,9 +66,6 @@ async function serve(address: string, pages: (path: string) => unknown): Promise
   await new Promise<void>((resolve) => server.listen(Number(port), host, resolve));
   return asked;
 }
-
-const podsOf = (app: string): string[] =>
-  kubectl('get', 'pods', '-l', `app=${app}`, '-o', 'jsonpath={.items[*].metadata.name}').split(' ');
 
 describe('check', () => {
   it('finds each fault that was planted, and nothing else', async () => {
@@ -157,7 +154,7 @@ describe('check', () => {
 
   it('reads every istiod and Envoy through forwarded ports, and changes nothing', async () => {
     const { envoy, istiod } = addresses();
-    const pods = podsOf('payments');
+    const pods = podsOf('payments').map(({ name }) => name);
     const synced = pods.slice(1).map((pod) => ({
       proxy: `${pod}.shop`,
       cluster_id: 'Kubernetes',
@@ -226,7 +223,7 @@ function accessLine(stamp: string, host: string, fault: Fault | null): string {
 /** Two minutes of one request a second by every pod, all of those of the second minute failing. */
 function write(app: string, host: string, fault: Fault): void {
   const begin = Date.now() - 120_000;
-  for (const pod of podsOf(app)) {
+  for (const { name: pod } of podsOf(app)) {
     mkdirSync(dirname(logFile(pod)), { recursive: true });
     const lines = Array.from({ length: 120 }, (_, i) => {
       const stamp = new Date(begin + i * 1000).toISOString();
@@ -265,7 +262,7 @@ const ENVOY = process.env['MESHTAIL_ENVOY'];
 
 describe.skipIf(ENVOY === undefined)('a real istiod and Envoy (MESHTAIL_ENVOY names the binary)', () => {
   it('are read, and what Envoy lacks is what the configuration lacks', async () => {
-    const [pod = ''] = podsOf('payments');
+    const pod = podsOf('payments')[0]?.name ?? '';
     startMesh(pod, ENVOY!);
     await expect
       .poll(

@@ -3,22 +3,9 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { problems } from '../report-schema.js';
-import { kubectl, logFile, meshtail } from './rig.js';
+import { kubectl, logFile, meshtail, podsOf, type Pod } from './rig.js';
 
 /* What a real API server tells beside the logs: names, what was changed, and who else could be read. */
-
-interface Pod {
-  readonly name: string;
-  readonly ip: string;
-}
-
-function podsOf(app: string): readonly Pod[] {
-  const columns = 'custom-columns=:metadata.name,:status.podIP,:metadata.deletionTimestamp';
-  return kubectl('get', 'pods', '-l', `app=${app}`, '-o', columns)
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .flatMap(([name, ip, leaving]) => (name && ip && leaving === '<none>' ? [{ name, ip }] : []));
-}
 
 let serial = 0;
 /** A request of the caller's to the pod, as the pod's sidecar logs it. */

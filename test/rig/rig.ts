@@ -197,3 +197,17 @@ export function isTold({ pod, time }: Lost, gaps: readonly ToldGap[]): boolean {
   const at = time.slice(11, 23);
   return gaps.some((gap) => gap.pod === pod && gap.from <= at && at <= gap.to);
 }
+
+export interface Pod {
+  readonly name: string;
+  readonly ip: string;
+}
+
+/** The pods of an app, without those that are leaving. */
+export function podsOf(app: string): readonly Pod[] {
+  const columns = 'custom-columns=:metadata.name,:status.podIP,:metadata.deletionTimestamp';
+  return kubectl('get', 'pods', '-l', `app=${app}`, '-o', columns)
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .flatMap(([name, ip, leaving]) => (name && ip && leaving === '<none>' ? [{ name, ip }] : []));
+}
