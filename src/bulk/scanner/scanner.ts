@@ -24,7 +24,7 @@ export interface Member {
   readonly field: FieldName | null;
 }
 
-/** The fields that count, in the order of their numbers in scan.c. */
+/** The fields that count, in the order of their numbers in json.h. */
 const FIELDS: readonly FieldName[] = [
   'start_time',
   'method',

@@ -1,0 +1,55 @@
+/* A line is counted, whichever layout it has. */
+
+/* Counts a line, whose spelling was looked up; 0 where it is to be handed over. */
+static inline __attribute__((always_inline)) int count_fields(const Fields *fields, Spelling *spelling, Bytes peer_host) {
+  int32_t answer = keys[spelling->key].answer;
+  if (answer < 0) return 0;
+  double time = time_at(fields->time);
+  if (time != time) return 0;
+  int has_path = is_there(fields->path);
+  Bytes path = {0, 0};
+  if (has_path) {
+    u32 length = fields->path.length;
+    path = length <= 32 ? template_of_32(fields->path) : length <= 64 ? template_of_64(fields->path) : template_of_any(fields->path);
+    if (path.length == 0 && length > 64) return 0;
+  }
+  spelling->count++;
+  counted++;
+  if (time < first_time) first_time = time;
+  if (time > last_time) last_time = time;
+
+  u32 failing = answer & FAILING, duration = (u32)fields->duration;
+  if (answer & COUNTS) {
+    u32 base = ((u32)answer >> CELL_SHIFT) << KINDS_SHIFT;
+    if (!is_null(fields->peer)) count_peer(base | PEER, peer_host);
+    if (has_path) count_value(base | PATH, id_of(&values[PATH], path), 1);
+    if (!is_null(fields->agent)) count_value(base | AGENT, id_of(&values[AGENT], fields->agent), 1);
+    if (fields->duration >= 0) {
+      if (answer & ANSWERS) count_value(DURATION, duration, 1);
+      if (failing) count_value(base | DURATION, duration, 1);
+    }
+    if (failing) {
+      if (time < spelling->first) spelling->first = time;
+      if (time > spelling->last) spelling->last = time;
+    }
+  }
+
+  /* Whether the line stays: by its request where it names one, else its connection, else itself. */
+  u32 keep_hash = 0;
+  int lone = 0;
+  if (is_there(fields->id)) {
+    keep_hash = hash32_of_id(fields->id);
+    lone = shared_count[failing] > 0 && is_shared(failing, keep_hash);
+  } else {
+    Bytes connection = answer & DOWNSTREAM ? fields->peer : fields->local;
+    lone = is_null(connection);
+    if (!lone) keep_hash = hash32_of(connection);
+  }
+  if (lone) {
+    keep_hash = stirred32(stream_hash, (u32)(int64_t)time);
+    keep_hash = stirred32(keep_hash, fields->duration < 0 ? 0 : duration);
+    keep_hash = mixed32(stirred32(keep_hash, fields->sent < 0 ? 0 : (u32)fields->sent));
+  }
+  if (keep_hash < samples[failing].below) keep_line(fields, keys[spelling->key].name, time, keep_hash, failing);
+  return 1;
+}
