@@ -85,15 +85,10 @@ export class Dictionary {
     return this.idOfHashed(bytes, start, end, hashBytes(bytes, start, end));
   }
 
-  /** The same for one whose hash is known. */
-  idOfHashed(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    return this.#find(bytes, start, end, hash);
-  }
-
   /** The id that another dictionary's text has in this one; marks for no text stay what they are. */
   idFrom(other: Dictionary, id: number): number {
     if (id < 0) return id;
-    return this.#find(other.#arena, other.#endOf(id - 1), other.#ends[id]!, other.#hashes[id]!);
+    return this.idOfHashed(other.#arena, other.#endOf(id - 1), other.#ends[id]!, other.#hashes[id]!);
   }
 
   /** Of a text's bytes; 0 for a mark. */
@@ -111,7 +106,8 @@ export class Dictionary {
     return id < 0 ? 0 : this.#ends[id]!;
   }
 
-  #find(bytes: Uint8Array, start: number, end: number, hash: number): number {
+  /** The id of a text whose hash is known. @param hash `hashBytes` of it */
+  idOfHashed(bytes: Uint8Array, start: number, end: number, hash: number): number {
     const slots = this.#slots;
     const hashes = this.#hashes;
     const ends = this.#ends;
