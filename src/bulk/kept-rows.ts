@@ -3,8 +3,7 @@ import { judge } from '../aggregate/failure.js';
 import { isFromOwnPod } from '../aggregate/role.js';
 import type { Observation } from '../aggregate/observation.js';
 import { LineParser } from '../../parsers/index.js';
-import type { StreamOrigin } from '../record/origin.js';
-import { proxyOf } from '../record/origin.js';
+import { proxyOf, type StreamOrigin } from '../record/origin.js';
 import { RecordCursor } from '../record/record-view.js';
 import type { KeptLine } from './scanner/scanner.js';
 
@@ -35,6 +34,11 @@ export class KeptRows {
   /** What the scanner reads from now on is of another part. */
   begin(origin: StreamOrigin, linesBefore: number): void {
     this.#parts.push({ origin, linesBefore });
+  }
+
+  /** The number of the part that the scanner reads, as it counts them too. */
+  get part(): number {
+    return this.#parts.length;
   }
 
   /** Parses a line, as somebody would who had not read it. */

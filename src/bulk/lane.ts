@@ -279,7 +279,8 @@ export class Lane {
   #keep(start: number, end: number, hash: number, failing: boolean): void {
     const scanner = this.#scanner!;
     this.observation.rows.lower(failing, scanner.keptBelow(failing));
-    this.#kept!.parse({ bytes: scanner.input, start, end, hash, ...scanner.place });
+    const kept = this.#kept!;
+    kept.parse({ bytes: scanner.input, start, end, hash, part: kept.part, line: scanner.lines });
     this.#tellKept();
   }
 

@@ -202,8 +202,6 @@ let compiled: object | undefined;
 export class Scanner {
   readonly #exports: Exports;
   readonly #longestLine: number;
-  /** How often `begin` was called. */
-  #part = 0;
   #inputAt = 0;
   #input: Buffer = Buffer.alloc(0);
 
@@ -260,7 +258,6 @@ export class Scanner {
 
   /** What follows is of another stream, or another part of it. @param hash by which its lines are kept that name no connection */
   begin(stream: number, hash: number): void {
-    this.#part++;
     this.#exports.begin(stream, hash);
   }
 
@@ -338,10 +335,6 @@ export class Scanner {
   get lines(): number {
     return this.#exports.line_count();
   }
-  /** Of the line that is being read: how often `begin` had been called, and which line it is since. */
-  get place(): { readonly part: number; readonly line: number } {
-    return { part: this.#part, line: this.lines };
-  }
   /** Those of them that were counted, and between which start times, ms since the Unix epoch. */
   get counted(): { readonly lines: number; readonly first: number; readonly last: number } {
     const { counted_lines, first_at, last_at } = this.#exports;
@@ -363,7 +356,7 @@ export class Scanner {
     }
   }
 
-  /** Of every value a number by `idOf`, for `forEachCell`. @param kind as in `PAIRED` of the tally */
+  /** Of every value a number by `idOf`, for `forEachCell`. @param kind as in `PAIRED` of aggregate/cell-values.ts */
   idsOfValues(
     idOf: (kind: number, bytes: Uint8Array, start: number, end: number, hash: number) => number,
   ): Int32Array[] {
