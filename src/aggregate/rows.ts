@@ -195,9 +195,9 @@ class Sample {
     this.#thin();
   }
 
-  #thin(from = 0): void {
+  #thin(): void {
     const shares = this.columns.figures[Figure.share]!;
-    for (let row = from; row < this.columns.length; row++) shares[row] = Math.min(shares[row]!, this.share);
+    for (let row = 0; row < this.columns.length; row++) shares[row] = Math.min(shares[row]!, this.share);
   }
 
   addRowsTo(rows: Row[], clocks: Clocks): void {
@@ -267,10 +267,7 @@ export class Rows {
   add(record: RecordView, said: Said, origin: Origin): void {
     this.#seen++;
     const sample = this.#isPinned(record) ? this.#pinned : this.#sampleOf(said.outcome.failure);
-    const hash = this.#hashOf(record, origin, sample.shared);
-    if (!sample.keeps(hash)) return;
-    this.#put(sample, hash, record, said, origin);
-    sample.trim();
+    this.#offer(sample, this.#hashOf(record, origin, sample.shared), record, said, origin);
   }
 
   /**
@@ -280,6 +277,10 @@ export class Rows {
   keep(record: RecordView, said: Said, origin: Origin, asked: number): void {
     const sample = this.#sampleOf(said.outcome.failure);
     const hash = sample.shared.has(asked) ? this.#hashOf(record, origin, sample.shared) : asked;
+    this.#offer(sample, hash, record, said, origin);
+  }
+
+  #offer(sample: Sample, hash: number, record: RecordView, said: Said, origin: Origin): void {
     if (!sample.keeps(hash)) return;
     this.#put(sample, hash, record, said, origin);
     sample.trim();
