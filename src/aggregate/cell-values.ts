@@ -147,41 +147,39 @@ export class CellValues {
 
   /** Lets go of the texts of values that did not stay, where they are too many. */
   #sweep(): void {
-    const old = this.#texts;
-    if (old.reduce((sum, { size }) => sum + size, 0) <= 2 * MOST_VALUES) return;
+    if (this.#texts.reduce((sum, { size }) => sum + size, 0) <= 2 * MOST_VALUES) return;
     this.#fold();
-    const runs = this.#pairs.byFirst();
-    this.#pairs = new Pairs();
-    this.#texts = PAIRED.map(() => new Dictionary());
-    for (const [cellAndKind, { seconds, counts }] of runs) {
-      const kind = cellAndKind & KIND_MASK;
-      for (const [i, id] of seconds.entries()) {
-        const here = kind < DURATION ? this.#texts[kind]!.idFrom(old[kind]!, id) : id;
-        this.#pairs.add(cellAndKind, here, counts[i]!);
-      }
-    }
+    this.#rebuild((run) => run);
   }
 
   #shedTo({ kept, digits }: Level): void {
+    const odd = this.#oddDurations;
+    this.#oddDurations = new Dictionary();
+    this.#rebuild((run, texts) => {
+      const { cellAndKind, ids } = run;
+      if (texts) return lightened(run, kept, (id) => texts.hash(id));
+      const isOdd = (cellAndKind & KIND_MASK) === ODD_DURATION;
+      return {
+        cellAndKind: (cellAndKind & ~KIND_MASK) | DURATION,
+        ids: ids.map((id) => coarse(isOdd ? Number(odd.text(id)) : id, digits)),
+        counts: run.counts,
+      };
+    });
+  }
+
+  /** Makes all pairs anew of what is made of each run, which has texts unless it is one of durations. */
+  #rebuild(made: (run: Run, texts: Dictionary | undefined) => Run): void {
+    const old = this.#texts;
     const runs = this.#pairs.byFirst();
-    const old = { texts: this.#texts, odd: this.#oddDurations };
     this.#pairs = new Pairs();
     this.#texts = PAIRED.map(() => new Dictionary());
-    this.#oddDurations = new Dictionary();
-    for (const [cellAndKind, { seconds, counts }] of runs) {
-      const kind = cellAndKind & KIND_MASK;
-      if (kind >= DURATION) {
-        const coarser = (cellAndKind & ~KIND_MASK) | DURATION;
-        for (const [i, value] of seconds.entries()) {
-          const ms = kind === DURATION ? value : Number(old.odd.text(value));
-          this.#pairs.add(coarser, coarse(ms, digits), counts[i]!);
-        }
-        continue;
-      }
-      const texts = old.texts[kind]!;
-      const run = lightened({ cellAndKind, ids: seconds, counts }, kept, (id) => texts.hash(id));
+    for (const [first, { seconds, counts }] of runs) {
+      const kind = first & KIND_MASK;
+      const texts = old[kind];
+      const run = made({ cellAndKind: first, ids: seconds, counts }, texts);
       for (const [i, id] of run.ids.entries()) {
-        this.#pairs.add(cellAndKind, this.#texts[kind]!.idFrom(texts, id), run.counts[i]!);
+        const here = texts ? this.#texts[kind]!.idFrom(texts, id) : id;
+        this.#pairs.add(run.cellAndKind, here, run.counts[i]!);
       }
     }
   }
