@@ -2,6 +2,7 @@ import type { FieldName } from '../record/access-record.js';
 import { Dictionary, Translated, type PackedDictionary } from '../record/dictionary.js';
 import { ABSENT, NULL } from '../record/span.js';
 import type { AnsweredBy, Outcome } from './failure.js';
+import { FROM_ELSEWHERE, FROM_OWN_POD } from './role.js';
 
 /*
  * Kept lines in columns: texts by their number in a dictionary, figures as floats. A row is an index.
@@ -78,11 +79,7 @@ export const HTTP = 8;
 export const APP_4XX = 16;
 export const TUNNEL = 32;
 /** ztunnel stamps a line when the connection is over (ztunnel src/proxy/metrics.rs: it is written as the result is recorded). */
-export const STAMPED_AT_END = 64;
-
-/** The call came from the proxy's own pod, or from elsewhere. */
-export const FROM_OWN_POD = 128;
-export const FROM_ELSEWHERE = 256;
+export const STAMPED_AT_END = 256;
 
 /** What is said of a line. */
 export interface Said {

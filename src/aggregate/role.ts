@@ -20,6 +20,14 @@ export function isFromOwnPod(
   return hostOf(upstreamLocal) === hostOf(downstreamRemote);
 }
 
+/** Among a line's signs: the call came from the proxy's own pod, or from elsewhere. A line that does not say has neither. */
+export const FROM_OWN_POD = 64;
+export const FROM_ELSEWHERE = 128;
+
+/** What they say. */
+export const fromOwnPodIn = (signs: number): boolean | null =>
+  (signs & (FROM_OWN_POD | FROM_ELSEWHERE)) === 0 ? null : (signs & FROM_OWN_POD) !== 0;
+
 /** What a proxy is, told by what its lines show, never by its name. */
 export class RoleSigns {
   #inbound = 0;

@@ -9,14 +9,13 @@ import {
   APP_4XX,
   FAILURE,
   Figure,
-  FROM_ELSEWHERE,
-  FROM_OWN_POD,
   HTTP,
   STAMPED_AT_END,
   Text,
   TUNNEL,
   type Columns,
 } from './columns.js';
+import { fromOwnPodIn } from './role.js';
 import type { AnsweredBy } from './failure.js';
 import { groupKeyText } from './group-key.js';
 import { pathTemplate } from './path-template.js';
@@ -117,7 +116,7 @@ export class SharedKind {
     this.app4xx = (bits & APP_4XX) !== 0;
     this.tunnel = (bits & TUNNEL) !== 0;
     this.stampedAtEnd = (bits & STAMPED_AT_END) !== 0;
-    this.fromOwnPod = (bits & (FROM_OWN_POD | FROM_ELSEWHERE)) === 0 ? null : (bits & FROM_OWN_POD) !== 0;
+    this.fromOwnPod = fromOwnPodIn(bits);
     this.ahead = clocks.aheadOf(this.proxy);
   }
 

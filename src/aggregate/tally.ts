@@ -11,6 +11,7 @@ import { parseUpstreamCluster, type UpstreamCluster } from '../record/upstream-c
 import { CellValues, type PackedCellValues } from './cell-values.js';
 import { judge, type AnsweredBy, type Judged, type Outcome } from './failure.js';
 import { directionOf, groupKeyText, type GroupKey } from './group-key.js';
+import { FROM_ELSEWHERE, FROM_OWN_POD, fromOwnPodIn } from './role.js';
 import { Table, type PackedTable } from './table.js';
 
 /*
@@ -60,9 +61,6 @@ const CALLS_OWN_APP = 4;
 const BROKEN = 8;
 const ZTUNNEL_INBOUND = 16;
 const ZTUNNEL_OUTBOUND = 32;
-/** The call comes from the address that the proxy calls on from, or from another one. */
-const FROM_OWN_POD = 64;
-const FROM_ELSEWHERE = 128;
 /** Read, and left out by a filter. */
 const LEFT_OUT = 256;
 /** The tuple stands for many that there was no room for: its outcome is in the bits above. */
@@ -332,7 +330,7 @@ export class Tally {
       cluster ? `${proxy}\ncluster\n${cluster.name}` : null,
       counts && outcome.failure ? group : null,
     );
-    return { outcome, group, cluster, cell, fromOwnPod: fromOwnPodOf(signs) };
+    return { outcome, group, cluster, cell, fromOwnPod: fromOwnPodIn(signs) };
   }
 
   #cellOf(ofAuthority: string, ofCluster: string | null, group: GroupKey | null): number {
@@ -527,9 +525,6 @@ function toHost(span: Span): void {
   }
   span.set(hostOf(Buffer.from(bytes.subarray(start, end)).toString()));
 }
-
-const fromOwnPodOf = (signs: number): boolean | null =>
-  (signs & (FROM_OWN_POD | FROM_ELSEWHERE)) === 0 ? null : (signs & FROM_OWN_POD) !== 0;
 
 function signsOfOutcome({ failure, http, app4xx, tunnel, answeredBy }: Outcome): number {
   return (
