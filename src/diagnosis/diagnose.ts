@@ -1,4 +1,3 @@
-import { groupKeyText } from '../aggregate/group-key.js';
 import type { Case, LeftOut } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/row.js';
@@ -9,6 +8,7 @@ import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
 import { NO_FACTS, type AddressOwner, type Change, type ClusterFacts } from './cluster-facts.js';
 import { failedCallsWithin } from './echoes.js';
+import { failingGroups, failingSpan } from './failing-span.js';
 import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { exampleJourney, type Told } from './journey.js';
@@ -16,7 +16,6 @@ import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, distinct, groupBy, least, most, weigh } from './stats.js';
 import { modest } from './missing-side.js';
 import { named, namedHypothesis, namedJourney } from './named.js';
-import { perScene } from './per-scene.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
 import { unexplained } from './unexplained.js';
 import type { Wanted } from './widening.js';
@@ -406,9 +405,8 @@ function rivalOf<T extends { hypothesis: Hypothesis }>(
 function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypothesis[]): Incident {
   const entry = catalogue().get(hypothesis.cause);
   const { cases } = hypothesis;
-  const deciders = cases.map(({ decider }) => decider);
   const failing = cases.flatMap(({ rows }) => rows);
-  const onset = least(failing.map((row) => row.start));
+  const { first: onset, last } = failingSpan(scene, failing);
   const seen = cases.filter(({ masked }) => !masked);
   // Cases of one destination share one list.
   const lists = [...new Set(cases.map(({ root }) => scene.requestsLike(root)))];
@@ -422,9 +420,9 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     alternatives: alternativesOf(others),
     others,
     onset,
-    onsetRange: onsetRange(scene, deciders),
+    onsetRange: onsetRange(scene, hypothesis, onset),
     beganBeforeInput: onset - scene.first <= BEGINNING * (scene.last - scene.first),
-    last: most(failing.map((row) => row.start)),
+    last,
     timeShape: timeShape(
       cases.map(({ root }) => root.start),
       destinations.map((row) => row.start),
@@ -435,7 +433,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
     ...endingOf(scene, cases, destinations),
     failures: weigh(seen),
     requests: weigh(destinations),
-    groups: [...groups].flatMap((text) => groupIds(scene).get(text) ?? []).toSorted(byNumber),
+    groups: [...groups].flatMap((text) => failingGroups(scene).get(text)?.group.id ?? []).toSorted(byNumber),
   };
 }
 
@@ -493,21 +491,23 @@ const BY_CHANCE = 0.05;
 /** Requests come in bursts: less than this is no silence yet. */
 const LEAST_SILENCE_MS = 1_000;
 
-/** The failure groups by their key, as rows name it. */
-const groupIds = perScene(
-  (scene): ReadonlyMap<string, string> =>
-    new Map(scene.groups.map((group) => [groupKeyText(group), group.id])),
-);
-
 /** `g2` before `g10`. */
 const byNumber = (a: string, b: string): number => Number(a.slice(1)) - Number(b.slice(1));
 
 /** Failures within this first part of the input may have begun before it. */
 const BEGINNING = 0.02;
 
-/** Between the last good end before the first failure's end, at the same place, and that end. */
-function onsetRange(scene: Scene, deciders: readonly Row[]): [number, number] {
-  const firstEnd = least(deciders.map((row) => row.end));
+/**
+ * Between the last good end before the first failure's end, at the same place, and that end. One that began before those
+ * that are kept took no longer than they did.
+ */
+function onsetRange(scene: Scene, { cases }: Hypothesis, onset: number): [number, number] {
+  const deciders = cases.map(({ decider }) => decider);
+  const isKept = cases.some(({ rows }) => rows.some(({ start }) => start === onset));
+  const firstEnd = Math.min(
+    least(deciders.map((row) => row.end)),
+    isKept ? Infinity : onset + most(deciders.map((row) => row.duration)),
+  );
   let lastGood = -Infinity;
   // Deciders of one place share one list.
   for (const lines of new Set(deciders.map((row) => scene.linesOf(row)))) {

@@ -1,9 +1,10 @@
 import type { Case } from '../aggregate/joins.js';
 import type { Kind, Row } from '../aggregate/row.js';
+import { failingSpan } from './failing-span.js';
 import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict } from './hypothesis.js';
 import { PARTITIONS } from './partitions.js';
 import type { Scene } from './scene.js';
-import { byFrequency, distinct, groupBy, least, median, most, weigh } from './stats.js';
+import { byFrequency, distinct, groupBy, least, median, weigh } from './stats.js';
 import { clock, listed, ofWords, percent, plural } from './words.js';
 
 /** One side of a comparison: how many of these requests failed in the way that is studied. */
@@ -49,8 +50,7 @@ export class Study {
     this.sample = this.rows[0]!;
     this.place = scene.placeOf(this.sample);
     this.population = population ?? scene.linesOf(this.sample);
-    this.first = least(this.rows.map((row) => row.start));
-    this.last = most(this.rows.map((row) => row.start));
+    ({ first: this.first, last: this.last } = failingSpan(scene, this.rows));
   }
 
   get inbound(): boolean {
