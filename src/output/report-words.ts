@@ -59,7 +59,9 @@ export function sinceText(incident: ReportIncident): string {
   const [from, to] = incident.onset_range.map((at) => Date.parse(at ?? ''));
   // Where failures align at their end, the change lies later than the start of the unluckiest request.
   const broke =
-    from !== undefined && to !== undefined && to - onset > 500 ? ` (the first one ended by ${clock(to)})` : '';
+    from !== undefined && to !== undefined && to - onset > 500
+      ? ` (the first one ended by ${clock(to)})`
+      : '';
   const shape = SHAPES[incident.time_shape];
   return `${before}${clock(onset)}${broke}, last one begun ${clock(last)}${shape ? `, ${shape}` : ''}; ${ENDINGS[incident.ending]}`;
 }
