@@ -1,13 +1,13 @@
 /*
- * Compressed input, told by its first bytes. Unpacking is driven by hand, slice by slice: what was unpacked before a file
- * ends early is handed on before the error is, and a bomb cannot unpack more at once than one slice holds.
+ * Compressed input, told by its first bytes. Unpacking is driven by hand: what was unpacked before a file ends early is
+ * handed on before the error is, and a bomb is held up as soon as more came out than is held at once.
  */
 
-/** Bytes of gzip that are unpacked at once: at most about a thousand times as many come out. */
-const GZIP_SLICE = 32 * 1024;
-/** zstd packs 128 KiB of one byte into 4 bytes. */
+const OUT_CHUNK = 256 * 1024;
+/** Bytes that may wait to be handed on, beside a chunk. */
+const MOST_WAITING = 1024 * 1024;
+/** fzstd cannot be held up: so many bytes are unpacked at once, of which 4 may hold 128 KiB. */
 const ZSTD_SLICE = 1024;
-const GZIP_OUT = 256 * 1024;
 
 export type Packing = 'gzip' | 'zstd' | 'none';
 
@@ -19,13 +19,16 @@ export function packingOf(head: Buffer): Packing {
   return head.length >= MAGIC_LENGTH && head.readUInt32LE(0) === 0xfd2fb528 ? 'zstd' : 'none';
 }
 
-/** The bytes that were packed; others pass as they are. Concatenated gzip members and zstd frames are read one after the other. */
-export async function* unpacked(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+/**
+ * The bytes that were packed; others pass as they are. Concatenated gzip members and zstd frames are read one after the other.
+ * @param outChunk bytes that come out at once: of a damaged stream as many may be lost before the damage
+ */
+export async function* unpacked(chunks: AsyncIterable<Buffer>, outChunk = OUT_CHUNK): AsyncIterable<Buffer> {
   const { head, all } = await peek(chunks, MAGIC_LENGTH);
   switch (packingOf(head)) {
     case 'gzip': {
       const { createGunzip } = await import('node:zlib');
-      yield* through(all, createGunzip({ chunkSize: GZIP_OUT }), GZIP_SLICE);
+      yield* through(all, createGunzip({ chunkSize: outChunk }));
       break;
     }
     case 'zstd':
@@ -75,18 +78,24 @@ export async function peek(
 interface Unpacker extends NodeJS.EventEmitter {
   write(chunk: Buffer, done: (error?: Error | null) => void): boolean;
   end(done: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
   destroy(): unknown;
 }
 
-/** Through one of zlib's streams: while one slice is unpacked, what came out of the one before is handed on. */
-async function* through(
-  chunks: AsyncIterable<Buffer>,
-  stream: Unpacker,
-  slice: number,
-): AsyncIterable<Buffer> {
+/** Through one of zlib's streams: while one chunk is unpacked, what came out before is handed on. */
+async function* through(chunks: AsyncIterable<Buffer>, stream: Unpacker): AsyncIterable<Buffer> {
   let out: Buffer[] = [];
+  let waiting = 0;
+  let isHeldUp = (): void => {};
   const failure: { error?: Error } = {};
-  stream.on('data', (chunk: Buffer) => out.push(chunk));
+  stream.on('data', (chunk: Buffer) => {
+    out.push(chunk);
+    waiting += chunk.length;
+    if (waiting < MOST_WAITING) return;
+    stream.pause();
+    isHeldUp();
+  });
   const ended = new Promise<void>((resolve) => {
     stream.on('error', (error: Error) => {
       failure.error ??= error;
@@ -94,27 +103,36 @@ async function* through(
     });
     stream.on('end', resolve);
   });
-  const take = (): Buffer[] => {
+  function* take(): Iterable<Buffer> {
     const taken = out;
     out = [];
-    return taken;
-  };
+    waiting = 0;
+    stream.resume();
+    yield* taken;
+  }
+  /** Hands on what comes out until something is done, or can be no more. */
+  async function* until(done: Promise<unknown>): AsyncIterable<Buffer> {
+    let isDone = false;
+    const over = Promise.race([done, ended]).then(() => (isDone = true));
+    while (!isDone) {
+      const heldUp = new Promise<void>((resolve) => (isHeldUp = resolve));
+      yield* take();
+      if (!isDone) await Promise.race([over, heldUp]);
+    }
+  }
   try {
+    // One chunk waits for the one before, so that there is always one to unpack.
+    let before: Promise<unknown> = Promise.resolve();
     for await (const chunk of chunks) {
-      for (let at = 0; at < chunk.length && !failure.error; at += slice) {
-        const ready = take();
-        // The last write of a stream that fails never calls back: its end does.
-        const written = new Promise<void>((resolve) => {
-          stream.write(chunk.subarray(at, at + slice), () => resolve());
-        });
-        yield* ready;
-        await Promise.race([written, ended]);
-      }
+      // The last write of a stream that fails never calls back: its end does.
+      const written = new Promise((resolve) => stream.write(chunk, resolve));
+      yield* until(before);
       if (failure.error) break;
+      before = written;
     }
     if (!failure.error) {
       stream.end(() => {});
-      await ended;
+      yield* until(ended);
     }
     yield* take();
     if (failure.error) throw failure.error;
@@ -127,7 +145,7 @@ async function* zstd(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   // Of newer Nodes.
   const zlib: object = await import('node:zlib');
   const own = (zlib as { createZstdDecompress?: () => Unpacker }).createZstdDecompress;
-  if (own) return yield* through(chunks, own(), ZSTD_SLICE);
+  if (own) return yield* through(chunks, own());
   const { Decompress } = await import('fzstd');
   let out: Buffer[] = [];
   const stream = new Decompress((chunk) => {

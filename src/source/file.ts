@@ -4,7 +4,10 @@ import { originOfFile } from '../record/origin.js';
 import { unpacked } from './decompress.js';
 import type { Source } from './source.js';
 
-const CHUNK = 256 * 1024;
+const CHUNK = 1024 * 1024;
+/** Bytes that are unpacked at once: by large ones unpacking waits less, by small ones less is lost where a file is damaged. */
+const MANY = 1024 * 1024;
+const FEW = 16 * 1024;
 
 /** A log file, plain, gzip or zstd (told by its first bytes, not by its name). */
 export function fileSource(path: string): Source {
@@ -28,10 +31,30 @@ export function headOf(path: string, length: number): Buffer {
 }
 
 async function* readFile(path: string): AsyncIterable<Buffer> {
+  let given = 0;
   try {
-    yield* unpacked(rawFile(path));
+    for await (const chunk of unpacked(rawFile(path), MANY)) {
+      given += chunk.length;
+      yield chunk;
+    }
   } catch (error) {
-    throw readError(path, error as NodeJS.ErrnoException);
+    const why = error as NodeJS.ErrnoException;
+    if (why.code === 'Z_DATA_ERROR') yield* readableBehind(unpacked(rawFile(path), FEW), given);
+    throw readError(path, why);
+  }
+}
+
+/** What chunks hold behind so many bytes, as far as they can be read. */
+async function* readableBehind(chunks: AsyncIterable<Buffer>, skipped: number): AsyncIterable<Buffer> {
+  let at = 0;
+  try {
+    for await (const chunk of chunks) {
+      const rest = chunk.subarray(Math.max(0, skipped - at));
+      at += chunk.length;
+      if (rest.length > 0) yield rest;
+    }
+  } catch {
+    // The same that ended it before.
   }
 }
 

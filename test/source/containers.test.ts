@@ -84,15 +84,24 @@ describe('packed files', () => {
     packed.fill(0xff, packed.length - 3000, packed.length - 2500);
     const { text, error } = await readPath(file('damaged.log.gz', packed));
     expect(error).toBe('gzip-damaged');
-    expect(lines.startsWith(text.slice(0, lines.length / 2))).toBe(true);
+    expect(text.length).toBeGreaterThan(lines.length * 0.8);
+    expect(lines.startsWith(text.slice(0, lines.length * 0.8))).toBe(true);
   });
 
   it('unpacks a bomb piece by piece', async () => {
     const [source] = await sourcesOf(file('bomb.log.gz', gzipSync(Buffer.alloc(200 << 20))));
     let most = 0;
-    for await (const chunk of source!.open()) most = Math.max(most, chunk.length);
-    expect(most).toBeLessThanOrEqual(256 * 1024);
-    expect(process.memoryUsage().external).toBeLessThan(400 << 20);
+    let held = 0;
+    const before = process.memoryUsage().arrayBuffers;
+    for await (const chunk of source!.open()) {
+      most = Math.max(most, chunk.length);
+      if (held > 0) continue;
+      // Time enough to unpack all of it, were it not held up.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      held = process.memoryUsage().arrayBuffers - before;
+    }
+    expect(most).toBeLessThanOrEqual(1024 * 1024);
+    expect(held).toBeLessThan(16 << 20);
   });
 
   it('reads zstd frames, and says where one is cut', async () => {
