@@ -32,11 +32,13 @@ export type Asked = { readonly lane: number } & (
   | { readonly kind: 'weigh'; readonly known: readonly Weights[] }
   | { readonly kind: 'finish'; readonly weights: readonly Weights[] }
 );
-export type Answer = { readonly lane: number } & (
-  | { readonly kind: 'read' }
-  | { readonly kind: 'weights'; readonly weights: Weights }
-  | { readonly kind: 'held'; readonly held: LaneRead }
-);
+export type Answer = { readonly lane: number } &
+  /** With the memory of a part that was held. */
+  (
+    | { readonly kind: 'read'; readonly memory: ArrayBuffer | undefined }
+    | { readonly kind: 'weights'; readonly weights: Weights }
+    | { readonly kind: 'held'; readonly held: LaneRead }
+  );
 
 /** Why a thread did not answer. */
 export class ThreadEnded extends Error {}
@@ -70,7 +72,7 @@ export class OwnLane implements LaneReader {
       const part = this.#ahead.shift()!;
       await this.lane.read(part);
       this.onRead(part);
-      release(part);
+      if (part.bytes.kind === 'held') part.bytes.release(part.bytes.memory);
       await new Promise(setImmediate);
     }
   }
@@ -129,7 +131,7 @@ export class ThreadLane implements LaneReader {
       if (answer.kind === 'read') {
         const part = this.#ahead.shift()!;
         onRead(part);
-        release(part);
+        if (part.bytes.kind === 'held' && answer.memory) part.bytes.release(answer.memory);
       }
       this.#answered(answer);
     });
@@ -143,7 +145,8 @@ export class ThreadLane implements LaneReader {
       bytes.kind === 'file' ? bytes : { kind: bytes.kind, memory: bytes.memory, length: bytes.length };
     this.#ahead.push(part);
     const source = { name, origin, kind };
-    this.#ask({ lane: this.lane, kind: 'part', part: { ...part, bytes: bare, source } });
+    const moved = bytes.kind === 'held' ? [bytes.memory] : [];
+    this.#ask({ lane: this.lane, kind: 'part', part: { ...part, bytes: bare, source } }, moved);
     while (this.#ahead.length >= mostAhead(part)) await this.#answer();
   }
 
@@ -167,8 +170,8 @@ export class ThreadLane implements LaneReader {
     return this.thread.dismiss();
   }
 
-  #ask(asked: Asked): void {
-    this.thread.worker.postMessage(asked, []);
+  #ask(asked: Asked, moved: readonly ArrayBuffer[] = []): void {
+    this.thread.worker.postMessage(asked, [...moved]);
   }
 
   /** The next answer. */
@@ -180,10 +183,6 @@ export class ThreadLane implements LaneReader {
 function mostAhead({ bytes }: Part): number {
   if (bytes.kind === 'stream') return 1;
   return bytes.kind === 'held' ? HELD_AHEAD : AHEAD;
-}
-
-function release({ bytes }: Part): void {
-  if (bytes.kind === 'held') bytes.release();
 }
 
 function startWorker(job: BulkJob): Worker {

@@ -38,13 +38,13 @@ export interface FileBytes {
   /** The file ended with it; what is written meanwhile of its last line is read too. */
   readonly mayGrow: boolean;
 }
-/** Unpacked, in memory that all threads see. */
+/** Unpacked, in memory that goes to the thread that reads it: copying out of shared memory takes three times as long. */
 export interface HeldBytes {
   readonly kind: 'held';
-  readonly memory: SharedArrayBuffer;
+  readonly memory: ArrayBuffer;
   readonly length: number;
-  /** To be called when it has been read: the memory is used again. */
-  readonly release: () => void;
+  /** To be called when it has been read: the memory, which may have been elsewhere, is used again. */
+  readonly release: (memory: ArrayBuffer) => void;
 }
 /** A source that is read to its end by whoever cut the others. */
 interface Stream {
@@ -122,18 +122,20 @@ function withFile<T>(path: string, use: (file: number) => T): T {
  */
 async function* heldParts(source: Source, { size, maxLine }: Cut): AsyncIterable<BarePart> {
   let start = 0;
-  const free: SharedArrayBuffer[] = [];
-  const taken = (): SharedArrayBuffer => free.pop() ?? new SharedArrayBuffer(size + maxLine + 2);
+  const free: ArrayBuffer[] = [];
+  const release = (memory: ArrayBuffer): void => void free.push(memory);
+  const taken = (): ArrayBuffer => free.pop() ?? new ArrayBuffer(size + maxLine + 2);
   let memory = taken();
   let bytes = Buffer.from(memory);
   let length = 0;
   let leftOut = 0;
   let failure: unknown;
-  const part = (last: boolean): BarePart => {
-    const held = memory;
-    const release = (): void => void free.push(held);
-    return { source, bytes: { kind: 'held', memory, length, release }, first: start === 0, last };
-  };
+  const part = (last: boolean): BarePart => ({
+    source,
+    bytes: { kind: 'held', memory, length, release },
+    first: start === 0,
+    last,
+  });
   try {
     for await (const whole of source.open()) {
       for (let chunk = whole; chunk.length > 0;) {

@@ -36,8 +36,10 @@ async function answer(asked: Asked): Promise<void> {
   if (!here) lanes.set(lane, (here = new Lane(await compiled)));
   switch (asked.kind) {
     case 'part': {
+      const { bytes } = asked.part;
       await here.read(whole(asked.part));
-      port.postMessage({ lane, kind: 'read' } satisfies Answer, []);
+      const memory = bytes.kind === 'held' ? bytes.memory : undefined;
+      port.postMessage({ lane, kind: 'read', memory } satisfies Answer, memory ? [memory] : []);
       break;
     }
     case 'weigh':
