@@ -112,12 +112,11 @@ async function* through(chunks: AsyncIterable<Buffer>, stream: Unpacker): AsyncI
   }
   /** Hands on what comes out until something is done, or can be no more. */
   async function* until(done: Promise<unknown>): AsyncIterable<Buffer> {
-    let isDone = false;
-    const over = Promise.race([done, ended]).then(() => (isDone = true));
-    while (!isDone) {
-      const heldUp = new Promise<void>((resolve) => (isHeldUp = resolve));
+    const over = Promise.race([done, ended]).then(() => true);
+    for (let isOver = false; !isOver;) {
+      const heldUp = new Promise<false>((resolve) => (isHeldUp = () => resolve(false)));
       yield* take();
-      if (!isDone) await Promise.race([over, heldUp]);
+      isOver = await Promise.race([over, heldUp]);
     }
   }
   try {
