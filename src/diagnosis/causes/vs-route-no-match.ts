@@ -39,7 +39,9 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
   const routed = alike.filter((row) => row.cluster !== null);
   const failingShapes = new Set(misses.map(shape));
   const since = alike.filter((row) => row.start >= first && row.start <= last);
-  const otherRouted = routed.filter((row) => row.start >= first && !failingShapes.has(shape(row)));
+  const otherRouted = routed.filter(
+    (row) => row.start >= first && row.start <= last && !failingShapes.has(shape(row)),
+  );
   // Other proxies hold the same routes: what they could send tells that the host itself has some.
   const elsewhere = scene.rowsOf(
     (kind) =>
