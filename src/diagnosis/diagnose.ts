@@ -132,11 +132,11 @@ export function diagnose(
   const hypotheses = causes.flatMap((cause) => cause.judge(scene)).filter(({ cases }) => cases.length > 0);
   const chosen = joinAlike(choose(hypotheses));
   const claimed = new Set(chosen.flatMap(({ hypothesis }) => hypothesis.cases));
-  for (const symptom of scene.symptoms) {
-    const left = symptom.cases.filter((one) => !claimed.has(one));
-    if (left.length > 0)
-      chosen.push({ hypothesis: unexplained(scene, { ...symptom, cases: left }), others: [] });
-  }
+  const left = scene.symptoms.flatMap((symptom) => {
+    const cases = symptom.cases.filter((one) => !claimed.has(one));
+    return cases.length > 0 ? [{ ...symptom, cases }] : [];
+  });
+  for (const hypothesis of unexplained(scene, left)) chosen.push({ hypothesis, others: [] });
   const incidents: Incident[] = [];
   const dismissed = appRefusals(scene);
   for (const { hypothesis, others } of withoutEchoes(scene, withoutOrphans(chosen))) {

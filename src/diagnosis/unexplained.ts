@@ -3,12 +3,43 @@ import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Scene, Symptom } from './scene.js';
 import { askFor, missingLogs } from './missing-side.js';
 import { PARTITIONS } from './partitions.js';
-import { byFrequency, distinct, weigh } from './stats.js';
+import { byFrequency, distinct, groupBy, weigh } from './stats.js';
 import { FEWEST_FOR_A_SHARE } from './study.js';
-import { listed, ofWords, percent } from './words.js';
+import { listed, ofWords, percent, plural, thousands } from './words.js';
 
-/** Failures that no cause claims, as their counted facts; never a guess. */
-export function unexplained(scene: Scene, symptom: Symptom): Hypothesis {
+/** Failures that no cause claims, as their counted facts; never a guess. Little of the same at many places is one thing. */
+export function unexplained(scene: Scene, symptoms: readonly Symptom[]): Hypothesis[] {
+  const alike = groupBy(symptoms, (symptom) => (isLittleBehind(scene, symptom) ? lookOf(symptom) : null));
+  const many = [...alike.values()].filter((some) => some.length >= FEWEST_PLACES);
+  const joined = new Set(many.flat());
+  return [
+    ...many.map((some) => behindMany(scene, some)),
+    ...symptoms.filter((symptom) => !joined.has(symptom)).map((symptom) => unexplainedAt(scene, symptom)),
+  ];
+}
+
+/** At fewer places each is told by itself. */
+const FEWEST_PLACES = 4;
+const LITTLE = 0.01;
+const FEWEST_CASES = 3;
+
+/** Decided at an end whose log is not there, and little of what went there. */
+function isLittleBehind(scene: Scene, symptom: Symptom): boolean {
+  const { cases } = symptom;
+  return (
+    cases.length >= FEWEST_CASES &&
+    weigh(cases.map(({ decider }) => decider)) < LITTLE * weigh(scene.population(symptom)) &&
+    missingLogs(scene, cases).length > 0
+  );
+}
+
+/** How a symptom looks, wherever it is, and who logged it. */
+const lookOf = ({ sample, cases }: Symptom): string =>
+  [sample.direction, replyWords(sample), ...distinct(cases, ({ decider }) => decider.proxy).toSorted()].join(
+    '\n',
+  );
+
+function unexplainedAt(scene: Scene, symptom: Symptom): Hypothesis {
   const { place, sample, cases } = symptom;
   const deciders = cases.map(({ decider }) => decider);
   const all = scene.population(symptom);
@@ -81,6 +112,47 @@ function behind(
     fix: ['None yet: read that log first.'],
   };
 }
+
+/** The same at several places: told once, with where there is most of it. */
+function behindMany(scene: Scene, symptoms: readonly Symptom[]): Hypothesis {
+  const counted = symptoms
+    .map((symptom) => ({
+      symptom,
+      failures: weigh(symptom.cases.map(({ decider }) => decider)),
+      requests: weigh(scene.population(symptom)),
+    }))
+    .toSorted((a, b) => b.failures - a.failures);
+  const cases = counted.flatMap(({ symptom }) => symptom.cases);
+  const [first] = counted;
+  const reply = replyWords(first!.symptom.sample);
+  const sum = (of: 'failures' | 'requests'): number => counted.reduce((total, one) => total + one[of], 0);
+  const [failures, requests] = [sum('failures'), sum('requests')];
+  const missing = missingLogs(scene, cases);
+  const places = counted.map(({ symptom }) => symptom.place);
+  return {
+    cause: 'insufficient-vantage',
+    title: `${plural(places.length, 'service')}: now and then ${reply}, decided at the other end, whose log is not given`,
+    summary:
+      `${ofWords(failures, requests)} requests to ${plural(places.length, 'service')} (${percent(failures, requests)}) ended with ${reply}, ` +
+      `less than ${percent(LITTLE, 1)} at each: ${listed(counted.map(({ symptom, failures: some }) => `${symptom.place} ${thousands(some)}`))}. ` +
+      `The lines tell what the other ends did, not why: the logs that would decide are those of ${listed(missing, 2)}.`,
+    severity: severityByShare(failures, requests),
+    at: { services: places.slice(0, SHOWN_PLACES), upstreamClusters: [] },
+    cases,
+    evidence: counted.slice(0, SHOWN_PLACES).map(({ symptom, failures: count, requests: of }) => ({
+      text: `requests to ${symptom.place} that ended with ${reply}`,
+      count,
+      of,
+    })),
+    against: [],
+    confidence: 'likely',
+    why: `no line of the ends that decided is there: the logs of ${listed(missing, 2)} are not given`,
+    next: [askFor(missing[0]!)],
+    fix: ['None yet: read one of those logs first.'],
+  };
+}
+
+const SHOWN_PLACES = 5;
 
 function replyWords(row: Kind): string {
   const code =
