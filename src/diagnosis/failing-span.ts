@@ -12,11 +12,11 @@ export interface FailingSpan {
 }
 
 /** Of a sample the next one is hardly ever farther away than so many lie apart: by chance once in 2 to that power. */
-const FARTHEST = 8;
+const FARTHEST = 16;
 
 /**
  * When failing lines began. Of a sample the first one that was kept is seldom the first that there was, but their groups
- * counted each: their extent is that of the lines where all that was kept of a group is among them, and where it reaches no
+ * counted each: their extent is that of the lines where nearly all that was kept of a group is among them, and where it reaches no
  * farther than chance leaves lines out (a lone one long before is another story).
  */
 export function failingSpan(scene: Scene, rows: readonly Row[]): FailingSpan {
@@ -36,29 +36,31 @@ export function failingSpan(scene: Scene, rows: readonly Row[]): FailingSpan {
   return { first, last };
 }
 
-/** The groups of which all kept lines are among these. */
+/** The groups of which these are all lines, but for strays. */
 function wholeGroups(scene: Scene, rows: readonly Row[]): readonly GroupSnapshot[] {
-  return [...countsByGroup(rows)].flatMap(([key, count]) => {
-    const { group, kept } = failingGroups(scene).get(key) ?? {};
-    return group && kept === count ? [group] : [];
+  return [...linesByGroup(rows)].flatMap(([key, lines]) => {
+    const { group, lines: all } = failingGroups(scene).get(key) ?? {};
+    return group && lines >= MOST * all! ? [group] : [];
   });
 }
 
-function countsByGroup(rows: Iterable<Row>): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { failure, groupKey } of rows)
-    if (failure) counts.set(groupKey, (counts.get(groupKey) ?? 0) + 1);
-  return counts;
+const MOST = 0.95;
+
+function linesByGroup(rows: Iterable<Row>): Map<string, number> {
+  const lines = new Map<string, number>();
+  for (const { failure, groupKey, weight } of rows)
+    if (failure) lines.set(groupKey, (lines.get(groupKey) ?? 0) + weight);
+  return lines;
 }
 
-/** Each failure group by its key, as rows name it, with how many of its lines are kept. */
+/** Each failure group by its key, as rows name it, with how many lines those that are kept of it stand for. */
 export const failingGroups = perScene(
-  (scene): ReadonlyMap<string, { readonly group: GroupSnapshot; readonly kept: number }> => {
-    const counts = countsByGroup(scene.rowsOf(({ failure }) => failure));
+  (scene): ReadonlyMap<string, { readonly group: GroupSnapshot; readonly lines: number }> => {
+    const lines = linesByGroup(scene.rowsOf(({ failure }) => failure));
     return new Map(
       scene.groups.map((group) => {
         const key = groupKeyText(group);
-        return [key, { group, kept: counts.get(key) ?? 0 }];
+        return [key, { group, lines: lines.get(key) ?? 0 }];
       }),
     );
   },
