@@ -70,8 +70,9 @@ export const enum Figure {
   bits,
   hash,
   share,
+  cell,
 }
-const FIGURE_COLUMNS = 10;
+const FIGURE_COLUMNS = 11;
 
 export const ANSWERERS = ['peer', 'proxy', 'unknown'] as const satisfies readonly AnsweredBy[];
 export const FAILURE = 4;
@@ -84,13 +85,18 @@ export const STAMPED_AT_END = 256;
 /** What is said of a line. */
 export interface Said {
   readonly outcome: Outcome;
+  /** With which lines it is counted. */
+  readonly cell: number;
   /** Whether the call came from the proxy's own pod; `null` where the line does not say. */
   readonly fromOwnPod: boolean | null;
 }
 
 /** The same as the figure `bits`. */
 export const bitsOf = (
-  { outcome: { answeredBy, failure, http, app4xx, tunnel }, fromOwnPod }: Said,
+  {
+    outcome: { answeredBy, failure, http, app4xx, tunnel },
+    fromOwnPod,
+  }: Pick<Said, 'outcome' | 'fromOwnPod'>,
   format: string,
 ): number =>
   ANSWERERS.indexOf(answeredBy) |
@@ -116,6 +122,7 @@ export interface RowRead {
   readonly received: number;
   readonly sent: number;
   readonly hash: number;
+  readonly cell: number;
   readonly bytes: Uint8Array;
   readonly start: number;
   /** From `spansAt` on, where texts begin and end behind `start`; both 0 for null, 1 and 0 for what is absent. */
@@ -232,6 +239,7 @@ export class Columns {
     figures[Figure.line]![row] = number;
     figures[Figure.hash]![row] = line.hash;
     figures[Figure.share]![row] = share;
+    figures[Figure.cell]![row] = line.cell;
     figures[Figure.bits]![row] = kind.bits;
     for (let column = 0; column < TEXT_COLUMNS; column++) texts[column]!.ids[row] = kind.ids[column]!;
     const { bytes, start, spans, spansAt } = line;
@@ -252,15 +260,17 @@ export class Columns {
     };
   }
 
-  /** Takes over rows of another table. */
-  append(other: PackedColumns, keeps: (row: number) => boolean, place: Place): void {
+  /** Takes over rows of another table. @param cells what the other's cells are here */
+  append(other: PackedColumns, keeps: (row: number) => boolean, place: Place, cells: Int32Array): void {
     const from = this.length;
     const rows = other.figures[0]!.length;
     const kept: number[] = [];
     for (let row = 0; row < rows; row++) if (keeps(row)) kept.push(row);
+    const cellHere = (cell: number): number => cells[cell]!;
+    const asItIs = (figure: number): number => figure;
     for (let i = 0; i < kept.length; i++) this.push();
     for (let i = 0; i < FIGURE_COLUMNS; i++) {
-      const moved = i === Number(Figure.line) ? place : (figure: number): number => figure;
+      const moved = i === Number(Figure.line) ? place : i === Number(Figure.cell) ? cellHere : asItIs;
       for (let at = 0; at < kept.length; at++) {
         this.figures[i]![from + at] = moved(other.figures[i]![kept[at]!]!);
       }

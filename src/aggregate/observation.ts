@@ -92,8 +92,8 @@ export class Observation {
   /** @param place what the other's line numbers are here. */
   merge(other: PackedObservation, place: Place = (line) => line): void {
     this.coverage.merge(other.coverage, place);
-    this.tally.merge(other.tally);
-    this.rows.merge(other.rows, place);
+    const cells = this.tally.merge(other.tally);
+    this.rows.merge(other.rows, place, cells);
   }
 
   snapshot(): ObservationSnapshot {

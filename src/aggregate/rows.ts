@@ -19,13 +19,15 @@ import {
 } from './columns.js';
 import { directionOf } from './group-key.js';
 import { KIND_TEXTS, Row, SharedKind } from './row.js';
+import { LineCounts, Strata, type CellLines, type PackedStrata } from './strata.js';
 import { Table } from './table.js';
 
 /*
  * The lines themselves, in columns, for what counters cannot answer: gaps, equal ends, joins, partitions nobody thought
- * of before. Every line is kept until there are too many; then an even sample of the healthy ones is (and, far later, of
- * the failing ones). Which lines stay depends on their request id (or connection, or place) alone: the lines that several
- * proxies wrote of one request stay or go together, and halves of an input merge to the same rows.
+ * of before. Every line is kept until there are too many; then a sample of the healthy ones is, and one of the failing
+ * ones, in which what is rare is not lost (strata.ts). Which lines stay depends on their request id (or connection, or
+ * place) and on how many others there are like them: the lines that several proxies wrote of one request stay or go
+ * together, and halves of an input merge to the same rows.
  */
 
 export interface RowsSnapshot {
@@ -72,22 +74,23 @@ export const placeHash = ({ file, pod }: StreamOrigin): number => {
 };
 
 /** An id that more kept lines carry is nobody's request: its lines are sampled one by one. */
-const MOST_OF_ONE_ID = 500;
-
-const HASH_BITS = 32;
+export const MOST_OF_ONE_ID = 500;
 
 /** With so many times the room that is taken, more may be kept. */
 const ROOM = 4;
+
 interface PackedSample {
-  readonly share: number;
+  readonly strata: PackedStrata;
   readonly shared: readonly number[];
   readonly columns: PackedColumns;
 }
 
 /** What several who keep lines have to know of each other to keep no more than one would, by sample. */
 export interface Weights {
-  /** How many lines are kept, by leading zeros of their hash. */
-  readonly lines: readonly Float64Array[];
+  /** The lines that are kept, by what the tally calls their cell. */
+  readonly lines: readonly ReadonlyMap<string, CellLines>[];
+  /** `all` of their strata. */
+  readonly zeros: readonly number[];
   /** Hashes of ids that are on too many lines to be kept or dropped at once. */
   readonly shared: readonly (readonly number[])[];
 }
@@ -98,58 +101,56 @@ export interface PackedRows {
   readonly samples: readonly PackedSample[];
 }
 
-/** Rows of one kind: all while they are few, then those whose hash lies under a threshold that halves. */
+/** Rows of one kind: all while they are few, then those that `Strata` keeps. */
 class Sample {
   readonly columns = new Columns();
-  /** Of what comes now, 1 keeps every row, 1/2 every second, and so on; a row knows the share that it was kept of. */
-  share = 1;
+  /** Of what comes now; a row knows the share that it was kept of. */
+  readonly strata = new Strata();
 
   /** Ids that turned out to be on too many lines, by their hash. */
   readonly shared = new Set<number>();
 
   constructor(readonly limit: number) {}
 
-  keeps(hash: number): boolean {
-    return hash < this.share * 0x1_0000_0000;
-  }
-
-  /** Halves the share until the rows fit. */
+  /** Where there are too many lets some go. */
   trim(): void {
-    if (this.columns.length <= this.limit) return;
-    this.#scatter();
-    while (this.columns.length > this.limit) {
-      this.share /= 2;
-      this.#drop();
-    }
+    if (this.columns.length > this.limit) this.settle();
   }
 
-  /** How many are kept, at `k` those with `k` leading zeros in their hash. */
-  weigh(): Float64Array {
+  /** Keeps what would be kept if all had been known from the beginning. */
+  settle(): void {
     this.#scatter();
-    const weights = new Float64Array(HASH_BITS + 1);
-    const hashes = this.columns.figures[Figure.hash]!;
-    for (let row = 0; row < this.columns.length; row++) weights[Math.clz32(hashes[row]!)]!++;
-    return weights;
+    this.strata.fit(this.strata.linesOf(this.#counts()), this.limit, (cell) => cell);
+    this.drop();
   }
 
-  /** Keeps no more than that share. */
-  thin(share: number): void {
-    if (share >= this.share) return;
-    this.share = share;
-    this.#drop();
+  #counts(): LineCounts {
+    const counts = new LineCounts();
+    const { figures, length } = this.columns;
+    const [hashes, cells] = [figures[Figure.hash]!, figures[Figure.cell]!];
+    for (let row = 0; row < length; row++) counts.add(cells[row]!, hashes[row]!);
+    return counts;
+  }
+
+  /** Which lines are kept. */
+  weigh(): LineCounts {
+    this.#scatter();
+    return this.#counts();
   }
 
   pack(): PackedSample {
-    return { share: this.share, shared: [...this.shared], columns: this.columns.pack() };
+    return { strata: this.strata.pack(), shared: [...this.shared], columns: this.columns.pack() };
   }
 
-  merge({ share, shared, columns }: PackedSample, place: Place): void {
-    this.share = Math.min(this.share, share);
+  merge({ strata, shared, columns }: PackedSample, place: Place, cells: Int32Array): void {
+    this.strata.merge(strata, cells);
     for (const id of shared) this.shared.add(id);
     this.#scatter();
-    this.#drop();
+    this.drop();
     const hashes = columns.figures[Figure.hash]!;
-    this.columns.append(columns, (row) => this.keeps(hashes[row]!), place);
+    const cellsThere = columns.figures[Figure.cell]!;
+    const keeps = (row: number): boolean => this.strata.keeps(cells[cellsThere[row]!]!, hashes[row]!);
+    this.columns.append(columns, keeps, place, cells);
     this.#thin();
     this.trim();
   }
@@ -161,7 +162,7 @@ class Sample {
   forget(before: number): void {
     const [times, durations] = [Figure.time, Figure.duration].map((figure) => this.columns.figures[figure]!);
     this.columns.retain((row) => !(times![row]! + (durations![row]! || 0) < before));
-    if (this.share < 1 && this.columns.length * ROOM < this.limit) this.share *= 2;
+    if (!this.strata.isWhole && this.columns.length * ROOM < this.limit) this.strata.relax();
   }
 
   /** Lines of an id that far too many carry would stay or go all at once: from now on each for itself. */
@@ -189,15 +190,20 @@ class Sample {
     }
   }
 
-  #drop(): void {
-    const hashes = this.columns.figures[Figure.hash]!;
-    this.columns.retain((row) => this.keeps(hashes[row]!));
+  /** Lets go of what its strata do not keep. */
+  drop(): void {
+    const { figures } = this.columns;
+    const [hashes, cells] = [figures[Figure.hash]!, figures[Figure.cell]!];
+    this.columns.retain((row) => this.strata.keeps(cells[row]!, hashes[row]!));
     this.#thin();
   }
 
   #thin(): void {
-    const shares = this.columns.figures[Figure.share]!;
-    for (let row = 0; row < this.columns.length; row++) shares[row] = Math.min(shares[row]!, this.share);
+    const { figures, length } = this.columns;
+    const [shares, cells] = [figures[Figure.share]!, figures[Figure.cell]!];
+    for (let row = 0; row < length; row++) {
+      shares[row] = Math.min(shares[row]!, this.strata.shareOf(cells[row]!));
+    }
   }
 
   addRowsTo(rows: Row[], clocks: Clocks): void {
@@ -221,6 +227,11 @@ class Sample {
     }
   }
 }
+
+const sumOf = (a: CellLines, b: CellLines): CellLines => ({
+  counts: a.counts.map((count, zeros) => count + b.counts[zeros]!),
+  zeros: Math.max(a.zeros, b.zeros),
+});
 
 const PLACE = new Span();
 const LONE = [Figure.time, Figure.duration, Figure.sent] as const;
@@ -281,15 +292,15 @@ export class Rows {
   }
 
   #offer(sample: Sample, hash: number, record: RecordView, said: Said, origin: Origin): void {
-    if (!sample.keeps(hash)) return;
+    if (!sample.strata.keeps(said.cell, hash)) return;
     this.#put(sample, hash, record, said, origin);
     sample.trim();
   }
 
   /** Keeps a line that somebody else has counted and read. @param kind of `columnsOf`, until lines are dropped */
   keepRead(failing: boolean, kind: RowsKind, line: RowRead, number: number, own: readonly Text[]): void {
-    const { columns, share } = this.#sampleOf(failing);
-    columns.pushRead(kind, line, number, own, share);
+    const { columns, strata } = this.#sampleOf(failing);
+    columns.pushRead(kind, line, number, own, strata.shareOf(line.cell));
   }
 
   /** Columns of the healthy, or of the failing lines. */
@@ -306,14 +317,19 @@ export class Rows {
     this.#seen += lines;
   }
 
-  /** Lines whose hash (of 32 bits) is below are kept. */
-  threshold(failing: boolean): number {
-    return this.#sampleOf(failing).share * 0x1_0000_0000;
+  /** Which lines are kept. Who keeps some of them elsewhere asks for more zeros too, and then calls `drop`. */
+  strata(failing: boolean): Strata {
+    return this.#sampleOf(failing).strata;
   }
 
-  /** Keeps no lines but those whose hash is below. */
-  lower(failing: boolean, below: number): void {
-    this.#sampleOf(failing).thin(below / 0x1_0000_0000);
+  /** How many lines may be kept. */
+  limit(failing: boolean): number {
+    return this.#sampleOf(failing).limit;
+  }
+
+  /** Lets go of what the strata do not keep any more. */
+  drop(failing: boolean): void {
+    this.#sampleOf(failing).drop();
   }
 
   /** Hashes of ids that are on too many lines to be kept or dropped at once. */
@@ -333,7 +349,8 @@ export class Rows {
     figures[Figure.code]![row] = record.responseCode() ?? NaN;
     figures[Figure.line]![row] = origin.line;
     figures[Figure.hash]![row] = hash;
-    figures[Figure.share]![row] = sample.share;
+    figures[Figure.share]![row] = sample.strata.shareOf(said.cell);
+    figures[Figure.cell]![row] = said.cell;
     figures[Figure.bits]![row] = bitsOf(said, record.format);
     const span = this.#span;
     for (let i = 0; i < FIELDS.length; i++) {
@@ -382,9 +399,14 @@ export class Rows {
     return hashOfLone(span, record.startTime(), record.durationMs() ?? NaN, record.bytesSent() ?? NaN);
   }
 
-  weigh(): Weights {
-    const lines = this.#samples.map((sample) => sample.weigh());
-    return { lines, shared: this.#samples.map(({ shared }) => [...shared]) };
+  /** The lines of a sample that are kept. */
+  weigh(failing: boolean): LineCounts {
+    return this.#sampleOf(failing).weigh();
+  }
+
+  /** Hashes of ids that are on too many lines, by sample. */
+  get allShared(): readonly (readonly number[])[] {
+    return this.#samples.map(({ shared }) => [...shared]);
   }
 
   /** Takes over which ids others found to be on too many lines. */
@@ -394,17 +416,23 @@ export class Rows {
     }
   }
 
-  /** Keeps of each sample no more than what it may keep together with others, whose weights are given too. */
-  thin(weights: readonly Weights[]): void {
-    for (const [i, sample] of this.#samples.entries()) {
-      let kept = 0;
-      for (const { lines } of weights) for (const count of lines[i]!) kept += count;
-      let zeros = 0;
-      for (; kept > sample.limit && zeros < HASH_BITS; zeros++) {
-        for (const { lines } of weights) kept -= lines[i]![zeros]!;
+  /** Keeps of a sample no more than what it may keep together with others. @param cellOf where it has lines of that cell */
+  thin(failing: boolean, weights: readonly Weights[], cellOf: (name: string) => number | undefined): void {
+    const together = new Map<string, CellLines>();
+    for (const { lines } of weights) {
+      for (const [name, more] of lines[Number(failing)]!) {
+        const some = together.get(name);
+        together.set(name, some ? sumOf(some, more) : more);
       }
-      sample.thin(2 ** -zeros);
     }
+    const sample = this.#sampleOf(failing);
+    sample.strata.fit(
+      together,
+      sample.limit,
+      cellOf,
+      Math.max(...weights.map(({ zeros }) => zeros[Number(failing)]!)),
+    );
+    sample.drop();
   }
 
   /** Moves the rows' numbers to where they stand in their whole source. */
@@ -419,9 +447,10 @@ export class Rows {
     return { seen: this.#seen, samples: this.#samples.map((sample) => sample.pack()) };
   }
 
-  merge({ seen, samples }: PackedRows, place: Place): void {
+  /** @param cells what the other's cells are here */
+  merge({ seen, samples }: PackedRows, place: Place, cells: Int32Array): void {
     this.#seen += seen;
-    this.#samples.forEach((sample, i) => sample.merge(samples[i]!, place));
+    this.#samples.forEach((sample, i) => sample.merge(samples[i]!, place, cells));
   }
 
   /** Lets go of what ended before a time, ms since the epoch. */
@@ -440,7 +469,7 @@ export class Rows {
   }
 
   snapshot(): RowsSnapshot {
-    for (const sample of this.#samples) sample.trim();
+    for (const sample of this.#samples) if (!sample.strata.isWhole) sample.settle();
     const several = (column: Text): boolean =>
       new Set(this.#samples.flatMap((sample) => sample.columns.texts[column]!.all())).size > 1;
     const logged = this.#rowsBy(AGREED);
@@ -448,7 +477,7 @@ export class Rows {
     const all = (clocks === AGREED ? logged : this.#rowsBy(clocks)).toSorted(byTimeAndPlace);
     const rows = several(Text.file) ? withoutRepeats(all) : all;
     for (let at = 0; at < rows.length; at++) rows[at]!.ordinal = at;
-    const isWhole = this.#healthy.share === 1 && this.#failing.share === 1;
+    const isWhole = this.#healthy.strata.isWhole && this.#failing.strata.isWhole;
     const complete = isWhole && all.every(({ weight }) => weight === 1);
     return {
       rows,

@@ -334,7 +334,7 @@ export class Tally {
   }
 
   #cellOf(ofAuthority: string, ofCluster: string | null, group: GroupKey | null): number {
-    const key = JSON.stringify([ofAuthority, ofCluster, group && groupKeyText(group)]);
+    const key = nameOfCell(ofAuthority, ofCluster, group);
     const known = this.#cellIds.get(key);
     if (known !== undefined) return known;
     this.#cellIds.set(key, this.#cells.length);
@@ -359,8 +359,8 @@ export class Tally {
     };
   }
 
-  /** Takes over what another one counted. */
-  merge(other: PackedTally): void {
+  /** Takes over what another one counted; returns for each of the other's cells which one it is here. */
+  merge(other: PackedTally): Int32Array {
     const cells = this.#mergeTuples(other);
     for (let cell = 0; cell < cells.length; cell++) {
       const mine = this.#cells[cells[cell]!]!;
@@ -369,6 +369,7 @@ export class Tally {
       mine.longest = Math.max(mine.longest, other.extents[3 * cell + 2]!);
     }
     this.values.merge(other.values, cells);
+    return cells;
   }
 
   /** Returns for each of the other's cells which one it is here. */
@@ -437,7 +438,18 @@ export class Tally {
   get cells(): readonly Cell[] {
     return this.#cells;
   }
+  /** What every tally calls a cell, whatever its number there. */
+  nameOf(cell: number): string {
+    const { ofAuthority, ofCluster, group } = this.#cells[cell]!;
+    return nameOfCell(ofAuthority, ofCluster, group);
+  }
+  cellNamed(name: string): number | undefined {
+    return this.#cellIds.get(name);
+  }
 }
+
+const nameOfCell = (ofAuthority: string, ofCluster: string | null, group: GroupKey | null): string =>
+  JSON.stringify([ofAuthority, ofCluster, group && groupKeyText(group)]);
 
 const clusterOf = boundedCache(parseUpstreamCluster);
 

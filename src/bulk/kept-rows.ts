@@ -18,7 +18,7 @@ const OWN: readonly Text[] = [
   Text.requestId,
 ];
 
-type Unread = Pick<KeptLine, 'bytes' | 'start' | 'end' | 'hash' | 'part' | 'line'>;
+type Unread = Pick<KeptLine, 'bytes' | 'start' | 'end' | 'hash' | 'cell' | 'part' | 'line'>;
 
 /** Makes rows of the lines that a scanner kept. What it counted stands as Envoy writes it, so any parser reads it alike. */
 export class KeptRows {
@@ -42,7 +42,7 @@ export class KeptRows {
   }
 
   /** Parses a line, as somebody would who had not read it. */
-  parse({ bytes, start, end, hash, part, line }: Unread): void {
+  parse({ bytes, start, end, hash, cell, part, line }: Unread): void {
     const record = this.#record;
     this.#parser.parse({ bytes, start, end }, record);
     const { origin, linesBefore } = this.#parts[part - 1]!;
@@ -51,7 +51,7 @@ export class KeptRows {
       record.text('upstream_local_address'),
       record.text('downstream_remote_address'),
     );
-    this.observation.rows.keep(record, { outcome: judge(record), fromOwnPod }, place, hash);
+    this.observation.rows.keep(record, { outcome: judge(record), cell, fromOwnPod }, place, hash);
   }
 
   /** A line that stays. */

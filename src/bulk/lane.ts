@@ -1,6 +1,7 @@
 import type { Depths, StreamState } from '../../parsers/text-layout.js';
 import { Observation, type PackedObservation } from '../aggregate/observation.js';
-import { placeHash, type Weights } from '../aggregate/rows.js';
+import { MOST_OF_ONE_ID, placeHash, type Weights } from '../aggregate/rows.js';
+import { LineCounts } from '../aggregate/strata.js';
 import { MeshtailError } from '../errors.js';
 import { LineScanner } from '../framing/lines.js';
 import { count, LineReader, parseSource, type Parsed, type Reading } from '../pipeline.js';
@@ -13,13 +14,12 @@ import type { Compiled } from './job.js';
 import { KeptRows } from './kept-rows.js';
 import { chunksOf, openPart, type Part } from './parts.js';
 import { membersOf } from './scanner/members.js';
-import { Scanner, type KindOfLine } from './scanner/scanner.js';
+import { MOST_CELLS, Scanner, type KindOfLine } from './scanner/scanner.js';
 
 /** Numbers of lines are told apart by their part until it is known how many lines the parts before had. */
 export const LINES_OF_A_PART = 2 ** 32;
 /** What the scanner knows. */
 const SCANNED: ReadonlySet<string> = new Set([istioText.name, istioJson.name]);
-const ALL_HASHES = 2 ** 32;
 /** Healthy, and failing. */
 const BOTH = [false, true];
 const LF = 10;
@@ -64,8 +64,8 @@ export class Lane {
   readonly #kept: KeptRows | undefined;
   /** The tally's tuple of each kind of line that the scanner met. */
   #tuples: number[] = [];
-  /** Under which hashes the observation keeps healthy and failing lines, as the scanner was told. */
-  readonly #below = [ALL_HASHES, ALL_HASHES];
+  /** Which state of the strata of healthy and failing lines the scanner was told. */
+  readonly #told = [0, 0];
 
   constructor(compiled: Compiled) {
     this.#compiled = compiled;
@@ -77,8 +77,8 @@ export class Lane {
         met: (start, end) => this.#met(start, end),
         layout: (start, end) => membersOf(this.#scanner!.input, start, end, reading.envelopeKeys ?? []),
         other: (start, end) => this.#other(start, end),
-        keep: (start, end, hash, failing) => this.#keep(start, end, hash, failing),
-        crowded: (failing) => this.#takeOver(failing),
+        keep: (start, end, hash, cell, failing) => this.#keep(start, end, hash, cell, failing),
+        full: (failing) => this.#thin(failing),
         timeOf: (start, end) => parseTime(this.#scanner!.input, start, end),
       },
       reading.maxLine,
@@ -110,40 +110,45 @@ export class Lane {
   }
 
   /**
-   * Takes over what the scanner counted; answers what is kept, as `Rows.weigh` does.
+   * Takes over what the scanner counted; answers what is kept.
    * @param known what all lanes answered before
    */
   weigh(known: readonly Weights[]): Weights {
     this.#take();
-    const scanner = this.#scanner;
-    const { rows } = this.observation;
+    const { rows, tally } = this.observation;
     rows.share(known);
-    if (scanner) {
-      for (const failing of BOTH) {
-        if (scanner.hasCrowd(failing) || this.#keepsShared(failing)) this.#takeOver(failing);
-      }
-    }
-    const weights = rows.weigh();
-    for (const failing of BOTH) {
-      scanner?.forEachKeptHash(failing, (hash) => void weights.lines[Number(failing)]![Math.clz32(hash)]!++);
-    }
-    return weights;
+    const lines = BOTH.map((failing) => {
+      if (this.#hasCrowd(failing) || this.#keepsShared(failing)) this.#takeOver(failing);
+      const counts = rows.weigh(failing);
+      this.#scanner?.forEachKept(failing, (cell, hash) => counts.add(cell, hash));
+      const byCell = rows.strata(failing).linesOf(counts);
+      return new Map([...byCell].map(([cell, of]) => [tally.nameOf(cell), of]));
+    });
+    return { lines, zeros: BOTH.map((failing) => rows.strata(failing).all), shared: rows.allShared };
   }
 
   /** Ends reading, with no more lines kept than are among those of all lanes. */
   finish(weights: readonly Weights[]): void {
-    const { rows } = this.observation;
+    const { rows, tally } = this.observation;
     const scanner = this.#scanner;
-    for (const failing of BOTH) if (scanner) rows.lower(failing, scanner.keptBelow(failing));
-    rows.thin(weights);
     for (const failing of BOTH) {
-      const below = rows.threshold(failing);
-      scanner?.takeKept(
-        failing,
-        (hash) => hash < below,
-        (line) => this.#kept!.add(line, failing),
-      );
+      rows.thin(failing, weights, (name) => tally.cellNamed(name));
+      if (!scanner) continue;
+      scanner.thin(failing, rows.strata(failing).zeros, []);
+      scanner.takeKept(failing, (line) => this.#kept!.add(line, failing));
     }
+  }
+
+  /** The scanner keeps too many lines: says which are to go, or takes over those whose ids have to be told apart. */
+  #thin(failing: boolean): void {
+    if (this.#hasCrowd(failing)) return this.#takeOver(failing);
+    const { rows } = this.observation;
+    const counts = new LineCounts();
+    this.#scanner!.forEachKept(failing, (cell, hash) => counts.add(cell, hash));
+    const strata = rows.strata(failing);
+    strata.fit(strata.linesOf(counts), rows.limit(failing), (cell) => cell);
+    rows.drop(failing);
+    this.#tellKept();
   }
 
   /** Takes over lines that the scanner kept, whose ids have to be told apart. */
@@ -153,13 +158,19 @@ export class Lane {
   }
 
   #takeKept(failing: boolean): void {
-    const scanner = this.#scanner!;
-    this.observation.rows.lower(failing, scanner.keptBelow(failing));
-    scanner.takeKept(
-      failing,
-      () => true,
-      (line) => this.#kept!.parse(line),
-    );
+    this.#scanner!.takeKept(failing, (line) => this.#kept!.parse(line));
+  }
+
+  /** Whether too many of the lines that the scanner keeps have one hash. */
+  #hasCrowd(failing: boolean): boolean {
+    const times = new Map<number, number>();
+    let most = 0;
+    this.#scanner?.forEachKept(failing, (_, hash) => {
+      const count = (times.get(hash) ?? 0) + 1;
+      times.set(hash, count);
+      most = Math.max(most, count);
+    });
+    return most > MOST_OF_ONE_ID;
   }
 
   #onParsed = (parsed: Parsed): void => count(this.observation, parsed, this.#compiled.filter);
@@ -256,6 +267,7 @@ export class Lane {
     const tuple = tally.admit(reader.record, origin, name);
     this.#tuples[this.#tuples.length - 1] = tuple;
     const { outcome, group, cell } = tally.told(tuple);
+    if (cell >= MOST_CELLS) return null;
     return {
       name: tuple,
       cell,
@@ -276,11 +288,11 @@ export class Lane {
     this.#tellKept();
   }
 
-  #keep(start: number, end: number, hash: number, failing: boolean): void {
+  #keep(start: number, end: number, hash: number, cell: number, failing: boolean): void {
     const scanner = this.#scanner!;
-    this.observation.rows.lower(failing, scanner.keptBelow(failing));
     const kept = this.#kept!;
-    kept.parse({ bytes: scanner.input, start, end, hash, part: kept.part, line: scanner.lines });
+    if (!this.observation.rows.strata(failing).keeps(cell, hash)) return;
+    kept.parse({ bytes: scanner.input, start, end, hash, cell, part: kept.part, line: scanner.lines });
     this.#tellKept();
   }
 
@@ -288,13 +300,11 @@ export class Lane {
   #tellKept(): void {
     const { rows } = this.observation;
     for (const failing of BOTH) {
-      if (rows.threshold(failing) >= this.#below[Number(failing)]!) continue;
+      const strata = rows.strata(failing);
+      if (strata.version === this.#told[Number(failing)]!) continue;
       if (this.#keepsShared(failing)) this.#takeKept(failing);
-      // It may have come further down by itself.
-      rows.lower(failing, this.#scanner!.keptBelow(failing));
-      const below = rows.threshold(failing);
-      this.#scanner!.keepBelow(failing, below, rows.shared(failing));
-      this.#below[Number(failing)] = below;
+      this.#scanner!.thin(failing, strata.zeros, rows.shared(failing));
+      this.#told[Number(failing)] = strata.version;
     }
   }
 
@@ -303,7 +313,7 @@ export class Lane {
     const shared = this.observation.rows.shared(failing);
     if (shared.size === 0) return false;
     let found = false;
-    this.#scanner!.forEachKeptHash(failing, (hash) => void (found ||= shared.has(hash)));
+    this.#scanner?.forEachKept(failing, (_, hash) => void (found ||= shared.has(hash)));
     return found;
   }
 

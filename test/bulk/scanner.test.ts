@@ -94,7 +94,7 @@ function scan(lines: readonly string[]): { counted: number; other: string[] } {
     layout: (start, end) => membersOf(scanner.input, start, end, []),
     other: (start, end) => other.push(scanner.input.toString('latin1', start, end)),
     keep: () => undefined,
-    crowded: () => undefined,
+    full: () => undefined,
     timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
   };
   const scanner = new Scanner(host, DEFAULT_MAX_LINE, { healthy: 10, failing: 10 });
@@ -247,7 +247,7 @@ describe('the scanner', () => {
       layout: () => null,
       other: () => undefined,
       keep: () => undefined,
-      crowded: () => undefined,
+      full: () => undefined,
       timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
     };
     const scanner = new Scanner(host, DEFAULT_MAX_LINE, { healthy: 1, failing: 1 });

@@ -32,6 +32,35 @@ const withId = (line: (at: number) => Logged, at: number): Logged => {
 const missing = moments(HOUR, 1_000, 1_000).map((at) => withId(noRoute, at));
 const spanOf = ({ onset, last }: Incident): readonly number[] => [onset - BEGINNING, last - BEGINNING];
 
+describe('an incident of few requests among very many', () => {
+  it('is told, with all that it took', () => {
+    const empty = moments(HOUR + 100_000, 500, 14).map((at) =>
+      withId(
+        (when) =>
+          print(web.name, {
+            ...nowhere,
+            at: when,
+            ms: 0,
+            code: 503,
+            flags: 'UH',
+            details: 'no_healthy_upstream',
+            cluster: 'outbound|8080||bank.back.svc.cluster.local',
+            authority: 'bank.back',
+          }),
+        at,
+      ),
+    );
+    const { incidents } = diagnose(observe([...good, ...missing, ...empty], FEW).snapshot());
+    const told = incidents.find(({ hypothesis }) => hypothesis.at.services?.includes('bank.back'));
+    expect(told && [told.hypothesis.cause, told.failures, ...spanOf(told)]).toEqual([
+      'no-endpoints',
+      14,
+      HOUR + 100_000,
+      HOUR + 106_500,
+    ]);
+  });
+});
+
 describe('an incident of which a sample of lines is kept', () => {
   it('began and ended when the first and the last of all its lines did', () => {
     const { incidents } = diagnose(observe([...good, ...missing], FEW).snapshot());

@@ -18,9 +18,9 @@ IMPORT(layout) extern u32 layout(u32 start, u32 end);
 /* A line that is not read here. */
 IMPORT(other) extern void other(u32 start, u32 end);
 /* A line that is to be kept, and for which there is no room here; `failing`: 1 or 0. */
-IMPORT(keep) extern void keep(u32 start, u32 end, u32 hash, u32 failing);
-/* Too many lines are kept, and one id is on far too many of them: the host takes all over. */
-IMPORT(crowded) extern void crowded(u32 failing);
+IMPORT(keep) extern void keep(u32 start, u32 end, u32 hash, u32 cell, u32 failing);
+/* Too many lines are kept: the host says which are not, or takes them over. */
+IMPORT(full) extern void full(u32 failing);
 /* ms since the Unix epoch of the 24 bytes at `start`; NaN where they are no time. */
 IMPORT(time_of) extern double time_of(u32 start);
 
@@ -45,6 +45,9 @@ IMPORT(time_of) extern double time_of(u32 start);
 #define KINDS 4
 #define DURATION 4
 #define KINDS_SHIFT 3
+
+/* Cells have lower numbers. */
+#define MOST_CELLS (1 << 17)
 
 /* Longer paths are left to the host. */
 #define LONGEST_PATH 512

@@ -50,6 +50,7 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
     keep_hash = stirred32(keep_hash, fields->duration < 0 ? 0 : duration);
     keep_hash = mixed32(stirred32(keep_hash, fields->sent < 0 ? 0 : (u32)fields->sent));
   }
-  if (keep_hash < samples[failing].below) keep_line(fields, keys[spelling->key].name, time, keep_hash, failing);
+  u32 cell = (u32)answer >> CELL_SHIFT;
+  if (stays(&samples[failing], cell, keep_hash)) keep_line(fields, keys[spelling->key].name, cell, time, keep_hash, failing);
   return 1;
 }

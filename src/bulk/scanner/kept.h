@@ -7,7 +7,8 @@ typedef struct {
   /* The part, and its line. */
   u32 part, line;
   u32 at, length;
-  u32 whole;
+  /* By its lowest bit whether what follows was read of it; above, its cell. */
+  u32 signs;
   int32_t duration, service_time, received, sent;
   /* Where path, user agent, upstream host, local, downstream local and peer address and request id begin and end in the line;
    * twice 0 for one that is null, 1 and 0 for one that is absent. */
@@ -17,14 +18,12 @@ typedef struct {
 _Static_assert(sizeof(Kept) == 112 && __builtin_offsetof(Kept, time) == 104, "scanner.ts reads it");
 
 typedef struct {
-  /* Of the lines with a hash below so many are kept, and no more. */
-  u64 below;
   u32 most, count;
   Kept *lines;
   u8 *text;
   u32 used, size;
-  /* Room to sort hashes. */
-  u32 *hashes;
+  /* By cell how many leading zeros the hash of a line needs to stay (aggregate/strata.ts). */
+  u8 zeros[MOST_CELLS];
 } Sample;
 
 /* The healthy lines, and the failing ones. */
@@ -38,53 +37,30 @@ EXPORT(keep_at_most) void keep_at_most(u32 healthy, u32 failing) {
   heap_end = (u32)&__heap_base;
   for (u32 i = 0; i < 2; i++) {
     Sample *sample = &samples[i];
-    sample->below = 1ull << 32;
     sample->most = i ? failing : healthy;
     sample->lines = (Kept *)room((sample->most + 1) * sizeof(Kept));
-    sample->hashes = (u32 *)room((sample->most + 1) * 2 * sizeof(u32));
     sample->size = sample->most * KEPT_LENGTH;
     sample->text = (u8 *)room(sample->size);
   }
   heap_floor = heap_end;
 }
 
-EXPORT(kept_below) double kept_below(u32 failing) { return (double)samples[failing].below; }
+EXPORT(zeros_at) u32 zeros_at(u32 failing) { return (u32)samples[failing].zeros; }
 EXPORT(kept_count) u32 kept_count(u32 failing) { return samples[failing].count; }
 EXPORT(kept_at) u32 kept_at(u32 failing) { return (u32)samples[failing].lines; }
 EXPORT(drop_kept) void drop_kept(u32 failing) { samples[failing].count = samples[failing].used = 0; }
 
-/* Whether some hash is on more lines than an id may be. */
-EXPORT(has_crowd) u32 has_crowd(u32 failing) {
-  const Sample *sample = &samples[failing];
-  u32 count = sample->count, *from = sample->hashes, *to = from + sample->most + 1;
-  if (count <= MOST_OF_ONE_ID) return 0;
-  for (u32 i = 0; i < count; i++) from[i] = sample->lines[i].hash;
-  /* Sorted by 11 bits at once, the last ones first. */
-  for (u32 shift = 0; shift < 32; shift += 11) {
-    static u32 place[2048];
-    __builtin_memset(place, 0, sizeof place);
-    for (u32 i = 0; i < count; i++) place[from[i] >> shift & 2047]++;
-    for (u32 i = 0, before = 0; i < 2048; i++) {
-      u32 here = place[i];
-      place[i] = before;
-      before += here;
-    }
-    for (u32 i = 0; i < count; i++) to[place[from[i] >> shift & 2047]++] = from[i];
-    u32 *sorted = to;
-    to = from;
-    from = sorted;
-  }
-  for (u32 i = MOST_OF_ONE_ID; i < count; i++)
-    if (from[i] == from[i - MOST_OF_ONE_ID]) return 1;
-  return 0;
+static inline int stays(const Sample *sample, u32 cell, u32 hash) {
+  return (u32)(hash ? __builtin_clz(hash) : 32) >= sample->zeros[cell];
 }
 
-/* Forgets the lines that are no longer below. */
-static void drop_lines(Sample *sample) {
+/* Forgets the lines that do not stay any more. */
+EXPORT(thin_kept) void thin_kept(u32 failing) {
+  Sample *sample = &samples[failing];
   u32 count = 0, used = 0;
   for (u32 i = 0; i < sample->count; i++) {
     Kept *line = &sample->lines[i];
-    if (line->hash >= sample->below) continue;
+    if (!stays(sample, line->signs >> 1, line->hash)) continue;
     __builtin_memmove(sample->text + used, (const u8 *)line->at, line->length);
     sample->lines[count] = *line;
     sample->lines[count++].at = (u32)sample->text + used;
@@ -92,11 +68,6 @@ static void drop_lines(Sample *sample) {
   }
   sample->count = count;
   sample->used = used;
-}
-
-EXPORT(keep_below) void keep_below(u32 failing, double below) {
-  samples[failing].below = (u64)below;
-  drop_lines(&samples[failing]);
 }
 
 /* In the place of the text of a field that is null, or absent. Longer ones than they are read at once. */
@@ -108,10 +79,10 @@ static inline void put_span(u32 *spans, const u8 *line, Bytes field) {
   spans[1] = there ? spans[0] + field.length : 0;
 }
 
-static __attribute__((noinline)) void keep_line(const Fields *fields, u32 name, double time, u32 hash, u32 failing) {
+static __attribute__((noinline)) void keep_line(const Fields *fields, u32 name, u32 cell, double time, u32 hash, u32 failing) {
   Sample *sample = &samples[failing];
   u32 length = (u32)(fields->end - fields->line);
-  if (sample->used + length > sample->size) return keep((u32)fields->line, (u32)fields->end, hash, failing);
+  if (sample->used + length > sample->size) return keep((u32)fields->line, (u32)fields->end, hash, cell, failing);
   Kept *kept = &sample->lines[sample->count++];
   kept->hash = hash;
   kept->name = name;
@@ -119,7 +90,7 @@ static __attribute__((noinline)) void keep_line(const Fields *fields, u32 name, 
   kept->line = lines;
   kept->at = (u32)sample->text + sample->used;
   kept->length = length;
-  kept->whole = fields->whole;
+  kept->signs = cell << 1 | (fields->whole != 0);
   kept->duration = fields->duration;
   kept->service_time = fields->service_time;
   kept->received = fields->received;
@@ -134,10 +105,5 @@ static __attribute__((noinline)) void keep_line(const Fields *fields, u32 name, 
   put_span(kept->spans + 12, fields->line, fields->id);
   __builtin_memcpy(sample->text + sample->used, fields->line, length);
   sample->used += length;
-  if (sample->count <= sample->most) return;
-  if (has_crowd(failing)) return crowded(failing);
-  while (sample->count > sample->most) {
-    sample->below >>= 1;
-    drop_lines(sample);
-  }
+  if (sample->count > sample->most) full(failing);
 }

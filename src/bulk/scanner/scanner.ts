@@ -10,9 +10,9 @@ export interface Host {
   /** A line that the scanner does not read. */
   readonly other: (start: number, end: number) => void;
   /** A line that it counted and that is to be kept, and for which it has no room. */
-  readonly keep: (start: number, end: number, hash: number, failing: boolean) => void;
-  /** Too many lines are kept, and one id is on far too many of them: they are to be taken over. */
-  readonly crowded: (failing: boolean) => void;
+  readonly keep: (start: number, end: number, hash: number, cell: number, failing: boolean) => void;
+  /** Too many lines are kept: to be told by `thin` which are not, or taken. */
+  readonly full: (failing: boolean) => void;
   /** ms since the Unix epoch; `NaN` for no time. */
   readonly timeOf: (start: number, end: number) => number;
 }
@@ -55,7 +55,7 @@ const FIELDS: readonly FieldName[] = [
 export interface KindOfLine {
   /** What it is called where its lines are kept. */
   readonly name: number;
-  /** By whom their values are counted; below 2^26. */
+  /** By whom their values are counted; below `MOST_CELLS`. */
   readonly cell: number;
   readonly failing: boolean;
   /** Their durations are those of answers. */
@@ -76,6 +76,7 @@ export interface KeptLimits {
 export interface KeptLine {
   /** As `hashBytes` makes it of its request or connection. */
   readonly hash: number;
+  readonly cell: number;
   /** Of its kind. */
   readonly name: number;
   /** How often `begin` had been called, and which line it was since. */
@@ -122,9 +123,13 @@ const KINDS_SHIFT = 3;
 const TEXT_NUMBERS = 3;
 const KEY_NUMBERS = 10;
 const KEPT_NUMBERS = 28;
+const KEPT_SIGNS = 6;
 const KEPT_SPANS = 11;
 const KEPT_TIME = 26;
 const TIME_LENGTH = 24;
+
+/** Cells have lower numbers. */
+export const MOST_CELLS = 1 << 17;
 
 /** Bytes that are read at once: they stay in a core's cache. */
 const INPUT_SIZE = 1 << 18;
@@ -140,12 +145,11 @@ interface Exports {
   readonly clear: (size: number, longestLine: number) => number;
   readonly begin: (stream: number, hash: number) => void;
   readonly keep_at_most: (healthy: number, failing: number) => void;
-  readonly keep_below: (failing: number, below: number) => void;
-  readonly kept_below: (failing: number) => number;
+  readonly zeros_at: (failing: number) => number;
+  readonly thin_kept: (failing: number) => void;
   readonly kept_count: (failing: number) => number;
   readonly kept_at: (failing: number) => number;
   readonly drop_kept: (failing: number) => void;
-  readonly has_crowd: (failing: number) => number;
   readonly name_key: (name: number) => void;
   readonly skip_lines: (count: number) => void;
   readonly add_member: (start: number, length: number, field: number) => void;
@@ -174,6 +178,7 @@ interface Exports {
 /** One object for all lines. */
 class KeptCursor implements KeptLine {
   hash = 0;
+  cell = 0;
   name = 0;
   part = 0;
   line = 0;
@@ -213,9 +218,9 @@ export class Scanner {
       met: (start: number, end: number) => this.#signsOf(host.met(place(start), place(end))),
       layout: (start: number, end: number) => this.#addLayout(host.layout(place(start), place(end))),
       other: (start: number, end: number) => host.other(place(start), place(end)),
-      keep: (start: number, end: number, hash: number, failing: number) =>
-        host.keep(place(start), place(end), hash >>> 0, failing !== 0),
-      crowded: (failing: number) => host.crowded(failing !== 0),
+      keep: (start: number, end: number, hash: number, cell: number, failing: number) =>
+        host.keep(place(start), place(end), hash >>> 0, cell, failing !== 0),
+      full: (failing: number) => host.full(failing !== 0),
       time_of: (start: number) => host.timeOf(place(start), place(start) + TIME_LENGTH),
     };
     this.#exports = new WebAssembly.Instance(compiled, { host: imports }).exports as Exports;
@@ -266,32 +271,27 @@ export class Scanner {
     this.#exports.skip_lines(count);
   }
 
-  /** Keeps lines whose hash is below that, and each by its own those of ids that are shared by too many. */
-  keepBelow(failing: boolean, below: number, shared: Iterable<number>): void {
-    this.#exports.keep_below(Number(failing), below);
-    for (const hash of shared) this.#exports.share_id(Number(failing), hash);
+  /**
+   * Keeps no lines but those whose hash has enough leading zeros, and each by its own those of ids that are shared by too many.
+   * @param zeros how many are enough, by cell; none where it says nothing
+   */
+  thin(failing: boolean, zeros: Uint8Array, shared: Iterable<number>): void {
+    const { memory, zeros_at, thin_kept, share_id } = this.#exports;
+    new Uint8Array(memory.buffer, zeros_at(Number(failing)), MOST_CELLS).set(zeros.subarray(0, MOST_CELLS));
+    thin_kept(Number(failing));
+    for (const hash of shared) share_id(Number(failing), hash);
   }
 
-  /** Lines whose hash is below are kept: all at first, half as many whenever there are too many. */
-  keptBelow(failing: boolean): number {
-    return this.#exports.kept_below(Number(failing));
-  }
-
-  /** Whether some id is on far too many of the lines that are kept. */
-  hasCrowd(failing: boolean): boolean {
-    return this.#exports.has_crowd(Number(failing)) !== 0;
-  }
-
-  /** The hash of each line that is kept. */
-  forEachKeptHash(failing: boolean, visit: (hash: number) => void): void {
+  /** The lines that are kept. */
+  forEachKept(failing: boolean, visit: (cell: number, hash: number) => void): void {
     const { memory, kept_at, kept_count } = this.#exports;
     const numbers = new Uint32Array(memory.buffer, kept_at(Number(failing)));
     const end = kept_count(Number(failing)) * KEPT_NUMBERS;
-    for (let at = 0; at < end; at += KEPT_NUMBERS) visit(numbers[at]!);
+    for (let at = 0; at < end; at += KEPT_NUMBERS) visit(numbers[at + KEPT_SIGNS]! >>> 1, numbers[at]!);
   }
 
-  /** Hands over the lines that are kept, in the order in which they came, and forgets them. @param wanted by their hash */
-  takeKept(failing: boolean, wanted: (hash: number) => boolean, visit: (line: KeptLine) => void): void {
+  /** Hands over the lines that are kept, in the order in which they came, and forgets them. */
+  takeKept(failing: boolean, visit: (line: KeptLine) => void): void {
     const { memory, kept_at, kept_count, drop_kept } = this.#exports;
     const from = kept_at(Number(failing));
     const length = kept_count(Number(failing)) * KEPT_NUMBERS;
@@ -305,13 +305,13 @@ export class Scanner {
     drop_kept(Number(failing));
     for (let at = 0; at < length; at += KEPT_NUMBERS) {
       line.hash = numbers[at]!;
-      if (!wanted(line.hash)) continue;
       line.name = numbers[at + 1]!;
       line.part = numbers[at + 2]!;
       line.line = numbers[at + 3]!;
       line.start = numbers[at + 4]!;
       line.end = line.start + numbers[at + 5]!;
-      line.read = numbers[at + 6] !== 0;
+      line.cell = numbers[at + KEPT_SIGNS]! >>> 1;
+      line.read = (numbers[at + KEPT_SIGNS]! & 1) !== 0;
       line.time = times[(at + KEPT_TIME) / 2]!;
       line.duration = figure(at + 7);
       line.serviceTime = figure(at + 8);

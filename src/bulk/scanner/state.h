@@ -11,8 +11,6 @@ static u32 longest_line;
 
 /* Request ids (their hashes) that are on too many lines to be kept or dropped together. */
 #define SHARED_SLOTS 4096
-/* On more kept lines an id is nobody's request. */
-#define MOST_OF_ONE_ID 500
 static u32 shared_ids[2][SHARED_SLOTS];
 static u32 shared_count[2];
 
