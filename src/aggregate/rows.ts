@@ -41,6 +41,8 @@ export interface RowsSnapshot {
   readonly repeated: number;
   /** Lines that were counted elsewhere and not kept. */
   readonly evicted: number;
+  /** For how long the connections of some had been idle before, ms (`null`: not used before), where somebody looked it up. */
+  readonly idleTimes?: ReadonlyMap<Row, number | null>;
 }
 
 const hashOf = ({ bytes, start, end }: Span): number => hashBytes(bytes, start, end) >>> 0;

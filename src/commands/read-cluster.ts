@@ -42,6 +42,7 @@ export async function readCluster(
     failed,
     told: refused,
     gaps: [...gaps, ...unseen],
+    files: [],
     client: session.client,
     live,
   };

@@ -8,6 +8,7 @@ import type { Reading } from '../pipeline.js';
 import { asksCluster } from './asks-cluster.js';
 import type { Environment } from './environment.js';
 import type { LiveFacts } from './facts.js';
+import type { Source } from '../source/source.js';
 import { inputsOf } from './inputs.js';
 import { progressOf } from './progress.js';
 
@@ -19,6 +20,8 @@ export interface Read {
   /** The same, of which a person was told while reading. */
   readonly told: readonly MeshtailError[];
   readonly gaps: readonly ReportGap[];
+  /** The files that were read. */
+  readonly files: readonly Source[];
   /** The way to the cluster that was read; `null`: files were. */
   readonly client: ClusterClient | null;
   /** What a cluster tells beside the lines. */
@@ -63,6 +66,7 @@ async function readFiles(
     failed,
     told: [],
     gaps: failed.map(({ message }) => ({ origin: message.split(':')[0] ?? '', reason: message })),
+    files: sources,
     client: null,
   };
 }

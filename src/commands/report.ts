@@ -1,12 +1,15 @@
 import { meets, type Options } from '../cli/options.js';
+import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { SavedCluster } from '../check/from-files.js';
 import type { ClusterClient } from '../cluster/client.js';
+import { toBeLookedUp } from '../diagnosis/connections.js';
 import { diagnose, type Diagnosis } from '../diagnosis/diagnose.js';
 import { listed } from '../diagnosis/words.js';
 import { ExitStatus } from '../errors.js';
 import { reportText } from '../output/report-text.js';
 import { reportOf, type Report } from '../output/report.js';
 import { version } from '../paths.js';
+import type { Source } from '../source/source.js';
 import type { Environment } from './environment.js';
 import { inputWords, readingOf, reportFailed } from './inputs.js';
 import { readInputs } from './read-inputs.js';
@@ -25,6 +28,7 @@ export async function report(
     failed: broken,
     told,
     gaps,
+    files,
     client,
     live,
   } = await readInputs(args, options, reading, environment);
@@ -36,7 +40,7 @@ export async function report(
   const worldStatus = reportFailed(failed, environment, told);
   if (observation === null) return worldStatus;
 
-  const snapshot = observation.snapshot();
+  const snapshot = await lookedUp(observation.snapshot(), files);
   const { filter } = options;
   const diagnosed = (): Diagnosis => diagnose(snapshot, undefined, live?.facts);
   await live?.settled(diagnosed);
@@ -62,6 +66,17 @@ export async function report(
   if (worldStatus !== ExitStatus.ok) return worldStatus;
   if (snapshot.coverage.records === 0) return ExitStatus.noAccessLine;
   return meets(options.failOn, result.incidents) ? ExitStatus.failOn : ExitStatus.ok;
+}
+
+/** With what the kept lines do not tell, and their files do. */
+async function lookedUp(
+  snapshot: ObservationSnapshot,
+  files: readonly Source[],
+): Promise<ObservationSnapshot> {
+  const asked = toBeLookedUp(snapshot.rows);
+  if (asked.length === 0) return snapshot;
+  const { idleTimes } = await import('../bulk/look-back.js');
+  return { ...snapshot, rows: { ...snapshot.rows, idleTimes: idleTimes(asked, files) } };
 }
 
 const SHOWN_REASONS = 4;

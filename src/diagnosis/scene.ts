@@ -69,6 +69,8 @@ export interface Scene {
   cameIn(row: Row): boolean;
   /** Who called: the pod that logged a caller's line, or whom a server's line names. */
   callerOf(row: Row): string | null;
+  /** Where lines were sampled: how long the connections of some had been idle, ms, as it was looked up; `null`: not used before. */
+  readonly idleTimes: ReadonlyMap<Row, number | null>;
   /** What a cluster tells beside the lines. */
   readonly facts: ClusterFacts;
   /** The addresses that a proxy's own log shows to be its pod's. */
@@ -124,6 +126,7 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     rowsOf: (matches) => rowsByKind.where(matches),
     casesOf: (matches) => casesByKind.where(matches),
     clocks: observation.rows.clocks,
+    idleTimes: observation.rows.idleTimes ?? NONE,
     facts,
     placeOf: (kind) => places.of(kind),
     population: ({ sample }) => linesOf(sample),
@@ -140,6 +143,8 @@ export function sceneOf(observation: ObservationSnapshot, facts: ClusterFacts = 
     addressesOf: (proxy) => owners.addresses.get(proxy) ?? [],
   };
 }
+
+const NONE: ReadonlyMap<Row, number | null> = new Map();
 
 type Side = 'inbound' | 'outbound';
 

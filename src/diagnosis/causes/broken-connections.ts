@@ -299,9 +299,11 @@ export const gatewayReset: Cause = {
     }).flatMap((study) => {
       const meshed = study.hosts.some((ip) => scene.podOf(ip) !== null);
       const isGateway = study.proxies.every((proxy) => scene.roleOf(proxy) === 'gateway');
-      const connections = reuses(study.population);
-      const reused = study.rows.filter((row) => (connections.get(row)?.idleMs ?? null) !== null).length;
-      if (meshed || !isGateway || reused < study.rows.length / 2 || study.shareDuring > 0.2) return [];
+      const connections = reuses(scene, study.population);
+      const known = study.rows.filter((row) => connections.has(row));
+      const reused = known.filter((row) => connections.get(row)!.idleMs !== null).length;
+      if (meshed || !isGateway || reused === 0 || reused < known.length / 2 || study.shareDuring > 0.2)
+        return [];
       return [
         claim(study, {
           cause: 'gateway-upstream-not-meshed-reset',
@@ -312,7 +314,7 @@ export const gatewayReset: Cause = {
             {
               text: 'failures on a connection that had been used before',
               count: reused,
-              of: study.rows.length,
+              of: known.length,
             },
           ],
           confidence: 'possible',

@@ -1,27 +1,18 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Kind } from '../../aggregate/row.js';
+import type { Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
-import { reuses } from '../connections.js';
+import { isCutAtOnce, isCutUnanswered, reuses } from '../connections.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, podCommand } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, least, median, most, weigh } from '../stats.js';
 import { clock, listed, ofWords, percent, range, span } from '../words.js';
 
-/** Slow closers were seen to take 12 ms (Envoy 1.40, observed); a crash or a cut response takes what the request took. */
-const LONGEST_MS = 15;
 /** A race is rare by nature: what breaks most requests is something else. */
 const LARGEST_SHARE = 0.2;
 
-const isCutUnanswered = (kind: Kind): boolean =>
-  kind.has('UC') &&
-  (kind.details === null ||
-    kind.details.startsWith('upstream_reset_before_response_started{connection_termination'));
-
 function judge(scene: Scene): Hypothesis[] {
-  const cut = scene
-    .casesOf(isCutUnanswered)
-    .filter(({ decider }) => decider.duration <= LONGEST_MS && decider.upstreamLocal !== null);
+  const cut = scene.casesOf(isCutUnanswered).filter(({ decider }) => isCutAtOnce(decider));
   return [...groupBy(cut, ({ decider }) => `${decider.direction}\n${scene.placeOf(decider)}`)].flatMap(
     ([, cases]) => {
       const found = hypothesis(scene, cases);
@@ -38,12 +29,14 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   const proxies = new Set(cut.map((row) => row.proxy));
   const served = scene.linesOf(sample).filter((row) => row.direction === sample.direction);
   const onProxies = served.filter((row) => proxies.has(row.proxy));
-  const share = cut.length / onProxies.length;
-  const connections = reuses(onProxies);
+  const share = weigh(cut) / weigh(onProxies);
+  const connections = reuses(scene, onProxies);
+  // Of a sample of lines some were looked up.
+  const known = cut.filter((row) => connections.has(row)).length;
   const gaps = cut.flatMap((row) => connections.get(row)?.idleMs ?? []);
-  const reused = cut.filter((row) => (connections.get(row)?.idleMs ?? null) !== null).length;
+  const reused = gaps.length;
   // Without a single earlier use there is no idle connection to race for.
-  if (gaps.length === 0 || reused < cut.length / 2 || share > LARGEST_SHARE) return null;
+  if (reused === 0 || reused < known / 2 || share > LARGEST_SHARE) return null;
   const smallest = least(gaps);
   const largest = most(gaps);
   const healthy = onProxies
@@ -55,8 +48,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   const longerGood = healthy.filter((gap) => gap > largest * 1.1 + 20).length;
   const first = least(cut.map((row) => row.start));
   const last = most(cut.map((row) => row.start));
-  const ends = cut.map((row) => row.end).toSorted((a, b) => a - b);
-  const together = ends.some((end, i) => i >= 2 && end - ends[i - 2]! < 20);
+  const together = endTogether(cut, scene.lastEnd - scene.first);
   const pods = distinct(cut, (row) => (inbound ? row.proxy : row.upstreamIp));
   const allPods = distinct(served, (row) => (inbound ? row.proxy : row.upstreamIp));
 
@@ -67,9 +59,9 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
       of: weigh(cut),
     },
     {
-      text: `of these, on a connection that had been idle for ${range(smallest, largest)}`,
+      text: `of these${known < cut.length ? ' that were looked up' : ''}, on a connection that had been idle for ${range(smallest, largest)}`,
       count: reused,
-      of: cut.length,
+      of: known,
     },
     {
       text: `healthy requests on connections idle for less than ${span(smallest)}`,
@@ -93,7 +85,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   }
   const idle = smallest > 200;
   const confidence =
-    together || !idle ? 'possible' : tight && reused === cut.length && cut.length >= 3 ? 'high' : 'likely';
+    together || !idle ? 'possible' : tight && reused === known && known >= 3 ? 'high' : 'likely';
   return {
     cause: 'keepalive-idle-race',
     title: `${service} closes idle connections about ${span(typical)} after use, while the proxy still reuses them`,
@@ -130,6 +122,17 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
       'Retry on reset for calls that may be repeated safely.',
     ],
   };
+}
+
+/** So close together several hardly end by chance, unless there are very many. */
+const INSTANT_MS = 20;
+
+/** Whether more of them ended in one instant than would by chance, spread over all the time. */
+function endTogether(rows: readonly Row[], spanMs: number): boolean {
+  const ends = rows.map((row) => row.end).toSorted((a, b) => a - b);
+  const usual = (rows.length * INSTANT_MS) / Math.max(spanMs, INSTANT_MS);
+  const most = Math.floor(usual + 4 * Math.sqrt(usual) + 2);
+  return ends.some((end, i) => i >= most && end - ends[i - most]! < INSTANT_MS);
 }
 
 export const keepaliveIdleRace: Cause = {
