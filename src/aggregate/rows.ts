@@ -90,7 +90,7 @@ interface PackedSample {
 /** What several who keep lines have to know of each other to keep no more than one would, by sample. */
 export interface Weights {
   /** The lines that are kept, by what the tally calls their cell. */
-  readonly lines: readonly ReadonlyMap<string, CellLines>[];
+  readonly lines: readonly CellLines<string>[];
   /** `all` of their strata. */
   readonly zeros: readonly number[];
   /** Hashes of ids that are on too many lines to be kept or dropped at once. */
@@ -126,8 +126,8 @@ class Sample {
     this.drop();
   }
 
-  #counts(): LineCounts {
-    const counts = new LineCounts();
+  #counts(): LineCounts<number> {
+    const counts = new LineCounts<number>();
     const { figures, length } = this.columns;
     const [hashes, cells] = [figures[Figure.hash]!, figures[Figure.cell]!];
     for (let row = 0; row < length; row++) counts.add(cells[row]!, hashes[row]!);
@@ -135,7 +135,7 @@ class Sample {
   }
 
   /** Which lines are kept. */
-  weigh(): LineCounts {
+  weigh(): LineCounts<number> {
     this.#scatter();
     return this.#counts();
   }
@@ -229,11 +229,6 @@ class Sample {
     }
   }
 }
-
-const sumOf = (a: CellLines, b: CellLines): CellLines => ({
-  counts: a.counts.map((count, zeros) => count + b.counts[zeros]!),
-  zeros: Math.max(a.zeros, b.zeros),
-});
 
 const PLACE = new Span();
 const LONE = [Figure.time, Figure.duration, Figure.sent] as const;
@@ -402,7 +397,7 @@ export class Rows {
   }
 
   /** The lines of a sample that are kept. */
-  weigh(failing: boolean): LineCounts {
+  weigh(failing: boolean): LineCounts<number> {
     return this.#sampleOf(failing).weigh();
   }
 
@@ -420,13 +415,7 @@ export class Rows {
 
   /** Keeps of a sample no more than what it may keep together with others. @param cellOf where it has lines of that cell */
   thin(failing: boolean, weights: readonly Weights[], cellOf: (name: string) => number | undefined): void {
-    const together = new Map<string, CellLines>();
-    for (const { lines } of weights) {
-      for (const [name, more] of lines[Number(failing)]!) {
-        const some = together.get(name);
-        together.set(name, some ? sumOf(some, more) : more);
-      }
-    }
+    const together = LineCounts.sumOf(weights.map(({ lines }) => lines[Number(failing)]!));
     const sample = this.#sampleOf(failing);
     sample.strata.fit(
       together,

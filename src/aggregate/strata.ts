@@ -10,55 +10,101 @@ const FEW = 64;
 /** Bits of a hash. */
 const BITS = 32;
 
-/** The lines of a cell that are kept. */
-export interface CellLines {
-  /** How many, by leading zeros of their hashes. */
+/** Numbers that a hash may have of leading zeros. */
+const WIDTH = BITS + 1;
+
+/** The lines of some cells that are kept. */
+export interface CellLines<Name> {
+  readonly names: readonly Name[];
+  /** By name, `WIDTH` each: how many, by leading zeros of their hashes. */
   readonly counts: Uint32Array;
-  /** Those with fewer zeros were let go: it had more than few. */
-  readonly zeros: number;
+  /** By name: lines with fewer zeros were let go, since the cell had more than few. */
+  readonly zeros: Uint8Array;
 }
 
-/** How many leading zeros lines need, at most and by cell, for no more than `limit` to stay. @param known they need as many at least */
+/**
+ * How many leading zeros lines need, at most and by cell, for no more than `limit` to stay.
+ * @param known they need as many at least
+ */
 function needed(
-  cells: readonly CellLines[],
+  { counts, zeros }: CellLines<unknown>,
   limit: number,
   known: number,
-): { all: number; of: readonly number[] } {
-  const sums = cells.map(({ counts }) => fromZerosOn(counts));
+): { all: number; of: Uint8Array } {
+  const sums = fromZerosOn(counts);
+  const cells = zeros.length;
   let few = FEW;
-  const fewOf = (i: number): number => (cells[i]!.zeros > 0 ? few : Math.min(sums[i]![0]!, few));
-  const total = (of: (i: number) => number): number => cells.reduce((sum, _, i) => sum + of(i), 0);
+  const fewOf = (cell: number): number => (zeros[cell]! > 0 ? few : Math.min(sums[cell * WIDTH]!, few));
+  const total = (of: (cell: number) => number): number => {
+    let sum = 0;
+    for (let cell = 0; cell < cells; cell++) sum += of(cell);
+    return sum;
+  };
   while (few > 0 && total(fewOf) > limit / 2) few >>= 1;
   let all = known;
-  while (all < BITS && total((i) => Math.max(sums[i]![all]!, fewOf(i))) > limit) all++;
-  return {
-    all,
-    of: sums.map((sum) =>
-      Math.min(
-        all,
-        sum.findIndex((count) => count <= few),
-      ),
-    ),
-  };
+  const lines = (cell: number): number => Math.max(sums[cell * WIDTH + all]!, fewOf(cell));
+  while (all < BITS && total(lines) > limit) all++;
+  const of = new Uint8Array(cells);
+  for (let cell = 0; cell < cells; cell++) {
+    let need = 0;
+    while (need < all && sums[cell * WIDTH + need]! > few) need++;
+    of[cell] = need;
+  }
+  return { all, of };
 }
 
-/** How many there are with at least so many zeros; none with one more than there can be. */
+/** How many there are with at least so many zeros. */
 function fromZerosOn(counts: Uint32Array): Uint32Array {
-  const sums = new Uint32Array(BITS + 2);
-  for (let zeros = BITS; zeros >= 0; zeros--) sums[zeros] = sums[zeros + 1]! + counts[zeros]!;
+  const sums = counts.slice();
+  for (let at = sums.length - 2; at >= 0; at--) if (at % WIDTH < BITS) sums[at]! += sums[at + 1]!;
   return sums;
 }
 
-const NONE = new Uint32Array(BITS + 1);
-
 /** Counts lines by cell and leading zeros. */
-export class LineCounts {
-  readonly byCell = new Map<number, Uint32Array>();
+export class LineCounts<Name> {
+  readonly #places = new Map<Name, number>();
+  #counts = new Uint32Array(WIDTH * 16);
 
-  add(cell: number, hash: number): void {
-    let counts = this.byCell.get(cell);
-    if (!counts) this.byCell.set(cell, (counts = new Uint32Array(BITS + 1)));
-    counts[Math.clz32(hash)]!++;
+  add(name: Name, hash: number): void {
+    // The counts may be elsewhere behind it.
+    const place = this.placeOf(name);
+    this.#counts[place + Math.clz32(hash)]!++;
+  }
+
+  /** Adds what others counted; returns all, with the most zeros that anybody asks for. */
+  static sumOf<Name>(some: readonly CellLines<Name>[]): CellLines<Name> {
+    const sums = new LineCounts<Name>();
+    const zeros = new Map<Name, number>();
+    for (const { names, counts, zeros: asked } of some) {
+      for (const [i, name] of names.entries()) {
+        const to = sums.placeOf(name);
+        for (let at = 0; at < WIDTH; at++) sums.#counts[to + at]! += counts[i * WIDTH + at]!;
+        if (asked[i]! > 0) zeros.set(name, Math.max(asked[i]!, zeros.get(name) ?? 0));
+      }
+    }
+    return sums.told((name) => zeros.get(name) ?? 0);
+  }
+
+  /** Where the counts of a cell begin. */
+  placeOf(name: Name): number {
+    let place = this.#places.get(name);
+    if (place === undefined) {
+      this.#places.set(name, (place = this.#places.size * WIDTH));
+      if (place === this.#counts.length) {
+        const wider = new Uint32Array(2 * place);
+        wider.set(this.#counts);
+        this.#counts = wider;
+      }
+    }
+    return place;
+  }
+
+  /** What was counted. @param zerosOf what is asked of the lines of a cell */
+  told(zerosOf: (name: Name) => number): CellLines<Name> {
+    const names = [...this.#places.keys()];
+    const zeros = new Uint8Array(names.length);
+    for (let i = 0; i < names.length; i++) zeros[i] = zerosOf(names[i]!);
+    return { names, counts: this.#counts.slice(0, names.length * WIDTH), zeros };
   }
 }
 
@@ -99,13 +145,9 @@ export class Strata {
   }
 
   /** The lines that are kept, and the cells of which none is any more: they had more than few all the same. */
-  linesOf({ byCell }: LineCounts): Map<number, CellLines> {
-    const lines = new Map<number, CellLines>();
-    for (const [cell, counts] of byCell) lines.set(cell, { counts, zeros: this.zerosOf(cell) });
-    for (const [cell, zeros] of this.#zeros.entries()) {
-      if (zeros > 0 && !lines.has(cell)) lines.set(cell, { counts: NONE, zeros });
-    }
-    return lines;
+  linesOf(counts: LineCounts<number>): CellLines<number> {
+    for (let cell = 0; cell < this.#zeros.length; cell++) if (this.#zeros[cell]! > 0) counts.placeOf(cell);
+    return counts.told((cell) => this.zerosOf(cell));
   }
 
   /** The most zeros that any cell needs. */
@@ -115,22 +157,21 @@ export class Strata {
 
   /**
    * Asks as many zeros as it takes for no more than `limit` of the lines to stay.
-   * @param cells by whichever names `cellOf` knows
+   * @param lines by whichever names `cellOf` knows
    * @param known the most zeros that anybody asks who keeps some of them
    */
-  fit<K>(
-    cells: ReadonlyMap<K, CellLines>,
+  fit<Name>(
+    lines: CellLines<Name>,
     limit: number,
-    cellOf: (name: K) => number | undefined,
+    cellOf: (name: Name) => number | undefined,
     known = this.#all,
   ): void {
-    const { all, of } = needed([...cells.values()], limit, known);
+    const { all, of } = needed(lines, limit, known);
     this.#all = all;
-    let i = 0;
-    for (const name of cells.keys()) {
-      const zeros = of[i++]!;
-      const cell = zeros > 0 ? cellOf(name) : undefined;
-      if (cell !== undefined) this.#raise(cell, zeros);
+    const { names } = lines;
+    for (let i = 0; i < names.length; i++) {
+      const cell = of[i]! > 0 ? cellOf(names[i]!) : undefined;
+      if (cell !== undefined) this.#raise(cell, of[i]!);
     }
   }
 

@@ -121,8 +121,8 @@ export class Lane {
       if (this.#hasCrowd(failing) || this.#keepsShared(failing)) this.#takeOver(failing);
       const counts = rows.weigh(failing);
       this.#scanner?.forEachKept(failing, (cell, hash) => counts.add(cell, hash));
-      const byCell = rows.strata(failing).linesOf(counts);
-      return new Map([...byCell].map(([cell, of]) => [tally.nameOf(cell), of]));
+      const { names, ...kept } = rows.strata(failing).linesOf(counts);
+      return { names: names.map((cell) => tally.nameOf(cell)), ...kept };
     });
     return { lines, zeros: BOTH.map((failing) => rows.strata(failing).all), shared: rows.allShared };
   }
@@ -143,7 +143,7 @@ export class Lane {
   #thin(failing: boolean): void {
     if (this.#hasCrowd(failing)) return this.#takeOver(failing);
     const { rows } = this.observation;
-    const counts = new LineCounts();
+    const counts = new LineCounts<number>();
     this.#scanner!.forEachKept(failing, (cell, hash) => counts.add(cell, hash));
     const strata = rows.strata(failing);
     strata.fit(strata.linesOf(counts), rows.limit(failing), (cell) => cell);

@@ -16,7 +16,7 @@ const lines = fc.array(fc.record({ cell: fc.oneof(fc.nat(2), fc.nat(40)), hash }
 function keep(all: readonly Line[], limit: number, strata = new Strata(), held: Line[] = []): Line[] {
   let kept = held;
   const settle = (): void => {
-    const counts = new LineCounts();
+    const counts = new LineCounts<number>();
     for (const line of kept) counts.add(line.cell, line.hash);
     strata.fit(strata.linesOf(counts), limit, (cell) => cell);
     kept = kept.filter((line) => strata.keeps(line.cell, line.hash));

@@ -82,7 +82,8 @@ static inline void put_span(u32 *spans, const u8 *line, Bytes field) {
 static __attribute__((noinline)) void keep_line(const Fields *fields, u32 name, u32 cell, double time, u32 hash, u32 failing) {
   Sample *sample = &samples[failing];
   u32 length = (u32)(fields->end - fields->line);
-  if (sample->used + length > sample->size) return keep((u32)fields->line, (u32)fields->end, hash, cell, failing);
+  if (sample->count > sample->most || sample->used + length > sample->size)
+    return keep((u32)fields->line, (u32)fields->end, hash, cell, failing);
   Kept *kept = &sample->lines[sample->count++];
   kept->hash = hash;
   kept->name = name;
