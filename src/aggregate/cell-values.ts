@@ -212,7 +212,7 @@ export class CellValues {
     };
   }
 
-  /** Takes over what others counted. @param cells what their cells are here */
+  /** Takes over what others counted, and its memory. @param cells what their cells are here */
   merge(other: PackedCellValues, cells: Int32Array): void {
     const texts = other.texts.map((packed) => new Translated(packed));
     const odd = new Translated(other.oddDurations);
@@ -222,10 +222,10 @@ export class CellValues {
       const to = from + other.runs[run + 1]!;
       const kind = theirs & KIND_MASK;
       const cellAndKind = (cells[theirs >> KINDS_SHIFT]! << KINDS_SHIFT) | kind;
-      const ids = other.ids.slice(from, to);
+      const ids = other.ids.subarray(from, to);
       if (kind < DURATION) texts[kind]!.translate(ids, this.#texts[kind]!);
       else if (kind === ODD_DURATION) odd.translate(ids, this.#oddDurations);
-      this.#push({ cellAndKind, ids, counts: other.counts.slice(from, to) });
+      this.#push({ cellAndKind, ids, counts: other.counts.subarray(from, to) });
       from = to;
     }
     this.shed();

@@ -208,6 +208,7 @@ export class Scanner {
   readonly #exports: Exports;
   readonly #longestLine: number;
   #inputAt = 0;
+  #valueCount = 0;
   #input: Buffer = Buffer.alloc(0);
 
   /** @param longestLine bytes of the longest line that is counted */
@@ -377,21 +378,29 @@ export class Scanner {
 
   /** How many values all cells have; to be asked before `forEachCell`. */
   countValues(): number {
-    return this.#exports.count_values();
+    return (this.#valueCount = this.#exports.count_values());
   }
 
   /** Every cell and kind that has values, with the scanner's numbers of those and how often each was met; kind `KINDS` are durations in ms. */
   forEachCell(visit: (cell: number, kind: number, values: Int32Array, counts: Float64Array) => void): void {
     const { memory, cells_and_kinds, gather, gathered_values_at, gathered_counts_at } = this.#exports;
+    // One memory for all: cells are many, and most have few values.
+    const values = new Int32Array(this.#valueCount);
+    const counts = new Float64Array(this.#valueCount);
+    let from = 0;
     for (let cellAndKind = 0; cellAndKind < cells_and_kinds(); cellAndKind++) {
       const length = gather(cellAndKind);
       if (length === 0) continue;
+      const to = from + length;
+      values.set(new Int32Array(memory.buffer, gathered_values_at(), length), from);
+      counts.set(new Float64Array(memory.buffer, gathered_counts_at(), length), from);
       visit(
         cellAndKind >>> KINDS_SHIFT,
         cellAndKind & KIND_MASK,
-        new Int32Array(memory.buffer, gathered_values_at(), length).slice(),
-        new Float64Array(memory.buffer, gathered_counts_at(), length).slice(),
+        values.subarray(from, to),
+        counts.subarray(from, to),
       );
+      from = to;
     }
   }
 
