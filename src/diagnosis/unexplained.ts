@@ -3,7 +3,7 @@ import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Scene, Symptom } from './scene.js';
 import { askFor, missingLogs } from './missing-side.js';
 import { PARTITIONS } from './partitions.js';
-import { byFrequency, distinct, groupBy, weigh } from './stats.js';
+import { byFrequency, distinct, groupBy, least, most, weigh } from './stats.js';
 import { FEWEST_FOR_A_SHARE } from './study.js';
 import { listed, ofWords, percent, plural, thousands } from './words.js';
 
@@ -22,13 +22,18 @@ export function unexplained(scene: Scene, symptoms: readonly Symptom[]): Hypothe
 const FEWEST_PLACES = 4;
 const LITTLE = 0.01;
 const FEWEST_CASES = 3;
+/** What happens all the time is spread over more of it. */
+const SPREAD = 0.25;
 
-/** Decided at an end whose log is not there, and little of what went there. */
+/** Decided at an end whose log is not there: little of what went there, and at no time in particular. */
 function isLittleBehind(scene: Scene, symptom: Symptom): boolean {
   const { cases } = symptom;
+  const deciders = cases.map(({ decider }) => decider);
+  const starts = deciders.map((row) => row.start);
   return (
     cases.length >= FEWEST_CASES &&
-    weigh(cases.map(({ decider }) => decider)) < LITTLE * weigh(scene.population(symptom)) &&
+    weigh(deciders) < LITTLE * weigh(scene.population(symptom)) &&
+    most(starts) - least(starts) > SPREAD * (scene.last - scene.first) &&
     missingLogs(scene, cases).length > 0
   );
 }

@@ -11,7 +11,11 @@ const cut = { code: 503, flags: 'UC', details: RESET('connection_termination'), 
 /** A gateway's requests to a service, of which some are cut: so many of the last ones. */
 const traffic = (to: Service, some: number, failing: number): readonly Logged[] =>
   moments(0, 100, some).map((at, i) =>
-    gateway(edge, to, to.pods[0] as Pod, { at, ms: 9, ...(i % Math.floor(some / failing) === 3 && cut) }),
+    gateway(edge, to, to.pods[0] as Pod, {
+      at,
+      ms: 9,
+      ...(failing > 0 && i % Math.floor(some / failing) === 3 && cut),
+    }),
   );
 
 describe('failures that the given logs cannot explain', () => {
@@ -25,6 +29,15 @@ describe('failures that the given logs cannot explain', () => {
       services.map(({ name }) => `${name}.shop`).toSorted(),
     );
     expect(hypothesis?.title).toContain('5 services');
+  });
+
+  it('are told by themselves where they come all at once', () => {
+    const burst = (to: Service): readonly Logged[] => [
+      ...traffic(to, 800, 0),
+      ...moments(40_000, 200, 4).map((at) => gateway(edge, to, to.pods[0] as Pod, { at, ...cut })),
+    ];
+    const { incidents } = diagnosed(services.flatMap(burst));
+    expect(incidents.map(({ failures }) => failures)).toEqual([4, 4, 4, 4, 4]);
   });
 
   it('are told by themselves where they are a large part of what went there', () => {
