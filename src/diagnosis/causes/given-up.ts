@@ -60,7 +60,7 @@ function slowHost(study: Study): Hypothesis | null {
     cause: 'single-bad-endpoint',
     title: `One of ${hosts.length} pods of ${study.place} is slow, and its callers give up`,
     story:
-      `${ofWords(worst.failures, study.rows.length)} fell on ${pod ?? worst.value}. What it still answers takes a median of ${span(thereMs)}, its peers take ${span(elsewhereMs)}. ` +
+      `${ofWords(worst.failures, weigh(study.rows))} fell on ${pod ?? worst.value}. What it still answers takes a median of ${span(thereMs)}, its peers take ${span(elsewhereMs)}. ` +
       (wall.count * 2 > study.rows.length
         ? `Callers waited ${span(wall.ms)} (${ofWords(wall.count, study.rows.length)}): their own timer, which is the messenger.`
         : 'Callers gave up after various times.'),
@@ -207,7 +207,7 @@ function scattered(study: Study): Hypothesis {
   const share = weigh(study.rows) / Math.max(1, weigh(study.population));
   return claim(study, {
     cause: 'client-timeout-or-cancel',
-    title: `${plural(study.rows.length, 'caller')} of ${study.place} did not wait for the answer`,
+    title: `${plural(weigh(study.rows), 'caller')} of ${study.place} did not wait for the answer`,
     story: `given up anywhere from ${span(Math.min(...study.rows.map((row) => row.duration)))} to ${span(Math.max(...study.rows.map((row) => row.duration)))}, so no timer.`,
     evidence: [study.fact('requests given up by the caller', study.rows)],
     confidence: share > 0.3 ? 'possible' : 'likely',
