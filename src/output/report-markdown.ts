@@ -4,7 +4,7 @@ import { journeyLines } from './journey-text.js';
 import type { Report } from './report.js';
 import {
   checkText,
-  dismissedText,
+  dismissedTexts,
   EMPTY,
   factText,
   failsText,
@@ -113,8 +113,10 @@ function groupLines(report: Report): string[] {
   ];
 }
 
-function dismissedLines({ dismissed }: Report): string[] {
-  if (dismissed.length === 0) return [];
-  const items = dismissed.map((one) => `- ${thousands(one.count)}: ${markdownText(dismissedText(one))}`);
+function dismissedLines(report: Report): string[] {
+  if (report.dismissed.length === 0) return [];
+  const items = dismissedTexts(report).map(
+    ({ count, text }) => `- ${thousands(count)}: ${markdownText(text)}`,
+  );
   return ['### Dismissed, after a look', '', ...items, ''];
 }

@@ -7,7 +7,7 @@ import { labelled, labelledRaw, table, wrap, WIDTH } from './layout.js';
 import type { Report } from './report.js';
 import {
   checkText,
-  dismissedText,
+  dismissedTexts,
   EMPTY,
   factText,
   failsText,
@@ -166,13 +166,12 @@ function groupLines(report: Report): string[] {
   return [...lines, ''];
 }
 
-function dismissedLines({ dismissed }: Report): string[] {
-  if (dismissed.length === 0) return [];
-  const lines = ['dismissed, after a look'];
-  for (const one of dismissed) {
-    lines.push(...labelled(thousands(one.count).padStart(8), dismissedText(one)));
-  }
-  return [...lines, ''];
+function dismissedLines(report: Report): string[] {
+  if (report.dismissed.length === 0) return [];
+  const lines = dismissedTexts(report).flatMap(({ count, text }) =>
+    labelled(thousands(count).padStart(8), text),
+  );
+  return ['dismissed, after a look', ...lines, ''];
 }
 
 function readLines({ coverage }: Report): string[] {

@@ -1,3 +1,4 @@
+import { groupBy } from '../diagnosis/stats.js';
 import { clock, ofWords, percent, plural, span, thousands } from '../diagnosis/words.js';
 import type { Report } from './report.js';
 
@@ -154,9 +155,19 @@ export function groupCells(group: Report['groups'][number], { coverage }: Report
   ];
 }
 
-/** What was looked at and is no incident. */
-export const dismissedText = ({ title, why, cause }: Report['dismissed'][number]): string =>
-  `${title}: ${why} (${cause})`;
+/** What was dismissed, with how many lines: of one cause the first few, and the others together. */
+export function dismissedTexts({ dismissed }: Report): { readonly count: number; readonly text: string }[] {
+  return [...groupBy(dismissed, ({ cause }) => cause)].flatMap(([cause, some]) => {
+    const most = some.toSorted((a, b) => b.count - a.count);
+    const [shown, rest] = [most.slice(0, SHOWN_OF_A_CAUSE), most.slice(SHOWN_OF_A_CAUSE)];
+    const told = shown.map(({ title, why, count }) => ({ count, text: `${title}: ${why} (${cause})` }));
+    if (rest.length === 0) return told;
+    const count = rest.reduce((sum, one) => sum + one.count, 0);
+    return [...told, { count, text: `${thousands(rest.length)} more like these (${cause})` }];
+  });
+}
+
+const SHOWN_OF_A_CAUSE = 4;
 
 export const NOTHING_READ = 'No access-log line in the input.';
 export const EMPTY = 'It is empty.';
@@ -198,7 +209,7 @@ export function readNotes({ joins, records, gaps, errors_only: errorsOnly }: Rep
       ? `${plural(repeated, 'line')} stand in two inputs: incidents count them once, the lines above twice`
       : '',
     evicted > 0
-      ? `${ofWords(evicted, records)} records were counted and not kept: joins and incidents rest on the others`
+      ? `${ofWords(evicted, records)} records were counted and not kept: joins and incidents rest on the others, and their counts are estimates`
       : '',
     ids > 0
       ? `${plural(ids, 'request id')} on ${plural(lines, 'line')}, too many to be one request each: not joined`
