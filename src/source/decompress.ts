@@ -78,6 +78,7 @@ export async function peek(
 interface Unpacker extends NodeJS.EventEmitter {
   write(chunk: Buffer, done: (error?: Error | null) => void): boolean;
   end(done: () => void): unknown;
+  read(): Buffer | null;
   pause(): unknown;
   resume(): unknown;
   destroy(): unknown;
@@ -99,6 +100,8 @@ async function* through(chunks: AsyncIterable<Buffer>, stream: Unpacker): AsyncI
   const ended = new Promise<void>((resolve) => {
     stream.on('error', (error: Error) => {
       failure.error ??= error;
+      // What it held when it was held up is not told any more.
+      for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) out.push(chunk);
       resolve();
     });
     stream.on('end', resolve);
@@ -119,10 +122,18 @@ async function* through(chunks: AsyncIterable<Buffer>, stream: Unpacker): AsyncI
       isOver = await Promise.race([over, heldUp]);
     }
   }
+  let broken: { readonly error: unknown } | undefined;
+  async function* untilBroken(): AsyncIterable<Buffer> {
+    try {
+      yield* chunks;
+    } catch (error) {
+      broken = { error };
+    }
+  }
   try {
     // One chunk waits for the one before, so that there is always one to unpack.
     let before: Promise<unknown> = Promise.resolve();
-    for await (const chunk of chunks) {
+    for await (const chunk of untilBroken()) {
       // The last write of a stream that fails never calls back: its end does.
       const written = new Promise((resolve) => stream.write(chunk, resolve));
       yield* until(before);
@@ -134,6 +145,8 @@ async function* through(chunks: AsyncIterable<Buffer>, stream: Unpacker): AsyncI
       yield* until(ended);
     }
     yield* take();
+    // Why the input ended tells more than that it ended early.
+    if (broken) throw broken.error;
     if (failure.error) throw failure.error;
   } finally {
     stream.destroy();

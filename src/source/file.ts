@@ -5,9 +5,13 @@ import { unpacked } from './decompress.js';
 import type { Source } from './source.js';
 
 const CHUNK = 1024 * 1024;
-/** Bytes that are unpacked at once: by large ones unpacking waits less, by small ones less is lost where a file is damaged. */
+/** Bytes that are unpacked at once: with as many unpacking waits little. */
 const MANY = 1024 * 1024;
-const FEW = 16 * 1024;
+/** Chunks before the end of what was read in which damage may be. */
+const SUSPECT_CHUNKS = 2;
+/** Into so many pieces they are cut then, and pieces of so many bytes at least. */
+const PIECES = 16_384;
+const LEAST_PIECE = 4;
 
 /** A log file, plain, gzip or zstd (told by its first bytes, not by its name). */
 export function fileSource(path: string): Source {
@@ -31,25 +35,45 @@ export function headOf(path: string, length: number): Buffer {
 }
 
 async function* readFile(path: string): AsyncIterable<Buffer> {
+  let read = 0;
   let given = 0;
+  async function* chunks(): AsyncIterable<Buffer> {
+    for await (const chunk of rawFile(path)) {
+      read++;
+      yield chunk;
+    }
+  }
   try {
-    for await (const chunk of unpacked(rawFile(path), MANY)) {
+    for await (const chunk of unpacked(chunks(), MANY)) {
       given += chunk.length;
       yield chunk;
     }
   } catch (error) {
     const why = error as NodeJS.ErrnoException;
-    if (why.code === 'Z_DATA_ERROR') yield* readableBehind(unpacked(rawFile(path), FEW), given);
+    // What came out of the piece that holds the damage came to nothing: of a small one little does.
+    if (why.code === 'Z_DATA_ERROR') yield* behind(given, unpacked(finely(path, read - SUSPECT_CHUNKS)));
     throw readError(path, why);
   }
 }
 
+/** A file's chunks, from one on in small pieces. */
+async function* finely(path: string, from: number): AsyncIterable<Buffer> {
+  let number = 0;
+  for await (const chunk of rawFile(path)) {
+    if (number++ < from) yield chunk;
+    else {
+      const piece = Math.max(LEAST_PIECE, Math.ceil(chunk.length / PIECES));
+      for (let at = 0; at < chunk.length; at += piece) yield chunk.subarray(at, at + piece);
+    }
+  }
+}
+
 /** What chunks hold behind so many bytes, as far as they can be read. */
-async function* readableBehind(chunks: AsyncIterable<Buffer>, skipped: number): AsyncIterable<Buffer> {
+async function* behind(given: number, chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   let at = 0;
   try {
     for await (const chunk of chunks) {
-      const rest = chunk.subarray(Math.max(0, skipped - at));
+      const rest = chunk.subarray(Math.max(0, given - at));
       at += chunk.length;
       if (rest.length > 0) yield rest;
     }

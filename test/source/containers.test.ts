@@ -88,6 +88,50 @@ describe('packed files', () => {
     expect(lines.startsWith(text.slice(0, lines.length * 0.8))).toBe(true);
   });
 
+  it('keeps all that a truncated gzip held, however slowly it is taken', async () => {
+    const many = lines.repeat(12);
+    const packed = gzipSync(many);
+    const path = file('slow.log.gz', packed.subarray(0, packed.length * 0.9));
+    const whole = (await readPath(path)).text.length;
+    expect(whole).toBeGreaterThan(many.length * 0.85);
+    let slowly = 0;
+    const [source] = await sourcesOf(path);
+    await expect(async () => {
+      for await (const chunk of source!.open()) {
+        slowly += chunk.length;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }).rejects.toMatchObject({ code: 'gzip-truncated' });
+    expect(slowly).toBe(whole);
+  });
+
+  it.each([
+    ['junk behind it', (packed: Buffer) => Buffer.concat([packed, Buffer.from('junk')])],
+    [
+      'a checksum that does not fit',
+      (packed: Buffer) => packed.fill(0x5a, packed.length - 8, packed.length - 6),
+    ],
+  ])('keeps all of a gzip with %s, or nearly all where it is long', async (name, spoilt) => {
+    const few = lines.slice(0, 1_000);
+    expect(await readPath(file(`${name}.log.gz`, spoilt(gzipSync(few))))).toEqual({
+      text: few,
+      error: 'gzip-damaged',
+    });
+    const many = lines.repeat(8);
+    const { text } = await readPath(file(`${name}.log.gz`, spoilt(gzipSync(many))));
+    expect(many.startsWith(text)).toBe(true);
+    expect(many.length - text.length).toBeLessThan(2_000);
+  });
+
+  it('keeps what a packed log holds whose archive ends early', async () => {
+    const packed = gzipSync(lines);
+    const archive = tar({ 'istio-proxy.log.gz': packed }).subarray(0, 512 + packed.length * 0.8);
+    const { text, error } = await readPath(file('early.tar', archive));
+    expect(error).toBe('archive-damaged');
+    expect(text.length).toBeGreaterThan(lines.length * 0.7);
+    expect(lines.startsWith(text)).toBe(true);
+  });
+
   it('unpacks a bomb piece by piece', async () => {
     const [source] = await sourcesOf(file('bomb.log.gz', gzipSync(Buffer.alloc(200 << 20))));
     let most = 0;
