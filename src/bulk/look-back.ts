@@ -44,6 +44,7 @@ export function idleTimes(
     const before = log.bytesRead;
     const end = log.endOfUseBefore(row);
     left -= log.bytesRead - before;
+    if (end === undefined) return false;
     idle.set(row, end === null ? null : row.loggedStart - end);
     return end !== null;
   };
@@ -83,23 +84,29 @@ class LogFile {
     readonly size: number,
   ) {}
 
-  /** When the last request before a line's ended on the same connection, ms since the Unix epoch; `null`: none within reach. */
-  endOfUseBefore({ loggedStart, upstreamLocal, upstreamHost }: Row): number | null {
+  /**
+   * When the last request before a line's ended on the same connection, ms since the Unix epoch; `null`: none within reach;
+   * `undefined`: the line itself is not where its time says, so that nothing is known of those before.
+   */
+  endOfUseBefore({ loggedStart, duration, upstreamLocal, upstreamHost }: Row): number | null | undefined {
     const needle = Buffer.from(upstreamLocal!);
     const from = this.#placeOf(loggedStart + DISORDER_MS);
     let found: number | null = null;
+    let isMet = false;
     this.#linesBackwards(from, loggedStart - LONGEST_IDLE_MS, needle, (record) => {
-      const end = endOf(record);
-      // A line's time is cut to milliseconds.
-      const isBefore = end <= loggedStart + 1 && record.startTime() < loggedStart;
       const isSame =
         record.text('upstream_local_address') === upstreamLocal &&
         record.text('upstream_host') === upstreamHost;
-      if (!isBefore || !isSame) return true;
-      found = end;
+      if (!isSame || record.startTime() > loggedStart) return true;
+      if (!isMet && record.startTime() === loggedStart && (record.durationMs() ?? NaN) === duration) {
+        isMet = true;
+        return true;
+      }
+      // Where it was not over yet the connection was not idle.
+      found = endOf(record);
       return false;
     });
-    return found;
+    return isMet ? found : undefined;
   }
 
   close(): void {

@@ -18,14 +18,16 @@ const [pod] = shop.pods;
 const cut = { code: 503, flags: 'UC', details: RESET('connection_termination'), service: null, ms: 2 };
 
 /** Connections that are used every few seconds; some lie idle for a minute once, and the next request on them is cut. */
-function races(idleMs: number): readonly Logged[] {
+function races(idleMs: number, beside: 'nothing' | 'another request' = 'nothing'): readonly Logged[] {
   return moments(0, 40, 300).flatMap((offset, i) => {
     const port = 31_000 + i;
     const use = (at: number, line = {}): Logged =>
       client(web, shop, pod!, { at: offset + at, port, ...line });
     const before = moments(0, 4_000, 25).map((at) => use(at));
     const last = 24 * 4_000 + 8;
-    return i % 15 === 0 ? [...before, use(last + idleMs, cut)] : [...before, use(last + 3_000)];
+    if (i % 15 !== 0) return [...before, use(last + 3_000)];
+    const underWay = beside === 'nothing' ? [] : [use(last + idleMs - 3_000, { ...cut, ms: 3_002 })];
+    return [...before, ...underWay, use(last + idleMs, cut)];
   });
 }
 
@@ -74,6 +76,25 @@ describe('what a connection was used for before, where few lines are kept', () =
     const idle = idleTimes(toBeLookedUp(snapshot.rows), sources);
     expect(idle.size).toBeGreaterThan(0);
     expect(new Set(idle.values())).toEqual(new Set([null]));
+  });
+
+  it('is no idle time where another request was under way on it', async () => {
+    const { snapshot, sources } = await sampled('under-way.log', bytesOf(races(60_000, 'another request')));
+    const idle = idleTimes(toBeLookedUp(snapshot.rows), sources);
+    const told = [...idle].filter(([row]) => row.failure).map(([, ms]) => ms);
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.every((ms) => ms !== null && ms <= 0)).toBe(true);
+    const { incidents } = diagnose({ ...snapshot, rows: { ...snapshot.rows, idleTimes: idle } });
+    expect(incidents.map(({ hypothesis }) => hypothesis.cause)).not.toContain('keepalive-idle-race');
+  });
+
+  it('is not told of lines that do not stand where their times say', async () => {
+    const lines = bytesOf(races(5_000)).toString().split('\n').slice(0, -1);
+    const cutAt = Math.floor(lines.length * 0.85);
+    const turned = [...lines.slice(cutAt), ...lines.slice(0, cutAt), ''].join('\n');
+    const { snapshot, sources } = await sampled('turned.log', Buffer.from(turned));
+    const idle = idleTimes(toBeLookedUp(snapshot.rows), sources);
+    expect([...idle].filter(([row, ms]) => row.failure && ms !== null && ms !== 5_000)).toEqual([]);
   });
 
   it('is not told of a file that cannot be read anywhere, or no more', async () => {

@@ -44,6 +44,8 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
     .flatMap((row) => connections.get(row)?.idleMs ?? []);
   const shorter = healthy.filter((gap) => gap < smallest).length;
   const typical = median(gaps)!;
+  // Others were still under way on it.
+  if (typical <= 0) return null;
   const tight = largest - smallest <= Math.max(0.2 * typical, 50);
   const longerGood = healthy.filter((gap) => gap > largest * 1.1 + 20).length;
   const first = least(cut.map((row) => row.start));
