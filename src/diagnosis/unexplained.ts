@@ -25,15 +25,22 @@ const FEWEST_CASES = 3;
 /** What happens all the time is spread over more of it. */
 const SPREAD = 0.25;
 
-/** Decided at an end whose log is not there: little of what went there, and at no time in particular. */
+/** Fewer fall on one pod, or one client, by chance. */
+const FEWEST_TO_CONTRAST = 10;
+
+/** Decided at an end whose log is not there: little of what went there, and at no time and no place in particular. */
 function isLittleBehind(scene: Scene, symptom: Symptom): boolean {
   const { cases } = symptom;
   const deciders = cases.map(({ decider }) => decider);
   const starts = deciders.map((row) => row.start);
+  const [first, last] = [least(starts), most(starts)];
+  const all = scene.population(symptom);
+  const during = all.filter((row) => row.start >= first && row.start <= last);
   return (
     cases.length >= FEWEST_CASES &&
-    weigh(deciders) < LITTLE * weigh(scene.population(symptom)) &&
-    most(starts) - least(starts) > SPREAD * (scene.last - scene.first) &&
+    weigh(deciders) < LITTLE * weigh(during) &&
+    last - first > SPREAD * (scene.last - scene.first) &&
+    (cases.length < FEWEST_TO_CONTRAST || contrasts(deciders, all).length === 0) &&
     missingLogs(scene, cases).length > 0
   );
 }
@@ -184,12 +191,13 @@ function severityByShare(failures: number, of: number): 'high' | 'medium' | 'low
 function contrasts(failing: readonly Row[], all: readonly Row[]): Fact[] {
   return PARTITIONS.flatMap(({ name, valueOf }): Fact[] => {
     const [worst] = byFrequency(failing, valueOf);
-    if (!worst) return [];
-    const [value, failures] = worst;
-    if (failures < 3) return [];
-    const requests = all.filter((row) => valueOf(row) === value).length;
-    const others = all.length - requests;
-    const otherFailures = failing.length - failures;
+    if (!worst || worst[1] < 3) return [];
+    const [value] = worst;
+    const has = (row: Row): boolean => valueOf(row) === value;
+    const failures = weigh(failing.filter(has));
+    const requests = weigh(all.filter(has));
+    const others = weigh(all) - requests;
+    const otherFailures = weigh(failing) - failures;
     if (others === 0) return [];
     const share = failures / Math.max(requests, failures);
     if (share < 3 * (otherFailures / others) || share < 0.05) return [];

@@ -40,6 +40,17 @@ describe('failures that the given logs cannot explain', () => {
     expect(incidents.map(({ failures }) => failures)).toEqual([4, 4, 4, 4, 4]);
   });
 
+  it('are told by themselves where one pod of several has them', () => {
+    const cart = service('cart', 'shop', 8080, '10.75.3.20', '10.75.3.21', '10.75.3.22', '10.75.3.23');
+    const sick = moments(0, 25, 4_000).map((at, i) =>
+      gateway(edge, cart, cart.pods[i % 4]!, { at, ms: 9, ...(i % 4 === 3 && i % 100 === 3 && cut) }),
+    );
+    const others = services.slice(1).map((to) => traffic(to, 1_000, 4));
+    const { incidents } = diagnosed([sick, ...others].flat());
+    const told = incidents.find(({ hypothesis }) => hypothesis.at.services?.[0] === 'cart.shop');
+    expect(told && [told.failures, told.hypothesis.at.endpoints]).toEqual([40, ['10.75.3.23']]);
+  });
+
   it('are told by themselves where they are a large part of what went there', () => {
     const [first, ...others] = services as [Service, ...Service[]];
     const { incidents } = diagnosed(
