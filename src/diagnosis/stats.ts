@@ -50,6 +50,16 @@ export function median(values: readonly number[]): number | null {
   return quantile(values, 0.5);
 }
 
+/** The median of all the values that some stand for; `null` for none. */
+export function weightedMedian(
+  some: readonly { readonly value: number; readonly weight: number }[],
+): number | null {
+  const byValue = some.toSorted((a, b) => a.value - b.value);
+  const half = byValue.reduce((sum, { weight }) => sum + weight, 0) / 2;
+  let below = 0;
+  return byValue.find(({ weight }) => (below += weight) >= half)?.value ?? null;
+}
+
 /** Nearest rank; `null` for no values. */
 export function quantile(values: readonly number[], q: number): number | null {
   if (values.length === 0) return null;

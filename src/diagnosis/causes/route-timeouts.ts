@@ -5,7 +5,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { median, quantile, weigh } from '../stats.js';
+import { median, quantile, weigh, weightedMedian } from '../stats.js';
 import { claim, Study, studies, top } from '../study.js';
 import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
@@ -20,11 +20,14 @@ const isRouteTimeout = (row: Kind): boolean =>
 
 /** Durations of answered requests to a place, before the timeouts began and while they last. */
 function slowing(study: Study): { before: number | null; during: number | null; grew: boolean } {
-  const served = (rows: readonly Row[]): number[] =>
-    rows.filter((row) => !row.failure && row.answeredBy === 'peer' && !row.app4xx).map((row) => row.duration);
+  const answered = (rows: readonly Row[]): readonly Row[] =>
+    rows.filter((row) => !row.failure && row.answeredBy === 'peer' && !row.app4xx);
+  const served = (rows: readonly Row[]): number[] => answered(rows).map((row) => row.duration);
   const before = median(served(study.before));
   // A request that timed out would have taken longer: it counts as slow at its own duration.
-  const during = median([...served(study.during), ...study.rows.map((row) => row.duration)]);
+  const during = weightedMedian(
+    [...answered(study.during), ...study.rows].map(({ duration, weight }) => ({ value: duration, weight })),
+  );
   const tail = quantile(served(study.before), 0.9);
   const slowNow = served(study.during).filter((ms) => tail !== null && ms > 2 * tail).length;
   const grew =
