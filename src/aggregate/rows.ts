@@ -109,7 +109,7 @@ class Sample {
   /** Of what comes now; a row knows the share that it was kept of. */
   readonly strata = new Strata();
 
-  /** Ids that turned out to be on too many lines, by their hash. */
+  /** Ids, and connections of lines without one, that turned out to be on too many lines, by their hash. */
   readonly shared = new Set<number>();
 
   constructor(readonly limit: number) {}
@@ -167,25 +167,29 @@ class Sample {
     if (!this.strata.isWhole && this.columns.length * ROOM < this.limit) this.strata.relax();
   }
 
-  /** Lines of an id that far too many carry would stay or go all at once: from now on each for itself. */
+  /** Lines of an id, or a connection, that far too many carry would stay or go all at once: from now on each for itself. */
   #scatter(): void {
-    const { columns } = this;
+    const { columns, shared } = this;
     const { ids, dictionary } = columns.texts[Text.requestId]!;
+    const hashes = columns.figures[Figure.hash]!;
     const counts = new Int32Array(dictionary.size);
-    for (let row = 0; row < columns.length; row++) if (ids[row]! >= 0) counts[ids[row]!]!++;
-    if (this.shared.size === 0 && !counts.some((count) => count > MOST_OF_ONE_ID)) return;
+    const withoutId = new Map<number, number>();
+    for (let row = 0; row < columns.length; row++) {
+      if (ids[row]! >= 0) counts[ids[row]!]!++;
+      else withoutId.set(hashes[row]!, (withoutId.get(hashes[row]!) ?? 0) + 1);
+    }
+    for (const [hash, count] of withoutId) if (count > MOST_OF_ONE_ID) shared.add(hash);
+    if (shared.size === 0 && !counts.some((count) => count > MOST_OF_ONE_ID)) return;
     const many = new Set<number>();
     for (const [id, count] of counts.entries()) {
       if (count === 0) continue;
       PLACE.set(dictionary.text(id)!);
       const key = hashOfId(PLACE);
-      if (count > MOST_OF_ONE_ID) this.shared.add(key);
-      if (this.shared.has(key)) many.add(id);
+      if (count > MOST_OF_ONE_ID) shared.add(key);
+      if (shared.has(key)) many.add(id);
     }
-    if (many.size === 0) return;
-    const hashes = columns.figures[Figure.hash]!;
     for (let row = 0; row < columns.length; row++) {
-      if (!many.has(ids[row]!)) continue;
+      if (!(ids[row]! >= 0 ? many.has(ids[row]!) : shared.has(hashes[row]!))) continue;
       PLACE.set(placeAt(columns, row));
       const [time, duration, sent] = LONE.map((figure) => columns.figures[figure]![row]!);
       hashes[row] = hashOfLone(PLACE, time!, duration!, sent!);
@@ -390,7 +394,10 @@ export class Rows {
       const direction = directionOf(record);
       const near = direction === 'inbound' || direction === 'unknown';
       const connection = near ? SLOT.downstream_remote_address : SLOT.upstream_local_address;
-      if (record.locate(connection, span) > 0) return hashOf(span);
+      if (record.locate(connection, span) > 0) {
+        const hash = hashOf(span);
+        if (!shared.has(hash)) return hash;
+      }
     }
     span.set(file ?? pod ?? '');
     return hashOfLone(span, record.startTime(), record.durationMs() ?? NaN, record.bytesSent() ?? NaN);

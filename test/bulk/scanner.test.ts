@@ -476,6 +476,23 @@ describe('the scanner', () => {
     await bothAgree(bytesOf(lines), { size: 1 << 20, limits: { healthy: 1_500, failing: 300 } });
   });
 
+  it('keeps lines of one connection that name no request, however many those are', async () => {
+    const lines = [...trafficLines('text', 30_000)].map((text) =>
+      text
+        .replace(/"[0-9a-f]{8}-[^"]+"/, '"-"')
+        .replace(/ 10\.20\.0\.7:\d+ (?=10\.20\.0\.7:8443)/, ' 10.20.0.7:40001 '),
+    );
+    const limits = { healthy: 2_000, failing: 1_000 };
+    await bothAgree(bytesOf(lines), { size: 1 << 21, limits });
+    const sources = [fileSource(file('one.log', bytesOf(lines)))];
+    const { observation } = await observeAll(sources, { ...job, limits }, { threads: 0 });
+    const { rows, traffic } = observation.snapshot();
+    const told = (failing: boolean): number =>
+      rows.rows.filter(({ failure }) => failure === failing).reduce((sum, { weight }) => sum + weight, 0);
+    expect(Math.abs(told(true) - traffic.failures)).toBeLessThan(0.25 * traffic.failures);
+    expect(Math.abs(told(false) + told(true) - traffic.requests)).toBeLessThan(0.25 * traffic.requests);
+  });
+
   // The hash of one is in the lower half, which stays where every second line does; that of the other is not.
   it.each(['one', 'two'])(
     'says the same where %s is the id of too many lines, some of which are handed over',

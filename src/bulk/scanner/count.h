@@ -37,14 +37,13 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
   /* Whether the line stays: by its request where it names one, else its connection, else itself. */
   u32 keep_hash = 0;
   int lone = 0;
-  if (is_there(fields->id)) {
-    keep_hash = hash32_of_id(fields->id);
-    lone = shared_count[failing] > 0 && is_shared(failing, keep_hash);
-  } else {
+  if (is_there(fields->id)) keep_hash = hash32_of_id(fields->id);
+  else {
     Bytes connection = answer & DOWNSTREAM ? fields->peer : fields->local;
     lone = is_null(connection);
     if (!lone) keep_hash = hash32_of(connection);
   }
+  if (shared_count[failing] > 0 && is_shared(failing, keep_hash)) lone = 1;
   if (lone) {
     keep_hash = stirred32(stream_hash, (u32)(int64_t)time);
     keep_hash = stirred32(keep_hash, fields->duration < 0 ? 0 : duration);

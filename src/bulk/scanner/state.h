@@ -9,7 +9,7 @@ static u32 counted;
 static u32 lines;
 static u32 longest_line;
 
-/* Request ids (their hashes) that are on too many lines to be kept or dropped together. */
+/* Request ids and connections (their hashes) that are on too many lines to be kept or dropped together. */
 #define SHARED_SLOTS 4096
 static u32 shared_ids[2][SHARED_SLOTS];
 static u32 shared_count[2];
