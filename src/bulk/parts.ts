@@ -84,11 +84,16 @@ export function plainSize({ path }: Source): number | null {
 
 /** A file may grow while it is read: the line in which it ended when it was begun is read to its end. */
 function* fileParts(source: Source, path: string, length: number, size: number): Iterable<BarePart> {
-  for (let start = 0; start < length;) {
-    const end = withFile(path, (file) => lineEnd(file, Math.min(nextCut(start, size), length - 1), length));
-    const last = end >= length;
-    yield { source, bytes: { kind: 'file', path, start, end, mayGrow: last }, first: start === 0, last };
-    start = end;
+  const file = openSync(path, 'r');
+  try {
+    for (let start = 0; start < length;) {
+      const end = lineEnd(file, Math.min(nextCut(start, size), length - 1), length);
+      const last = end >= length;
+      yield { source, bytes: { kind: 'file', path, start, end, mayGrow: last }, first: start === 0, last };
+      start = end;
+    }
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -97,7 +102,7 @@ const nextCut = (start: number, size: number): number =>
 
 /** Behind the first newline at or behind `from`; where there is none the end of the file, which had `length` bytes. */
 function lineEnd(file: number, from: number, length: number): number {
-  const chunk = Buffer.allocUnsafe(64 * 1024);
+  const chunk = Buffer.allocUnsafe(4 * 1024);
   for (let at = from; ;) {
     const read = readSync(file, chunk, 0, chunk.length, at);
     if (read === 0) return Math.max(at, length);
