@@ -163,14 +163,11 @@ export class Lane {
 
   /** Whether too many of the lines that the scanner keeps have one hash. */
   #hasCrowd(failing: boolean): boolean {
-    const times = new Map<number, number>();
-    let most = 0;
-    this.#scanner?.forEachKept(failing, (_, hash) => {
-      const count = (times.get(hash) ?? 0) + 1;
-      times.set(hash, count);
-      most = Math.max(most, count);
-    });
-    return most > MOST_OF_ONE_ID;
+    const hashes = this.#scanner?.keptHashes(failing).toSorted() ?? [];
+    for (let i = MOST_OF_ONE_ID; i < hashes.length; i++) {
+      if (hashes[i] === hashes[i - MOST_OF_ONE_ID]) return true;
+    }
+    return false;
   }
 
   #onParsed = (parsed: Parsed): void => count(this.observation, parsed, this.#compiled.filter);

@@ -15,8 +15,8 @@ import { plainSize } from './parts.js';
 const CHUNK = 1 << 20;
 const REACH = 8 << 20;
 const MOST_BYTES = 48 << 20;
-/** Longer than any server or load balancer keeps an idle connection as a rule. */
-const LONGEST_IDLE_MS = 20 * 60_000;
+/** Longer than servers and load balancers keep idle connections as a rule: the longest usual time is 10 minutes. */
+const LONGEST_IDLE_MS = 11 * 60_000;
 /** Lines stand out of order by as much: each worker thread of Envoy writes when its buffer is full, or once in 10 s. */
 const DISORDER_MS = 10_000;
 const LF = 10;

@@ -291,6 +291,14 @@ export class Scanner {
     for (let at = 0; at < end; at += KEPT_NUMBERS) visit(numbers[at + KEPT_SIGNS]! >>> 1, numbers[at]!);
   }
 
+  /** The hashes of the lines that are kept. */
+  keptHashes(failing: boolean): Uint32Array {
+    const hashes = new Uint32Array(this.#exports.kept_count(Number(failing)));
+    let at = 0;
+    this.forEachKept(failing, (_, hash) => void (hashes[at++] = hash));
+    return hashes;
+  }
+
   /** Hands over the lines that are kept, in the order in which they came, and forgets them. */
   takeKept(failing: boolean, visit: (line: KeptLine) => void): void {
     const { memory, kept_at, kept_count, drop_kept } = this.#exports;
