@@ -40,7 +40,7 @@ function isLittleBehind(scene: Scene, symptom: Symptom): boolean {
     cases.length >= FEWEST_CASES &&
     weigh(deciders) < LITTLE * weigh(during) &&
     last - first > SPREAD * (scene.last - scene.first) &&
-    (cases.length < FEWEST_TO_CONTRAST || contrasts(deciders, all).length === 0) &&
+    contrasts(deciders, all, FEWEST_TO_CONTRAST).length === 0 &&
     missingLogs(scene, cases).length > 0
   );
 }
@@ -187,11 +187,11 @@ function severityByShare(failures: number, of: number): 'high' | 'medium' | 'low
   return share >= 0.2 && failures >= FEWEST_FOR_A_SHARE ? 'high' : share >= 0.02 ? 'medium' : 'low';
 }
 
-/** For each partition in which one value fails far more than its peers: that value, and the rest beside it. */
-function contrasts(failing: readonly Row[], all: readonly Row[]): Fact[] {
+/** For each partition in which one value, on so many lines, fails far more than its peers: that value, and the rest beside it. */
+function contrasts(failing: readonly Row[], all: readonly Row[], fewest = FEWEST_CASES): Fact[] {
   return PARTITIONS.flatMap(({ name, valueOf }): Fact[] => {
     const [worst] = byFrequency(failing, valueOf);
-    if (!worst || worst[1] < 3) return [];
+    if (!worst || worst[1] < fewest) return [];
     const [value] = worst;
     const has = (row: Row): boolean => valueOf(row) === value;
     const failures = weigh(failing.filter(has));
