@@ -3,35 +3,22 @@ import type { RowsSnapshot } from '../aggregate/rows.js';
 import type { Scene } from './scene.js';
 import { groupBy, most, weigh } from './stats.js';
 
-/** How long a connection to the upstream had been idle when a request took it. */
-export interface Reuse {
-  readonly row: Row;
-  /** ms from the end of the last request on that connection to the start of this one; `null` for its first request. */
-  readonly idleMs: number | null;
-}
-
 /**
- * Each row's connection (proxy and own address), in time order. Rows without an upstream local address have none, and where
- * lines were sampled only those are told that somebody looked up: the line before is hardly ever among the kept ones.
+ * Of some rows how long their connection (proxy and own address) had been idle: ms from the end of the last request on it to
+ * the start of this one; `null` for its first request. Rows without an upstream local address have none, and where lines
+ * were sampled only those are told that somebody looked up: the line before is hardly ever among the kept ones.
  */
-export function reuses({ idleTimes }: Scene, rows: readonly Row[]): Map<Row, Reuse> {
-  const result = new Map<Row, Reuse>();
-  if (rows.some(({ weight }) => weight > 1)) {
-    for (const row of rows) {
-      const idleMs = idleTimes.get(row);
-      if (idleMs !== undefined) result.set(row, { row, idleMs });
-    }
-    return result;
-  }
-  const byConnection = groupBy(rows, connectionOf);
-  for (const lines of byConnection.values()) {
+export function idleTimesOf({ idleTimes }: Scene, rows: readonly Row[]): ReadonlyMap<Row, number | null> {
+  if (rows.some(({ weight }) => weight > 1)) return idleTimes;
+  const idle = new Map<Row, number | null>();
+  for (const lines of groupBy(rows, connectionOf).values()) {
     let lastEnd: number | null = null;
     for (const row of lines) {
-      result.set(row, { row, idleMs: lastEnd === null ? null : row.start - lastEnd });
+      idle.set(row, lastEnd === null ? null : row.start - lastEnd);
       lastEnd = most([lastEnd ?? -Infinity, row.end]);
     }
   }
-  return result;
+  return idle;
 }
 
 const connectionOf = (row: Row): string | null =>

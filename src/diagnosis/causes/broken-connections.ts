@@ -2,7 +2,7 @@ import type { Case } from '../../aggregate/joins.js';
 import type { Kind, Row } from '../../aggregate/row.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
-import { reuses } from '../connections.js';
+import { idleTimesOf } from '../connections.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceOf, podAtCommand, podCommand, previousLogsCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
@@ -299,9 +299,9 @@ export const gatewayReset: Cause = {
     }).flatMap((study) => {
       const meshed = study.hosts.some((ip) => scene.podOf(ip) !== null);
       const isGateway = study.proxies.every((proxy) => scene.roleOf(proxy) === 'gateway');
-      const connections = reuses(scene, study.population);
-      const known = study.rows.filter((row) => connections.has(row));
-      const reused = known.filter((row) => connections.get(row)!.idleMs !== null).length;
+      const idleTimes = idleTimesOf(scene, study.population);
+      const known = study.rows.filter((row) => idleTimes.has(row));
+      const reused = known.filter((row) => idleTimes.get(row) !== null).length;
       if (meshed || !isGateway || reused === 0 || reused < known.length / 2 || study.shareDuring > 0.2)
         return [];
       return [

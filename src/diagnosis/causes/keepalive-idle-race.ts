@@ -1,7 +1,7 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
-import { isCutAtOnce, isCutUnanswered, reuses } from '../connections.js';
+import { idleTimesOf, isCutAtOnce, isCutUnanswered } from '../connections.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, podCommand } from '../kubectl.js';
 import type { Scene } from '../scene.js';
@@ -30,18 +30,16 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis | null {
   const served = scene.linesOf(sample).filter((row) => row.direction === sample.direction);
   const onProxies = served.filter((row) => proxies.has(row.proxy));
   const share = weigh(cut) / weigh(onProxies);
-  const connections = reuses(scene, onProxies);
+  const idleTimes = idleTimesOf(scene, onProxies);
   // Of a sample of lines some were looked up.
-  const known = cut.filter((row) => connections.has(row)).length;
-  const gaps = cut.flatMap((row) => connections.get(row)?.idleMs ?? []);
+  const known = cut.filter((row) => idleTimes.has(row)).length;
+  const gaps = cut.flatMap((row) => idleTimes.get(row) ?? []);
   const reused = gaps.length;
   // Without a single earlier use there is no idle connection to race for.
   if (reused === 0 || reused < known / 2 || share > LARGEST_SHARE) return null;
   const smallest = least(gaps);
   const largest = most(gaps);
-  const healthy = onProxies
-    .filter((row) => !row.failure)
-    .flatMap((row) => connections.get(row)?.idleMs ?? []);
+  const healthy = onProxies.filter((row) => !row.failure).flatMap((row) => idleTimes.get(row) ?? []);
   const shorter = healthy.filter((gap) => gap < smallest).length;
   const typical = median(gaps)!;
   // Others were still under way on it.
