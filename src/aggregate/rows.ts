@@ -121,12 +121,18 @@ class Sample {
 
   /** Keeps what would be kept if all had been known from the beginning. */
   settle(): void {
-    this.#scatter();
-    this.strata.fit(this.strata.linesOf(this.#counts()), this.limit, (cell) => cell);
-    this.drop();
+    this.fit(this.weigh());
   }
 
-  #counts(): LineCounts<number> {
+  /** Keeps no more than may be of some lines, its own or others that go by the same strata. */
+  fit(counts: LineCounts<number>): void {
+    this.strata.fit(this.strata.linesOf(counts), this.limit, (cell) => cell);
+    this.#drop();
+  }
+
+  /** Which lines are kept. */
+  weigh(): LineCounts<number> {
+    this.#scatter();
     const counts = new LineCounts<number>();
     const { figures, length } = this.columns;
     const [hashes, cells] = [figures[Figure.hash]!, figures[Figure.cell]!];
@@ -134,10 +140,19 @@ class Sample {
     return counts;
   }
 
-  /** Which lines are kept. */
-  weigh(): LineCounts<number> {
-    this.#scatter();
-    return this.#counts();
+  /**
+   * Keeps no more than it may keep together with others.
+   * @param lines of all of them
+   * @param known the most zeros that any of them asks
+   * @param cellOf where it has lines of that cell
+   */
+  thin(
+    lines: readonly CellLines<string>[],
+    known: number,
+    cellOf: (name: string) => number | undefined,
+  ): void {
+    this.strata.fit(LineCounts.sumOf(lines), this.limit, cellOf, known);
+    this.#drop();
   }
 
   pack(): PackedSample {
@@ -148,7 +163,7 @@ class Sample {
     this.strata.merge(strata, cells);
     for (const id of shared) this.shared.add(id);
     this.#scatter();
-    this.drop();
+    this.#drop();
     const hashes = columns.figures[Figure.hash]!;
     const cellsThere = columns.figures[Figure.cell]!;
     const keeps = (row: number): boolean => this.strata.keeps(cells[cellsThere[row]!]!, hashes[row]!);
@@ -197,7 +212,7 @@ class Sample {
   }
 
   /** Lets go of what its strata do not keep. */
-  drop(): void {
+  #drop(): void {
     const { figures } = this.columns;
     const [hashes, cells] = [figures[Figure.hash]!, figures[Figure.cell]!];
     this.columns.retain((row) => this.strata.keeps(cells[row]!, hashes[row]!));
@@ -283,7 +298,7 @@ export class Rows {
   }
 
   /**
-   * Keeps a line that somebody else has counted, where its hash is under the threshold.
+   * Keeps a line that somebody else has counted, where its strata keep it.
    * @param asked as it was made there: maybe before its id turned out to be on too many lines
    */
   keep(record: RecordView, said: Said, origin: Origin, asked: number): void {
@@ -318,19 +333,14 @@ export class Rows {
     this.#seen += lines;
   }
 
-  /** Which lines are kept. Who keeps some of them elsewhere asks for more zeros too, and then calls `drop`. */
+  /** Which lines are kept, here and by who keeps some of them elsewhere. */
   strata(failing: boolean): Strata {
     return this.#sampleOf(failing).strata;
   }
 
-  /** How many lines may be kept. */
-  limit(failing: boolean): number {
-    return this.#sampleOf(failing).limit;
-  }
-
-  /** Lets go of what the strata do not keep any more. */
-  drop(failing: boolean): void {
-    this.#sampleOf(failing).drop();
+  /** Asks for as many zeros as it takes for no more than may be of some lines, kept elsewhere, to stay. */
+  fit(failing: boolean, counts: LineCounts<number>): void {
+    this.#sampleOf(failing).fit(counts);
   }
 
   /** Hashes of ids that are on too many lines to be kept or dropped at once. */
@@ -422,15 +432,10 @@ export class Rows {
 
   /** Keeps of a sample no more than what it may keep together with others. @param cellOf where it has lines of that cell */
   thin(failing: boolean, weights: readonly Weights[], cellOf: (name: string) => number | undefined): void {
-    const together = LineCounts.sumOf(weights.map(({ lines }) => lines[Number(failing)]!));
-    const sample = this.#sampleOf(failing);
-    sample.strata.fit(
-      together,
-      sample.limit,
-      cellOf,
-      Math.max(...weights.map(({ zeros }) => zeros[Number(failing)]!)),
-    );
-    sample.drop();
+    const sample = Number(failing);
+    const lines = weights.map((one) => one.lines[sample]!);
+    const known = Math.max(...weights.map(({ zeros }) => zeros[sample]!));
+    this.#sampleOf(failing).thin(lines, known, cellOf);
   }
 
   /** Moves the rows' numbers to where they stand in their whole source. */

@@ -77,7 +77,7 @@ export class Lane {
         met: (start, end) => this.#met(start, end),
         layout: (start, end) => membersOf(this.#scanner!.input, start, end, reading.envelopeKeys ?? []),
         other: (start, end) => this.#other(start, end),
-        keep: (start, end, hash, cell, failing) => this.#keep(start, end, hash, cell, failing),
+        keep: (start, end, hash, cell) => this.#keep(start, end, hash, cell),
         full: (failing) => this.#thin(failing),
         timeOf: (start, end) => parseTime(this.#scanner!.input, start, end),
       },
@@ -142,12 +142,9 @@ export class Lane {
   /** The scanner keeps too many lines: says which are to go, or takes over those whose ids have to be told apart. */
   #thin(failing: boolean): void {
     if (this.#hasCrowd(failing)) return this.#takeOver(failing);
-    const { rows } = this.observation;
     const counts = new LineCounts<number>();
     this.#scanner!.forEachKept(failing, (cell, hash) => counts.add(cell, hash));
-    const strata = rows.strata(failing);
-    strata.fit(strata.linesOf(counts), rows.limit(failing), (cell) => cell);
-    rows.drop(failing);
+    this.observation.rows.fit(failing, counts);
     this.#tellKept();
   }
 
@@ -285,10 +282,9 @@ export class Lane {
     this.#tellKept();
   }
 
-  #keep(start: number, end: number, hash: number, cell: number, failing: boolean): void {
+  #keep(start: number, end: number, hash: number, cell: number): void {
     const scanner = this.#scanner!;
     const kept = this.#kept!;
-    if (!this.observation.rows.strata(failing).keeps(cell, hash)) return;
     kept.parse({ bytes: scanner.input, start, end, hash, cell, part: kept.part, line: scanner.lines });
     this.#tellKept();
   }

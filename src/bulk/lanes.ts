@@ -32,13 +32,12 @@ export type Asked = { readonly lane: number } & (
   | { readonly kind: 'weigh'; readonly known: readonly Weights[] }
   | { readonly kind: 'finish'; readonly weights: readonly Weights[] }
 );
-export type Answer = { readonly lane: number } &
-  /** With the memory of a part that was held. */
-  (
-    | { readonly kind: 'read'; readonly memory: ArrayBuffer | undefined }
-    | { readonly kind: 'weights'; readonly weights: Weights }
-    | { readonly kind: 'held'; readonly held: LaneRead }
-  );
+/** What it answers. The memory of a part that was held comes back. */
+export type Answer = { readonly lane: number } & (
+  | { readonly kind: 'read'; readonly memory: ArrayBuffer | undefined }
+  | { readonly kind: 'weights'; readonly weights: Weights }
+  | { readonly kind: 'held'; readonly held: LaneRead }
+);
 
 /** Why a thread did not answer. */
 export class ThreadEnded extends Error {}

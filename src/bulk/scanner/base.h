@@ -17,9 +17,9 @@ IMPORT(met) extern int32_t met(u32 start, u32 end);
 IMPORT(layout) extern u32 layout(u32 start, u32 end);
 /* A line that is not read here. */
 IMPORT(other) extern void other(u32 start, u32 end);
-/* A line that is to be kept, and for which there is no room here; `failing`: 1 or 0. */
-IMPORT(keep) extern void keep(u32 start, u32 end, u32 hash, u32 cell, u32 failing);
-/* Too many lines are kept: the host says which are not, or takes them over. */
+/* A line that is to be kept, and for which there is no room here. */
+IMPORT(keep) extern void keep(u32 start, u32 end, u32 hash, u32 cell);
+/* Too many lines are kept: the host says which are not, or takes them over; `failing`: 1 or 0. */
 IMPORT(full) extern void full(u32 failing);
 /* ms since the Unix epoch of the 24 bytes at `start`; NaN where they are no time. */
 IMPORT(time_of) extern double time_of(u32 start);

@@ -83,7 +83,7 @@ static __attribute__((noinline)) void keep_line(const Fields *fields, u32 name, 
   Sample *sample = &samples[failing];
   u32 length = (u32)(fields->end - fields->line);
   if (sample->count > sample->most || sample->used + length > sample->size)
-    return keep((u32)fields->line, (u32)fields->end, hash, cell, failing);
+    return keep((u32)fields->line, (u32)fields->end, hash, cell);
   Kept *kept = &sample->lines[sample->count++];
   kept->hash = hash;
   kept->name = name;

@@ -10,7 +10,7 @@ export interface Host {
   /** A line that the scanner does not read. */
   readonly other: (start: number, end: number) => void;
   /** A line that it counted and that is to be kept, and for which it has no room. */
-  readonly keep: (start: number, end: number, hash: number, cell: number, failing: boolean) => void;
+  readonly keep: (start: number, end: number, hash: number, cell: number) => void;
   /** Too many lines are kept: to be told by `thin` which are not, or taken. */
   readonly full: (failing: boolean) => void;
   /** ms since the Unix epoch; `NaN` for no time. */
@@ -219,8 +219,8 @@ export class Scanner {
       met: (start: number, end: number) => this.#signsOf(host.met(place(start), place(end))),
       layout: (start: number, end: number) => this.#addLayout(host.layout(place(start), place(end))),
       other: (start: number, end: number) => host.other(place(start), place(end)),
-      keep: (start: number, end: number, hash: number, cell: number, failing: number) =>
-        host.keep(place(start), place(end), hash >>> 0, cell, failing !== 0),
+      keep: (start: number, end: number, hash: number, cell: number) =>
+        host.keep(place(start), place(end), hash >>> 0, cell),
       full: (failing: number) => host.full(failing !== 0),
       time_of: (start: number) => host.timeOf(place(start), place(start) + TIME_LENGTH),
     };
