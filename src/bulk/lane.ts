@@ -1,6 +1,8 @@
 import type { Depths, StreamState } from '../../parsers/text-layout.js';
 import { Observation, type PackedObservation } from '../aggregate/observation.js';
-import { MOST_OF_ONE_ID, placeHash, type Weights } from '../aggregate/rows.js';
+import { placeHash } from '../aggregate/line-hash.js';
+import type { Weights } from '../aggregate/rows.js';
+import { MOST_OF_ONE_ID } from '../aggregate/sample.js';
 import { LineCounts } from '../aggregate/strata.js';
 import { MeshtailError } from '../errors.js';
 import { LineScanner } from '../framing/lines.js';

@@ -97,7 +97,7 @@ static inline int same(const u8 *a, const u8 *b, u32 length) {
   return !wasm_v128_any_true(differ);
 }
 
-/* The hash by which aggregate/rows.ts decides which lines to keep: `hashBytes` of record/dictionary.ts. */
+/* The hash by which aggregate/line-hash.ts decides which lines to keep: `hashBytes` of record/dictionary.ts. */
 static inline u32 mixed32(u32 hash) {
   hash ^= hash >> 16;
   hash *= 0x85ebca6bu;
