@@ -7,7 +7,6 @@ import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
 import { CAUSES } from './causes/index.js';
 import { NO_FACTS, type AddressOwner, type Change, type ClusterFacts } from './cluster-facts.js';
-import { failedCallsWithin } from './echoes.js';
 import { failingGroups, failingSpan } from './failing-span.js';
 import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
@@ -17,6 +16,7 @@ import { byFrequency, distinct, groupBy, least, most, weigh } from './stats.js';
 import { modest } from './missing-side.js';
 import { named, namedHypothesis, namedJourney } from './named.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
+import { bySureness, choose, joinAlike, withoutEchoes, withoutOrphans } from './stories.js';
 import { unexplained } from './unexplained.js';
 import type { Wanted } from './widening.js';
 import { listed } from './words.js';
@@ -119,7 +119,6 @@ export interface Diagnosis {
   readonly dismissed: readonly Dismissed[];
 }
 
-const CONFIDENCE: readonly Confidence[] = ['certain', 'high', 'likely', 'possible'];
 const SEVERITY: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'info'];
 
 /** From what was observed to what somebody should do about it. */
@@ -192,144 +191,9 @@ export function exampleOf(incident: Incident): Told | null {
   return scene && told ? namedJourney(told, scene.facts) : null;
 }
 
-interface Chosen {
-  readonly hypothesis: Hypothesis;
-  readonly others: Hypothesis[];
-}
-
-/** The surest story first; what it explains is not told twice. A story that lost most of its cases is an alternative. */
-function choose(hypotheses: readonly Hypothesis[]): Chosen[] {
-  const claimed = new Set<Case>();
-  const chosen: Chosen[] = [];
-  for (const hypothesis of hypotheses.toSorted(bySureness)) {
-    const free = hypothesis.cases.filter((one) => !claimed.has(one));
-    if (free.length * 2 <= hypothesis.cases.length) {
-      rivalOf(chosen, hypothesis)?.others.push(hypothesis);
-      continue;
-    }
-    for (const one of free) claimed.add(one);
-    chosen.push({ hypothesis: { ...hypothesis, cases: free }, others: [] });
-  }
-  return chosen;
-}
-
-/**
- * A line that is missing (lost, or not yet written) leaves its request decided one hop too early, or begun one hop too
- * late. Where most requests that look the same at that hop were followed further, those that were not belong to their
- * story.
- */
-function withoutOrphans(chosen: readonly Chosen[]): readonly Chosen[] {
-  const kept = [...chosen];
-  for (const one of chosen) {
-    if (!one.hypothesis.cases.every(({ decider }) => decider.answeredBy === 'peer')) continue;
-    const endsAt = new Set(one.hypothesis.cases.map(({ decider }) => decider.groupKey));
-    const deeper = kept.filter(
-      (other) =>
-        other !== one && !other.hypothesis.harmless && followed(other, endsAt) >= one.hypothesis.cases.length,
-    );
-    const [story] = deeper.toSorted((a, b) => followed(b, endsAt) - followed(a, endsAt));
-    if (!story) continue;
-    kept.splice(kept.indexOf(one), 1);
-    // What a retry hid wherever the caller's line is there, it hid where that is missing.
-    const isHidden = story.hypothesis.cases.every(({ masked }) => masked);
-    const joined = one.hypothesis.cases.map((some) => (isHidden ? { ...some, masked: true } : some));
-    kept[kept.indexOf(story)] = {
-      hypothesis: { ...story.hypothesis, cases: [...story.hypothesis.cases, ...joined] },
-      others: story.others,
-    };
-  }
-  return kept;
-}
-
-/** Requests of a story with a line like these ends, that were followed to another line, deeper or further out. */
-const followed = ({ hypothesis }: Chosen, endsAt: ReadonlySet<string>): number =>
-  hypothesis.cases.filter(
-    ({ root, decider, rows, masked }) =>
-      rows.some((row) => row !== decider && endsAt.has(row.groupKey)) ||
-      (masked && root !== decider && endsAt.has(decider.groupKey)),
-  ).length;
-
-/**
- * An app's errors that come with failing calls of its own are told with what failed the calls: counted where they were
- * seen outermost, once.
- */
-function withoutEchoes(scene: Scene, chosen: readonly Chosen[]): readonly Chosen[] {
-  const kept = [...chosen];
-  for (const one of chosen) {
-    const calls = new Set(failedCallsWithin(scene, one.hypothesis.cases));
-    if (calls.size === 0) continue;
-    const shared = (other: Chosen): number => other.hypothesis.cases.filter((some) => calls.has(some)).length;
-    const [story] = kept.filter((other) => other !== one).toSorted((a, b) => shared(b) - shared(a));
-    if (!story || shared(story) * 2 < calls.size) continue;
-    const rest = story.hypothesis.cases.filter((some) => !calls.has(some));
-    kept.splice(kept.indexOf(one), 1);
-    kept[kept.indexOf(story)] = {
-      hypothesis: { ...story.hypothesis, cases: [...rest, ...one.hypothesis.cases] },
-      others: story.others,
-    };
-  }
-  return kept;
-}
-
-/** One mechanism at work in one set of proxies or callers is one incident, however many services it meets. */
-function joinAlike(chosen: readonly Chosen[]): Chosen[] {
-  const joined = new Map<string, Chosen>();
-  for (const one of chosen) {
-    const { cause, at, harmless } = one.hypothesis;
-    const who = [...(at.pods ?? []), '|', ...(at.clients ?? [])].toSorted();
-    const key = who.length === 1 || harmless ? `${joined.size}` : [cause, ...who].join('\n');
-    const first = joined.get(key);
-    joined.set(key, first ? together(first, one) : one);
-  }
-  return [...joined.values()];
-}
-
-function together(first: Chosen, second: Chosen): Chosen {
-  const a = first.hypothesis;
-  const b = second.hypothesis;
-  const union = (x: readonly string[] = [], y: readonly string[] = []): readonly string[] => [
-    ...new Set([...x, ...y]),
-  ];
-  const more = (b.at.services ?? []).filter((service) => !a.at.services?.includes(service));
-  return {
-    hypothesis: {
-      ...a,
-      summary: more.length > 0 ? `${a.summary} The same holds for ${listed(more)}: ${b.summary}` : a.summary,
-      at: {
-        ...a.at,
-        services: union(a.at.services, b.at.services),
-        upstreamClusters: union(a.at.upstreamClusters, b.at.upstreamClusters),
-        endpoints: union(a.at.endpoints, b.at.endpoints),
-      },
-      cases: [...a.cases, ...b.cases],
-      evidence: [...a.evidence, ...b.evidence],
-      against: [...a.against, ...b.against],
-    },
-    others: [...first.others, ...second.others],
-  };
-}
-
-/**
- * Confidence first. Of two equally sure stories the one that explains more, and of two that explain the same the one
- * that is a cause: a modifier or amplifier only says how a failure travelled. What is then still equal stays in the order
- * of the list of causes, where the narrower mechanism stands before the wider one.
- */
-function bySureness(a: Hypothesis, b: Hypothesis): number {
-  return (
-    CONFIDENCE.indexOf(a.confidence) - CONFIDENCE.indexOf(b.confidence) ||
-    b.cases.length - a.cases.length ||
-    Number(isRider(a)) - Number(isRider(b))
-  );
-}
-
 const severityOf = ({ cause, severity }: Hypothesis): Severity => {
   const told = severity ?? catalogue().get(cause)?.severity ?? 'medium';
   return told === 'inherits' ? 'medium' : told;
-};
-
-const isRider = ({ cause }: Hypothesis): boolean => {
-  const kind = catalogue().get(cause)?.kind;
-  return kind === 'modifier' || kind === 'amplifier' || kind === 'vantage';
 };
 
 /**
@@ -390,16 +254,6 @@ function byWeight(a: Incident, b: Incident): number {
     a.onset - b.onset ||
     (a.hypothesis.title < b.hypothesis.title ? -1 : 1)
   );
-}
-
-/** The chosen hypothesis that explains most of what another one would. */
-function rivalOf<T extends { hypothesis: Hypothesis }>(
-  chosen: readonly T[],
-  other: Hypothesis,
-): T | undefined {
-  const cases = new Set(other.cases);
-  const shared = (one: T): number => one.hypothesis.cases.filter((found) => cases.has(found)).length;
-  return chosen.toSorted((a, b) => shared(b) - shared(a))[0];
 }
 
 function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypothesis[]): Incident {
