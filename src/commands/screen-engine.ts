@@ -4,6 +4,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { compileFormat } from '../../parsers/compile.js';
 import { LineParser } from '../../parsers/index.js';
 import { Observation } from '../aggregate/observation.js';
+import { LIVE_LIMITS } from '../aggregate/rows.js';
 import { MeshtailError } from '../errors.js';
 import { compileSelection } from '../filter/selection.js';
 import { LineScanner } from '../framing/lines.js';
@@ -30,6 +31,8 @@ const PROGRESS_MS = 100;
 const PICTURE_SHARE = 0.2;
 const LIVE_PICTURE_SHARE = 0.5;
 const FIRST_PICTURE_MS = 400;
+/** Lines after which it is looked at the clock. */
+const LINES_BETWEEN_TICKS = 256;
 /** How the streams stand is told that often. */
 const LIVE_MS = 500;
 /**
@@ -53,7 +56,7 @@ if (platform() === 'linux' && !job.live) setPriority(0, 10);
 
 const say = (message: FromEngine): void => port.postMessage(message);
 
-const observation = new Observation();
+const observation = new Observation(job.live ? LIVE_LIMITS : undefined);
 const engine = new Engine(readAgain);
 const selection = compileSelection(job.selection);
 const sizes = job.inputs.map(sizeOf);
@@ -150,13 +153,18 @@ function heard(message: ToEngine): void {
   }
 }
 
+/** Lets in what was said meanwhile. */
+function hearAll(): void {
+  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
+    heard(next.message as ToEngine);
+  }
+}
+
 class Overtaken extends Error {}
 
 /** Lets in what was said meanwhile, and gives up what nobody waits for any longer; playing goes on to whatever comes out. */
 function goOn(asked: Spec): void {
-  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
-    heard(next.message as ToEngine);
-  }
+  hearAll();
   if (spec && !spec.playing && spec.now !== asked.now) throw new Overtaken();
 }
 
@@ -181,9 +189,9 @@ async function answer(): Promise<void> {
     for (let asked = spec; due && asked; asked = spec) {
       due = false;
       const snapshot = await answerTo(asked);
-      // Questions that came while this one was worked on are in the queue: let them in before the next.
-      await new Promise((resolve) => setImmediate(resolve));
       if (snapshot) say({ kind: 'snapshot', snapshot });
+      // Not by way of the event loop: while much comes, its next turn may be seconds away.
+      hearAll();
     }
   } finally {
     answering = false;
@@ -193,8 +201,9 @@ async function answer(): Promise<void> {
 async function picture(): Promise<void> {
   const started = performance.now();
   engine.observe(observation.snapshot(), reading(), live?.facts);
-  await answer();
+  // What follows lets reading go on in between: its time is not what the picture costs.
   const cost = performance.now() - started;
+  await answer();
   pictureDue =
     performance.now() + Math.max(FIRST_PICTURE_MS, cost / (job.live ? LIVE_PICTURE_SHARE : PICTURE_SHARE));
 }
@@ -209,24 +218,48 @@ const readingOfJob: HowToRead = {
   format: job.format === undefined ? undefined : compileFormat(job.format),
 };
 
-const ticker = setInterval(() => {
+/** How the streams of a live target stand, told when it is due. */
+let liveTurn: (() => void) | null = null;
+let liveDue = 0;
+let tickDue = 0;
+
+function tick(): void {
+  const now = performance.now();
+  tickDue = now + PROGRESS_MS;
+  if (liveTurn && now >= liveDue) {
+    liveDue = now + LIVE_MS;
+    liveTurn();
+  }
   if (lines !== linesSaid) {
     linesSaid = lines;
     say({ kind: 'progress', reading: reading() });
   }
-  if (busy || lines === linesShown || lines === 0 || performance.now() < pictureDue) return;
+  if (busy || lines === linesShown || lines === 0 || now < pictureDue) return;
   linesShown = lines;
   busy = true;
   void picture().finally(() => {
     busy = false;
   });
-}, PROGRESS_MS);
+}
+
+const ticker = setInterval(tick, PROGRESS_MS);
+
+/**
+ * Where more comes than can be read at once, Node turns to timers and messages only after seconds: so the lines themselves see
+ * to it that the screen is told, and asks are heard.
+ */
+function tickAmongLines(): void {
+  if (performance.now() < tickDue + PROGRESS_MS) return;
+  hearAll();
+  tick();
+}
 
 function take(parsed: Parsed): void {
   lines++;
   const { line } = parsed.framed;
   bytesOfInput += line.end - line.start + 1;
   count(observation, parsed, selection);
+  if (lines % LINES_BETWEEN_TICKS === 0) tickAmongLines();
 }
 
 async function read(source: Source): Promise<void> {
@@ -265,15 +298,13 @@ async function follow(target: LiveJob): Promise<void> {
   const silent = new UnloggedWatch(session, tally);
   const keptMs = Math.max(KEPT_MS, began - (target.options.since ?? began));
   setInterval(() => observation.forget(Date.now() - keptMs), FORGET_EVERY_MS);
-  const state = (): void => {
+  liveTurn = () => {
     void silent.turn();
     held.turn();
     beside.widening.turn();
     const limits = [...facts.mesh.limits, ...held.limits];
     say({ kind: 'live', live: liveOf(session, target, silent, began, keptMs, limits) });
   };
-  state();
-  setInterval(state, LIVE_MS);
   await parseTogether(session.sources(), readingOfJob, {
     onSource: (source) => observation.open(source.name, source.origin),
     onParsed: (parsed) => {
@@ -327,7 +358,8 @@ async function run(): Promise<void> {
     inputsDone++;
   }
   done = true;
-  clearInterval(ticker);
+  linesShown = lines;
+  if (!job.live) clearInterval(ticker);
   engine.observe(observation.snapshot(), reading());
   // Before it is said that all is read: what is shown until then is of a part.
   await answer();
