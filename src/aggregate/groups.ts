@@ -246,12 +246,16 @@ function leadingTexts(
 ): Leading | null {
   const failing = values.get(dimension);
   if (!failing) return null;
-  const attempts = populations.flatMap((population) => population.values.get(dimension) ?? []);
+  const attempts = new Map<string, number>();
+  for (const population of populations) {
+    const counter = population.values.get(dimension);
+    for (const value of counter?.values() ?? [])
+      attempts.set(value, (attempts.get(value) ?? 0) + counter!.get(value));
+  }
   const listed = leading({
     failing: [...failing.values()].map((value) => [value, failing.get(value)] as const),
-    spared: () =>
-      new Set(attempts.flatMap((counter) => [...counter.values()]).filter((value) => !failing.get(value))),
-    requestsOf: (value) => attempts.reduce((sum, counter) => sum + counter.get(value), 0),
+    spared: () => [...attempts.keys()].filter((value) => !failing.get(value)),
+    requestsOf: (value) => attempts.get(value) ?? 0,
     textOf: (value) => value,
   });
   return { listed, total: failing.total };

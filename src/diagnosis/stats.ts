@@ -78,3 +78,41 @@ export function most(values: Iterable<number>): number {
   for (const value of values) if (value > result) result = value;
   return result;
 }
+
+/** Lines in the order of their starts: how many lie between two times is looked up, not counted. */
+export class LinesInTime {
+  readonly #starts: Float64Array;
+  /** What the first so many stand for. */
+  readonly #weights: Float64Array;
+
+  constructor(rows: readonly Row[]) {
+    const inOrder = rows.filter((row) => Number.isFinite(row.start)).toSorted((a, b) => a.start - b.start);
+    this.#starts = Float64Array.from(inOrder, (row) => row.start);
+    this.#weights = new Float64Array(inOrder.length + 1);
+    for (const [i, { weight }] of inOrder.entries()) this.#weights[i + 1] = this.#weights[i]! + weight;
+  }
+
+  /** What the lines that began from `first` to `last`, ms since the Unix epoch, stand for. */
+  weightBetween(first: number, last: number): number {
+    const from = this.#before((start) => start < first);
+    return (
+      this.#weights[
+        Math.max(
+          from,
+          this.#before((start) => start <= last),
+        )
+      ]! - this.#weights[from]!
+    );
+  }
+
+  /** How many begin before, where all that do come first. */
+  #before(isBefore: (start: number) => boolean): number {
+    let [low, high] = [0, this.#starts.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isBefore(this.#starts[middle]!)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -17,16 +17,17 @@ export interface Chosen {
 
 /** The surest story first; what it explains is not told twice. A story that lost most of its cases is an alternative. */
 export function choose(hypotheses: readonly Hypothesis[]): Chosen[] {
-  const claimed = new Set<Case>();
+  const claimed = new Map<Case, Chosen>();
   const chosen: Chosen[] = [];
   for (const hypothesis of hypotheses.toSorted(bySureness)) {
     const free = hypothesis.cases.filter((one) => !claimed.has(one));
     if (free.length * 2 <= hypothesis.cases.length) {
-      rivalOf(chosen, hypothesis)?.others.push(hypothesis);
+      rivalOf(claimed, hypothesis)?.others.push(hypothesis);
       continue;
     }
-    for (const one of free) claimed.add(one);
-    chosen.push({ hypothesis: { ...hypothesis, cases: free }, others: [] });
+    const story: Chosen = { hypothesis: { ...hypothesis, cases: free }, others: [] };
+    for (const one of free) claimed.set(one, story);
+    chosen.push(story);
   }
   return chosen;
 }
@@ -45,7 +46,7 @@ export function withoutOrphans(chosen: readonly Chosen[]): readonly Chosen[] {
       (other) =>
         other !== one && !other.hypothesis.harmless && followed(other, endsAt) >= one.hypothesis.cases.length,
     );
-    const [story] = deeper.toSorted((a, b) => followed(b, endsAt) - followed(a, endsAt));
+    const story = bestOf(deeper, (other) => followed(other, endsAt));
     if (!story) continue;
     kept.splice(kept.indexOf(one), 1);
     // What a retry hid wherever the caller's line is there, it hid where that is missing.
@@ -77,7 +78,8 @@ export function withoutEchoes(scene: Scene, chosen: readonly Chosen[]): readonly
     const calls = new Set(failedCallsWithin(scene, one.hypothesis.cases));
     if (calls.size === 0) continue;
     const shared = (other: Chosen): number => other.hypothesis.cases.filter((some) => calls.has(some)).length;
-    const [story] = kept.filter((other) => other !== one).toSorted((a, b) => shared(b) - shared(a));
+    const others = kept.filter((other) => other !== one);
+    const story = bestOf(others, shared);
     if (!story || shared(story) * 2 < calls.size) continue;
     const rest = story.hypothesis.cases.filter((some) => !calls.has(some));
     kept.splice(kept.indexOf(one), 1);
@@ -145,12 +147,23 @@ const isRider = ({ cause }: Hypothesis): boolean => {
   return kind === 'modifier' || kind === 'amplifier' || kind === 'vantage';
 };
 
-/** The chosen hypothesis that explains most of what another one would. */
-function rivalOf<T extends { hypothesis: Hypothesis }>(
-  chosen: readonly T[],
-  other: Hypothesis,
-): T | undefined {
-  const cases = new Set(other.cases);
-  const shared = (one: T): number => one.hypothesis.cases.filter((found) => cases.has(found)).length;
-  return chosen.toSorted((a, b) => shared(b) - shared(a))[0];
+/** The chosen story that explains most of what another one would. @param claimed the story of each case */
+function rivalOf(claimed: ReadonlyMap<Case, Chosen>, { cases }: Hypothesis): Chosen | undefined {
+  const shared = new Map<Chosen, number>();
+  for (const one of cases) {
+    const story = claimed.get(one);
+    if (story) shared.set(story, (shared.get(story) ?? 0) + 1);
+  }
+  return bestOf([...shared.keys()], (story) => shared.get(story)!);
+}
+
+/** The first of those with the highest score. */
+function bestOf<T>(some: Iterable<T>, scoreOf: (one: T) => number): T | undefined {
+  let best: T | undefined;
+  let highest = -Infinity;
+  for (const one of some) {
+    const score = scoreOf(one);
+    if (score > highest) [best, highest] = [one, score];
+  }
+  return best;
 }

@@ -1,14 +1,29 @@
+import type { Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { claim, top } from '../study.js';
-import { distinct, weigh } from '../stats.js';
+import { claim, top, type Study } from '../study.js';
+import { distinct, groupBy, LinesInTime, weigh } from '../stats.js';
 import { bareAuthority, isIp } from '../traits.js';
 import { clock, plural, shellWord } from '../words.js';
 import { isScannerRequest, routeMisses, type RouteMiss } from './route-misses.js';
 
 /** Fewer requests than this to a host that nobody serves are somebody's try, not a customer. */
 const STEADY = 8;
+
+/** Of each proxy some authorities that it found a cluster for. */
+const someServed = perScene((scene: Scene): ReadonlyMap<string, readonly string[]> => {
+  const byProxy = groupBy(
+    scene.rowsOf((kind) => kind.cluster !== null),
+    (row) => row.proxy,
+  );
+  return new Map(
+    [...byProxy].map(([proxy, rows]) => [proxy, distinct(rows, (row) => row.authority).slice(0, NAMED)]),
+  );
+});
+/** Of hosts that are served so many are named. */
+const NAMED = 2;
 
 function judge(scene: Scene): Hypothesis[] {
   return routeMisses(scene).flatMap((miss) => {
@@ -26,10 +41,7 @@ function hypothesis(scene: Scene, { study, authority, routed, isEdge }: RouteMis
   if (during.length > 0 || !isEdge) return null;
   const before = routed.filter((row) => row.start < study.first);
   const after = routed.filter((row) => row.start > study.last);
-  const others = distinct(
-    scene.rowsOf((kind) => kind.cluster !== null && study.proxies.includes(kind.proxy)),
-    (row) => row.authority,
-  );
+  const others = new Set(study.proxies.flatMap((proxy) => someServed(scene).get(proxy) ?? []));
   const clients = distinct(study.rows, (row) => row.peer).length;
   const sustained = study.spanMs > 5_000;
   return claim(study, {
@@ -40,8 +52,8 @@ function hypothesis(scene: Scene, { study, authority, routed, isEdge }: RouteMis
       (before.length > 0
         ? `It was routed until ${clock(study.first)}, so its route was taken away. `
         : 'It was never routed in these logs. ') +
-      (others.length > 0
-        ? `Other hosts on the same gateway (${others.slice(0, 2).join(', ')}) are served.`
+      (others.size > 0
+        ? `Other hosts on the same gateway (${[...others].slice(0, NAMED).join(', ')}) are served.`
         : ''),
     at: { services: [bareAuthority(authority)], pods: study.proxies, upstreamClusters: [] },
     evidence: [
@@ -50,7 +62,7 @@ function hypothesis(scene: Scene, { study, authority, routed, isEdge }: RouteMis
       { text: 'requests for it that were routed afterwards', count: weigh(after), of: weigh(after) },
       {
         text: 'requests for other hosts of the same gateway that found a route in the same time',
-        ...routedElsewhere(scene, study.proxies, study.first, study.last, authority),
+        ...routedElsewhere(scene, study, authority),
       },
     ],
     confidence: sustained && study.rows.length >= 20 ? 'high' : 'likely',
@@ -70,17 +82,31 @@ function hypothesis(scene: Scene, { study, authority, routed, isEdge }: RouteMis
   });
 }
 
-function routedElsewhere(
-  scene: Scene,
-  proxies: readonly string[],
-  first: number,
-  last: number,
-  authority: string,
-) {
-  const others = scene
-    .rowsOf((kind) => kind.http && kind.authority !== authority && proxies.includes(kind.proxy))
-    .filter((row) => row.start >= first && row.start <= last && !isScannerRequest(row));
-  return { count: weigh(others.filter((row) => row.cluster !== null)), of: weigh(others) };
+/** What was asked for, by proxy, and by proxy and authority: all of it, and what found a route. */
+const askedFor = perScene((scene: Scene) => {
+  const asked = scene.rowsOf((kind) => kind.http).filter((row) => !isScannerRequest(row));
+  const inTime = (keyOf: (row: Row) => string | null) =>
+    new Map(
+      [...groupBy(asked, keyOf)].map(([key, rows]) => [
+        key,
+        { all: new LinesInTime(rows), routed: new LinesInTime(rows.filter((row) => row.cluster !== null)) },
+      ]),
+    );
+  return {
+    at: inTime((row) => row.proxy),
+    of: inTime((row) => row.authority && `${row.proxy}\n${row.authority}`),
+  };
+});
+
+/** Of what was asked for meanwhile, but for one authority, how much found a route. */
+function routedElsewhere(scene: Scene, { proxies, first, last }: Study, authority: string) {
+  const { at, of } = askedFor(scene);
+  const elsewhere = (which: 'all' | 'routed'): number =>
+    proxies.reduce((sum, proxy) => {
+      const own = of.get(`${proxy}\n${authority}`)?.[which].weightBetween(first, last) ?? 0;
+      return sum + (at.get(proxy)?.[which].weightBetween(first, last) ?? 0) - own;
+    }, 0);
+  return { count: elsewhere('routed'), of: elsewhere('all') };
 }
 
 export const gatewayHostUnknown: Cause = {

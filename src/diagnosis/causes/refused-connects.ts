@@ -61,6 +61,14 @@ function deadHosts(scene: Scene, cases: readonly Case[], place: string): readonl
   });
 }
 
+/** Requests that were cut on the way out, by place. */
+const cutOutside = perScene((scene: Scene) =>
+  groupBy(
+    scene.casesOf((kind) => kind.direction === 'outbound' && isCut(kind)),
+    ({ decider }) => scene.placeOf(decider),
+  ),
+);
+
 /** One story per place where connects are refused on the way out, told by what becomes of the addresses. */
 const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
   // The cuts just before belong to the same event: connections die first, then new ones are refused.
@@ -70,14 +78,12 @@ const refusedOutside = perScene((scene: Scene): Hypothesis[] => {
   return [...groupBy(refused, ({ decider }) => scene.placeOf(decider))].flatMap(([place, cases]) => {
     const hosts = deadHosts(scene, cases, place).filter(({ answersToOthers }) => answersToOthers === 0);
     if (hosts.length === 0) return [];
-    const cut = scene
-      .casesOf((kind) => kind.direction === 'outbound' && isCut(kind) && scene.placeOf(kind) === place)
-      .filter(({ decider }) =>
-        hosts.some(
-          ({ ip, first, last }) =>
-            ip === decider.upstreamIp && decider.end > first - 3_000 && decider.end < last + 1_000,
-        ),
-      );
+    const cut = (cutOutside(scene).get(place) ?? []).filter(({ decider }) =>
+      hosts.some(
+        ({ ip, first, last }) =>
+          ip === decider.upstreamIp && decider.end > first - 3_000 && decider.end < last + 1_000,
+      ),
+    );
     const study = new Study(scene, [...cut, ...cases]);
     return [
       ...rollout(scene, study, hosts),

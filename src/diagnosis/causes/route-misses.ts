@@ -2,7 +2,7 @@ import type { Kind, Row } from '../../aggregate/row.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { Study, studies } from '../study.js';
-import { distinct } from '../stats.js';
+import { distinct, groupBy } from '../stats.js';
 import { bareAuthority, isIp } from '../traits.js';
 
 /** No route matched: told by the flag, and by the details where the layout has them. */
@@ -25,21 +25,22 @@ export interface RouteMiss {
   readonly isEdge: boolean;
 }
 
+/** What a proxy's route table tells of a host. */
+const hostAt = (proxy: string, authority: string): string => `${proxy}\n${bareAuthority(authority)}`;
+
+/** Lines that found a route, by proxy and host: strangers ask for more hosts than there are lines to look through for each. */
+const routedLines = perScene((scene: Scene): ReadonlyMap<string, readonly Row[]> =>
+  groupBy(
+    scene.rowsOf((kind) => kind.http && kind.direction !== 'inbound' && kind.cluster !== null),
+    (row) => row.authority && hostAt(row.proxy, row.authority),
+  ),
+);
+
 /** One per authority. */
 export const routeMisses = perScene((scene: Scene): readonly RouteMiss[] =>
   studies(scene, isRouteMiss, { keyOf: (row) => row.authority ?? '' }).map((study) => {
     const authority = study.sample.authority ?? '';
-    const bare = bareAuthority(authority);
-    const routed = study.proxies
-      .flatMap((proxy) => scene.linesOfProxy(proxy))
-      .filter(
-        (row) =>
-          row.http &&
-          row.direction !== 'inbound' &&
-          row.cluster !== null &&
-          row.authority !== null &&
-          bareAuthority(row.authority) === bare,
-      );
+    const routed = study.proxies.flatMap((proxy) => routedLines(scene).get(hostAt(proxy, authority)) ?? []);
     return { study, authority, routed, isEdge: isEdge(scene, study) };
   }),
 );

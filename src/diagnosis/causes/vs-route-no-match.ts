@@ -4,7 +4,8 @@ import type { Cause } from '../cause.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
 import { namespaceOf, proxyName } from '../kubectl.js';
 import type { Scene } from '../scene.js';
-import { byFrequency, distinct, least, most, weigh } from '../stats.js';
+import { perScene } from '../per-scene.js';
+import { byFrequency, distinct, groupBy, least, most, weigh } from '../stats.js';
 import { isRouteMiss, isScannerRequest, routeMisses } from './route-misses.js';
 import { clock, listed, plural, shellWord, thousands } from '../words.js';
 
@@ -14,6 +15,23 @@ function judge(scene: Scene): Hypothesis[] {
     const found = cases.length > 0 ? hypothesis(scene, authority, cases) : null;
     return found ? [found] : [];
   });
+}
+
+/** Lines by the authority, and by the place, that they were sent to. */
+const linesSent = perScene((scene: Scene) => {
+  const sent = scene.rowsOf((kind) => kind.direction !== 'inbound');
+  return {
+    byAuthority: groupBy(sent, (row) => row.authority),
+    byPlace: groupBy(sent, (row) => scene.placeOf(row)),
+  };
+});
+
+/** What was sent to an authority or a place, in no order. */
+function sentTo(scene: Scene, authority: string | null, place: string): readonly Row[] {
+  const { byAuthority, byPlace } = linesSent(scene);
+  const there = byPlace.get(place) ?? [];
+  const named = authority === null ? [] : (byAuthority.get(authority) ?? []);
+  return [...named.filter((row) => scene.placeOf(row) !== place), ...there];
 }
 
 /** What of a request decides its route, coarse enough to be counted. */
@@ -28,13 +46,8 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
   const first = least(misses.map((row) => row.start));
   const last = most(misses.map((row) => row.start));
   // The same route table: all that the same proxies sent to the same authority or service.
-  const alike = scene.rowsOf(
-    (kind) =>
-      proxies.has(kind.proxy) &&
-      kind.http &&
-      kind.direction !== 'inbound' &&
-      !kind.tunnel &&
-      (kind.authority === authority || scene.placeOf(kind) === place),
+  const alike = sentTo(scene, authority, place).filter(
+    (row) => proxies.has(row.proxy) && row.http && !row.tunnel,
   );
   const routed = alike.filter((row) => row.cluster !== null);
   const failingShapes = new Set(misses.map(shape));
@@ -43,12 +56,8 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
     (row) => row.start >= first && row.start <= last && !failingShapes.has(shape(row)),
   );
   // Other proxies hold the same routes: what they could send tells that the host itself has some.
-  const elsewhere = scene.rowsOf(
-    (kind) =>
-      !proxies.has(kind.proxy) &&
-      kind.direction === 'outbound' &&
-      kind.cluster !== null &&
-      scene.placeOf(kind) === place,
+  const elsewhere = sentTo(scene, null, place).filter(
+    (row) => !proxies.has(row.proxy) && row.direction === 'outbound' && row.cluster !== null,
   );
   if (routed.length === 0 && elsewhere.length === 0) return null;
   const sameShape = since.filter((row) => failingShapes.has(shape(row)));
