@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { LineParser } from '../../parsers/index.js';
 import type { Row } from '../aggregate/row.js';
 import type { AskedOfConnections } from '../diagnosis/connections.js';
-import { RecordCursor, type RecordView } from '../record/record-view.js';
+import { LineReader } from '../pipeline.js';
+import type { RecordView } from '../record/record-view.js';
 import type { Source } from '../source/source.js';
 import { plainSize } from './parts.js';
 
@@ -67,7 +67,7 @@ function open(source: Source | undefined): LogFile | null {
   const size = source ? plainSize(source) : null;
   if (size === null) return null;
   try {
-    return new LogFile(openSync(source!.path!, 'r'), size);
+    return new LogFile(source!, openSync(source!.path!, 'r'), size);
   } catch {
     // It could be read before: what is looked up in it is an extra.
     return null;
@@ -76,13 +76,18 @@ function open(source: Source | undefined): LogFile | null {
 
 class LogFile {
   bytesRead = 0;
-  readonly #parser = new LineParser();
-  readonly #record = new RecordCursor();
+  readonly #reader: LineReader;
+  #record: RecordView | null = null;
 
   constructor(
+    source: Source,
     readonly file: number,
     readonly size: number,
-  ) {}
+  ) {
+    this.#reader = new LineReader(source, { maxLine: CHUNK }, ({ result, record }) => {
+      this.#record = result === 'record' ? record : null;
+    });
+  }
 
   /**
    * When the last request before a line's ended on the same connection, ms since the Unix epoch; `null`: none within reach;
@@ -167,9 +172,15 @@ class LogFile {
 
   #parsed(bytes: Buffer, start: number, end: number): RecordView | null {
     const content = end > start && bytes[end - 1] === CR ? end - 1 : end;
-    return this.#parser.parse({ bytes, start, end: content }, this.#record) === 'record'
-      ? this.#record
-      : null;
+    // Lines come backwards here, and who peels them takes those of one buffer to come in their order.
+    const line = bytes.subarray(start, content);
+    this.#record = null;
+    this.#reader.push({
+      line: { bytes: line, start: 0, end: line.length },
+      overlong: false,
+      unterminated: false,
+    });
+    return this.#record;
   }
 
   /** Valid until the next bytes are read. */

@@ -50,10 +50,11 @@ async function sampled(name: string, bytes: Buffer) {
 
 describe('what a connection was used for before, where few lines are kept', () => {
   it.each([
-    ['as they are', '\n'],
-    ['with CRLF', '\r\n'],
-  ])('is looked up in the file: %s', async (name, newline) => {
-    const bytes = Buffer.from(bytesOf(races(60_000)).toString().replaceAll('\n', newline));
+    ['as they are', /$/gm, ''],
+    ['with CRLF', /\n/g, '\r\n'],
+    ['as a kubelet writes them', /^\[/gm, '2026-01-02T03:04:05.678901234Z stdout F ['],
+  ])('is looked up in the file: %s', async (name, what, by) => {
+    const bytes = Buffer.from(bytesOf(races(60_000)).toString().replaceAll(what, by));
     const { snapshot, sources } = await sampled(`${name}.log`, bytes);
     const idle = idleTimes(toBeLookedUp(snapshot.rows), sources);
     const told = [...idle].filter(([row]) => row.failure).map(([, ms]) => ms);
