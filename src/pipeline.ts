@@ -99,6 +99,11 @@ export class LineReader {
     return this.#unwrapper.lines;
   }
 
+  /** Whether a line in pieces waits for the rest of it. */
+  get holds(): boolean {
+    return this.#unwrapper.holds;
+  }
+
   /** So many lines were read by somebody else since the last one. */
   pass(lines: number): void {
     this.#unwrapper.pass(lines);

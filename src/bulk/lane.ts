@@ -5,7 +5,7 @@ import type { Weights } from '../aggregate/rows.js';
 import { MOST_OF_ONE_ID } from '../aggregate/sample.js';
 import { LineCounts } from '../aggregate/strata.js';
 import { MeshtailError } from '../errors.js';
-import { LineScanner } from '../framing/lines.js';
+import { LineScanner, type Framed } from '../framing/lines.js';
 import { count, LineReader, parseSource, type Parsed, type Reading } from '../pipeline.js';
 import { istioJson } from '../../parsers/istio-json.js';
 import { istioText } from '../../parsers/istio-text.js';
@@ -197,7 +197,7 @@ export class Lane {
     const pieces = (): LineScanner =>
       new LineScanner((framed) => {
         scanner.skipLines(1);
-        this.#catchUp().push(framed);
+        this.#push(framed);
       }, this.#compiled.reading.maxLine);
     let held = 0;
     try {
@@ -280,8 +280,15 @@ export class Lane {
     const content = end > start && bytes[end - 1] === CR ? end - 1 : end;
     const overlong = content - start > maxLine;
     const line = { bytes, start, end: overlong ? start + maxLine : content };
-    this.#catchUp().push({ line, overlong, unterminated: false });
+    this.#push({ line, overlong, unterminated: false });
     this.#tellKept();
+  }
+
+  /** Reads the line that the scanner just came to, whatever its wrappers. */
+  #push(framed: Framed): void {
+    const reader = this.#catchUp();
+    reader.push(framed);
+    this.#scanner!.hold(reader.holds);
   }
 
   #keep(start: number, end: number, hash: number, cell: number): void {

@@ -336,6 +336,80 @@ describe('the scanner', () => {
     );
   });
 
+  it('counts lines behind the stamp of a kubelet, or of kubectl, but for the first of a part', () => {
+    const lines = [...trafficLines('text', 200), ...trafficLines('json', 200)];
+    const cri = lines.map(
+      (text, i) => `2026-11-24T08:13:37.67520${1000 + i}Z std${i % 2 ? 'out' : 'err'} F ${text}`,
+    );
+    expect(scan(cri)).toEqual({ counted: 399, other: cri.slice(0, 1) });
+    const timestamps = lines.map((text, i) => `2026-02-28T23:59:59.${i + 1}+05:30 ${text}`);
+    expect(scan(timestamps)).toEqual({ counted: 399, other: timestamps.slice(0, 1) });
+  });
+
+  it('says the same of stamped lines, in pieces too', async () => {
+    const written = field(
+      [
+        '2026-11-24T08:13:37.675204123Z',
+        '2026-11-24T08:13:38.1Z',
+        '2026-11-24T08:14:00Z',
+        '2026-12-31T23:59:59.9+01:00',
+      ],
+      [
+        '2026-13-24T08:13:37.675Z',
+        '2026-11-32T08:13:37.675Z',
+        '2026-11-24T24:13:37.675Z',
+        '2026-11-24T08:13:60.675Z',
+        '2026-11-24T08:13:61.675Z',
+        '2026-11-24t08:13:37.675z',
+        '2026-11-24 08:13:37.675Z',
+        '2026-11-24T08:13:37.Z',
+        '2026-11-24T08:13:37.1234567890Z',
+        '2026-11-24T08:13:37.675+0100',
+        '2026-11-24T08:13:37.675-99:99',
+        '2026-11-24T08:13:37.675',
+        '1999-11-24T08:13:37.675Z',
+      ],
+    );
+    const tag = field(
+      ['', 'stdout F ', 'stderr F '],
+      [
+        'stdout F',
+        'stdout F:x ',
+        'stdout  F ',
+        'stdin F ',
+        'info access ',
+        'stdout P ',
+        'stderr P ',
+        '[pod/a/b] ',
+      ],
+    );
+    const inner = fc.oneof(
+      { weight: 8, arbitrary: line },
+      { weight: 4, arbitrary: fc.constantFrom(...trafficLines('mixed', 60)) },
+      { weight: 1, arbitrary: fc.constantFrom('', '{', '[', '[20', 'x', '{}') },
+    );
+    const whole = fc.tuple(written, tag, inner).map(([at, what, text]) => `${at} ${what}${text}`);
+    const inPieces = fc
+      .tuple(written, fc.constantFrom('stdout', 'stderr'), inner, fc.nat(400), fc.boolean())
+      .map(([at, stream, text, cut, ends]) => {
+        const rest = ends ? `\n${at} ${stream} F ${text.slice(cut)}` : '';
+        return `${at} ${stream} P ${text.slice(0, cut)}${rest}`;
+      });
+    const logged = fc.oneof(
+      { weight: 40, arbitrary: whole },
+      { weight: 4, arbitrary: inner },
+      { weight: 1, arbitrary: inPieces },
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(logged, { minLength: 1, maxLength: 120 }),
+        fc.constantFrom(job.maxLine, 420),
+        (lines, maxLine) => bothAgree(bytesOf(lines), { maxLine }),
+      ),
+      { numRuns: 150 },
+    );
+  });
+
   it('says the same of lines that were damaged', async () => {
     const good = [
       ...trafficLines('mixed', 300),

@@ -6,7 +6,7 @@
  * spells its kind and upstream host is looked up and counted as one. What takes many values (downstream peer, path, user
  * agent, duration) is counted by the cell that the host told.
  *
- * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
+ * A line may have a stamp in front. It is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
  * members in an order that the host has told, with nothing escaped: then the reader in the host, which knows many layouts,
  * would have found the same fields. Nothing here may read a line otherwise.
  *
@@ -26,6 +26,7 @@
 #include "text.h"
 #include "json.h"
 #include "shapes.h"
+#include "stamps.h"
 
 EXPORT(is_full) u32 is_full(void) {
   return pages_used > MOST_PAGES || arena_used > MOST_TEXT || spellings_count > MOST_SPELLINGS ||
@@ -41,23 +42,25 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
   static u32 cut[MOST_JSON_QUOTES + 80];
   while (from < to) {
     if (is_full()) break;
-    const u8 *line = (const u8 *)from;
+    Stamp stamp = stamp_of((const u8 *)from);
+    const u8 *line = (const u8 *)from + stamp.length;
     int json = *line == '{';
     Shape shape = json ? shape_of_json(line, cut) : shape_of_text(line, cut);
-    if (from + shape.length >= to) break;
+    u32 length = stamp.length + shape.length;
+    if (from + length >= to) break;
     lines++;
     const u8 *end = line + shape.length;
     if (shape.control == 1 && end[-1] == '\r') {
       shape.control = 0;
       end--;
     }
-    int read = shape.control == 0 && (u32)(end - line) <= longest_line;
+    int read = shape.control == 0 && (u32)(end - (const u8 *)from) <= longest_line && !(stamp.kind && is_for_host(stamp.kind));
     if (json) read = read && shape.cuts <= MOST_JSON_QUOTES && count_json(line, end, cut, shape.cuts);
     else
       read = read && shape.cuts == SEPARATORS && shape.quotes == QUOTES && !(end[-1] == 'n' && end[-2] == '\\') &&
              count_text(line, end, cut);
-    if (!read) other(from, from + shape.length);
-    from += shape.length + 1;
+    if (!read) other(from, from + length);
+    from += length + 1;
   }
   /* Their bytes are gone when the next ones come. */
   count_peers();

@@ -152,6 +152,7 @@ interface Exports {
   readonly drop_kept: (failing: number) => void;
   readonly name_key: (name: number) => void;
   readonly skip_lines: (count: number) => void;
+  readonly hold: (some: number) => void;
   readonly add_member: (start: number, length: number, field: number) => void;
   readonly share_id: (failing: number, hash: number) => void;
   readonly scan: (from: number, to: number) => number;
@@ -270,6 +271,11 @@ export class Scanner {
   /** So many lines of the part were read by somebody else. */
   skipLines(count: number): void {
     this.#exports.skip_lines(count);
+  }
+
+  /** Whether a line in pieces waits for the rest of it: what is stamped by a kubelet is then handed over. */
+  hold(some: boolean): void {
+    this.#exports.hold(Number(some));
   }
 
   /**

@@ -8,6 +8,10 @@ static double last_time;
 static u32 counted;
 static u32 lines;
 static u32 longest_line;
+/* A line in pieces waits for the rest of it: no line stands for itself. */
+static u32 holding;
+/* The stamps in front of lines that the host was shown, one bit each: it is told which wrappers a part has. */
+static u32 stamps_shown;
 
 /* Request ids and connections (their hashes) that are on too many lines to be kept or dropped together. */
 #define SHARED_SLOTS 4096
@@ -36,9 +40,13 @@ EXPORT(begin) void begin(u32 number, u32 hash) {
   part++;
   counted = 0;
   lines = 0;
+  holding = 0;
+  stamps_shown = 0;
   first_time = __builtin_inf();
   last_time = -__builtin_inf();
 }
+
+EXPORT(hold) void hold(u32 some) { holding = some; }
 
 /* So many lines came that were not read here. */
 EXPORT(skip_lines) void skip_lines(u32 count) { lines += count; }
