@@ -46,12 +46,22 @@ function judgePart(scene: Scene, cases: readonly Case[]): Hypothesis[] {
   if (one) found.push(one);
   if (hidden || (!atApp && study.rows.every((row) => serverLogged(scene, row))))
     found.push(vantage(study, printed));
-  if (atApp && known) found.push(dependency(scene, study));
   const own = ownCalls(scene, study);
+  // A call of these pods that failed would be logged too, where calls are.
+  const isOnlySize = atApp && known && own === null && logsCalls(scene);
+  if (atApp && known && !isOnlySize) found.push(dependency(study, own !== null));
   if (own) found.push(own);
-  found.push(appError(study, atApp, known, found.length > 0));
+  found.push(appError(study, { atApp, printed: known, isOnlySize, narrower: found.length > 0 }));
   return found;
 }
+
+/** Whether sidecars log what their apps call: telemetry can be set to log one side alone. */
+const logsCalls = perScene((scene: Scene): boolean =>
+  distinct(
+    scene.rowsOf((kind) => kind.direction === 'outbound' || kind.direction === 'passthrough'),
+    (row) => row.proxy,
+  ).some((proxy) => scene.servesApp(proxy)),
+);
 
 /** Both sides of a hop say the same of a host: the side that decided is counted. */
 function populationOf(scene: Scene, cases: readonly Case[]): readonly Row[] {
@@ -60,7 +70,18 @@ function populationOf(scene: Scene, cases: readonly Case[]): readonly Row[] {
   return scene.linesOf(row);
 }
 
-function appError(study: Study, atApp: boolean, printed: boolean, narrower: boolean): Hypothesis {
+interface HowSeen {
+  /** By the sidecar of the app that answered. */
+  readonly atApp: boolean;
+  /** Most have the size of a proxy's own text. */
+  readonly printed: boolean;
+  /** Which is no proxy's all the same: the pods' calls are logged, and none failed. */
+  readonly isOnlySize: boolean;
+  /** Another story says more. */
+  readonly narrower: boolean;
+}
+
+function appError(study: Study, { atApp, printed, isOnlySize, narrower }: HowSeen): Hypothesis {
   const codes = byFrequency(study.rows, (row) => String(row.code)).map(([code]) => code);
   const pods = distinct(study.rows, (row) => (study.scene.cameIn(row) ? row.proxy : null));
   const paths = study.concentration((row) => row.pathTemplate);
@@ -76,9 +97,11 @@ function appError(study: Study, atApp: boolean, printed: boolean, narrower: bool
         : ''
     }`,
     story:
-      (atApp
-        ? 'the last proxy before the app relayed them (via_upstream), and their size is no text of Envoy’s: the app said so. '
-        : 'the callers’ proxies relayed them, and their size is no text of Envoy’s, so that an app said so and no proxy; the server’s own log would show which. ') +
+      (isOnlySize
+        ? 'the last proxy before the app relayed them (via_upstream), and no call of these pods failed meanwhile: the app said so, though most are as long as a text of Envoy’s. '
+        : atApp
+          ? 'the last proxy before the app relayed them (via_upstream), and their size is no text of Envoy’s: the app said so. '
+          : 'the callers’ proxies relayed them, and their size is no text of Envoy’s, so that an app said so and no proxy; the server’s own log would show which. ') +
       `Pods: ${plural(Math.max(pods.length, study.hosts.length), 'one', 'several')
         .replace(/^1 one$/, 'one')
         .replace(/^\d+ several$/, 'several alike')}. The mesh delivered every one of them.`,
@@ -103,14 +126,17 @@ function appError(study: Study, atApp: boolean, printed: boolean, narrower: bool
       ...study.contrast('path', (row) => row.pathTemplate),
       ...study.contrast('upstream host', (row) => row.upstreamIp),
     ],
-    confidence: printed ? 'possible' : atApp && !narrower ? 'high' : 'likely',
-    why: printed
-      ? 'the size of the replies is that of a proxy’s own'
-      : narrower
-        ? 'true as far as it goes; where the failures concentrate says more'
-        : atApp
-          ? 'the decision was taken behind the last proxy'
-          : 'the size rules out a proxy’s own reply; the server’s log is not here',
+    confidence:
+      isOnlySize && !narrower ? 'likely' : printed ? 'possible' : atApp && !narrower ? 'high' : 'likely',
+    why: isOnlySize
+      ? 'the replies are as long as a proxy’s own, but nothing that these pods call failed'
+      : printed
+        ? 'the size of the replies is that of a proxy’s own'
+        : narrower
+          ? 'true as far as it goes; where the failures concentrate says more'
+          : atApp
+            ? 'the decision was taken behind the last proxy'
+            : 'the size rules out a proxy’s own reply; the server’s log is not here',
     next: [
       pod
         ? {
@@ -267,7 +293,7 @@ function vantage(study: Study, printed: readonly Row[]): Hypothesis {
 }
 
 /** The app relays a proxy’s text: it called on and passed the answer back. */
-function dependency(scene: Scene, study: Study): Hypothesis {
+function dependency(study: Study, isCalling: boolean): Hypothesis {
   const kinds = byFrequency(study.rows, fingerprintOf).map(([kind]) => kind);
   return claim(study, {
     cause: 'dependency-failure-in-app',
@@ -282,7 +308,7 @@ function dependency(scene: Scene, study: Study): Hypothesis {
         study.rows,
       ),
     ],
-    confidence: ownCalls(scene, study) ? 'high' : 'likely',
+    confidence: isCalling ? 'high' : 'likely',
     why: 'apps do not write Envoy’s texts themselves',
     next: [
       {

@@ -720,7 +720,13 @@ export const REPLIES: readonly CauseCase[] = [
   },
   {
     cause: 'app-error-via-upstream',
-    incident: { 'every pod': () => both(answer(500, 63), { path: '/v1/total' }) },
+    incident: {
+      'every pod': () => both(answer(500, 63), { path: '/v1/total' }),
+      'as long as a text of a proxy, while what it calls goes well': () => [
+        both(answer(503, 95)).flat(),
+        some.map((moment) => client(one, stock, stock.pods[0]!, { at: moment + 2, ms: 3 })),
+      ],
+    },
     at: { services: ['orders.sales'] },
     but: [
       {
