@@ -27,11 +27,16 @@ export function podCommand(namespace: string | null, verb: string, pod: string):
  * The app's log from a few seconds before `sinceMs`, all of it where the lines have no time; of all containers, since no
  * access line names the app's.
  */
-export function logsCommand(namespace: string | null, pod: string, sinceMs: number): string {
+export function logsCommand(
+  namespace: string | null,
+  pod: string,
+  sinceMs: number,
+  containers = '--all-containers',
+): string {
   const since = Number.isFinite(sinceMs)
     ? ` --since-time=${instant(Math.floor((sinceMs - 2000) / 1000) * 1000).replace('.000Z', 'Z')}`
     : '';
-  return `kubectl ${inNamespace(namespace, pod)} logs ${shellWord(pod)} --all-containers${since}`;
+  return `kubectl ${inNamespace(namespace, pod)} logs ${shellWord(pod)} ${containers}${since}`;
 }
 
 /** What a container that was restarted said last; of all containers that were. */

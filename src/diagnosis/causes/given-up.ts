@@ -1,9 +1,10 @@
 import type { Kind } from '../../aggregate/row.js';
 import { triedAgain } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
-import type { Hypothesis } from '../hypothesis.js';
-import { logsCommand, namespaceOf, podAtCommand, proxyName } from '../kubectl.js';
+import type { Hypothesis, NextStep } from '../hypothesis.js';
+import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
+import { isPrivate } from '../../record/address.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, median, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
@@ -108,6 +109,13 @@ export const clientCancel: Cause = givenUpCause(
 /** A look of a cause that others' lines show as well. */
 export const GIVEN_UP_LOOKS: readonly Cause[] = [
   givenUpCause(
+    'upstream-slow',
+    'https://github.com/istio/istio/issues/49469',
+    'The app, or what it waits for, is slow.',
+    ['callers give up after one common time, and answers take far longer than before'],
+    [],
+  ),
+  givenUpCause(
     'single-bad-endpoint',
     'https://github.com/istio/istio/issues/8846',
     'One pod of many misbehaves.',
@@ -117,6 +125,8 @@ export const GIVEN_UP_LOOKS: readonly Cause[] = [
 ];
 
 const FEWEST_AT_A_WALL = 5;
+/** Requests that went well before, for their durations to be the usual ones. */
+const FEWEST_BEFORE = 20;
 
 /** Give-ups at one common duration: somebody's timer. */
 function walls(study: Study): Hypothesis[] {
@@ -139,12 +149,16 @@ function walls(study: Study): Hypothesis[] {
       agents.some(({ value }) => value === row.userAgent) &&
       part.callers.includes(row.direction === 'inbound' ? (row.peer ?? '') : row.proxy),
   );
-  const before = median(part.before.filter((row) => !row.failure).map((row) => row.duration));
+  const answered = part.before.filter((row) => !row.failure);
+  const before = median(answered.map((row) => row.duration));
   const now = median(part.during.filter((row) => !row.failure).map((row) => row.duration));
   const slower = before !== null && now !== null && now > 2 * before;
+  // A timer that never ended a call while these were quick is the messenger.
+  const isMessenger = slower && answered.length >= FEWEST_BEFORE;
   const peers = distinct(part.rows, (row) => row.peer);
   const clients = [...(peers.length <= 3 ? peers : []), ...agents.slice(0, 2).map(({ value }) => value)];
   return [
+    ...(isMessenger ? [becameSlow(part, wall.ms, before!, now!)] : []),
     claim(part, {
       cause: 'client-timeout-or-cancel',
       title: `A client of ${part.place} always gives up after ${span(wall.ms)}`,
@@ -187,19 +201,61 @@ function walls(study: Study): Hypothesis[] {
             ]
           : [],
       severity: part.shareDuring > 0.3 ? 'high' : 'medium',
-      confidence: slower ? 'likely' : 'high',
+      confidence: isMessenger ? 'possible' : slower ? 'likely' : 'high',
       why: slower
         ? 'one common duration; but the service became slower as well'
         : 'one common duration, and other clients wait longer',
-      next: [
-        {
-          purpose: 'find who that is',
-          command: `kubectl get pods -A -o wide | grep -w ${shellWord(peers[0] ?? '')}`,
-        },
-      ],
+      next: [whoIs(part, peers[0] ?? null)],
       fix: ['Raise that client’s timeout above what the service needs, or make these calls quicker.'],
     }),
   ];
+}
+
+/** A pod by its address; of a client from elsewhere there are only its lines. */
+function whoIs({ rows, proxies }: Study, peer: string | null): NextStep {
+  return peer !== null && isPrivate(peer)
+    ? { purpose: 'find who that is', command: podAtCommand(peer) }
+    : {
+        purpose: 'see what else that client asks for',
+        command: `${logsCommand(null, proxies[0]!, rows[0]!.start, '-c istio-proxy')} | grep -F ${shellWord(rows[0]!.userAgent ?? peer ?? '')}`,
+      };
+}
+
+/** Callers give up on what they used to wait for: who became slow is at fault. */
+function becameSlow(part: Study, wallMs: number, before: number, now: number): Hypothesis {
+  const pods = part.hosts.flatMap((ip) => part.scene.podOf(ip) ?? []);
+  const healthy = part.before.filter((row) => !row.failure);
+  const slowNow = part.during.filter((row) => !row.failure && row.duration > before);
+  return claim(part, {
+    cause: 'upstream-slow',
+    title: `${part.place} has become slow, and callers give up after ${span(wallMs)}`,
+    story:
+      `what it still answers takes a median of ${span(now)} instead of ${span(before)}. Callers closed the connection at ${span(wallMs)}: their own timer, which is the messenger. ` +
+      `Among ${plural(weigh(healthy), 'request')} before it ended none.`,
+    at: { services: [part.place], endpoints: [], pods: pods.slice(0, 4) },
+    evidence: [
+      part.fact('requests in that time that their callers gave up', part.rows, part.during),
+      {
+        text: `answered requests in that time that took longer than the median of before (${span(before)}; now ${span(now)})`,
+        count: weigh(slowNow),
+        of: weigh(part.during.filter((row) => !row.failure)),
+      },
+      ...part.contrast('upstream host', (row) => row.upstreamIp),
+      ...part.contrast('path', (row) => row.pathTemplate),
+    ],
+    severity: part.shareDuring > 0.3 ? 'high' : 'medium',
+    confidence: 'high',
+    why: 'answers were quick before and are slow while callers give up, who never did before',
+    next: [
+      pods[0]
+        ? {
+            purpose: 'read what the app was doing',
+            command: logsCommand(namespaceOf(part.place), pods[0], part.first),
+          }
+        : { purpose: 'see what its pods use', command: `kubectl ${namespaceFlag(part.place)}top pod` },
+    ],
+    fix: ['Find what the app waits for (saturation, locks, its database); scale it out meanwhile.'],
+  });
 }
 
 /** Give-ups at random moments are what users do. */

@@ -18,7 +18,10 @@ const routeCommand = (study: Study, what: string): string =>
 const isRouteTimeout = (row: Kind): boolean =>
   row.has('UT') && !/per_try/.test(details(row)) && row.code !== 408;
 
-/** Durations of answered requests to a place, before the timeouts began and while they last. */
+/**
+ * Median durations of requests to a place: of those that were answered before the timeouts began, and of all while they last, where
+ * one that timed out took as long at least. What is still answered may be quicker than before: the slow ones are not among it.
+ */
 function slowing(study: Study): { before: number | null; during: number | null; grew: boolean } {
   const answered = (rows: readonly Row[]): readonly Row[] =>
     rows.filter((row) => !row.failure && row.answeredBy === 'peer' && !row.app4xx);
@@ -35,13 +38,14 @@ function slowing(study: Study): { before: number | null; during: number | null; 
     during !== null &&
     ((during > 2 * before && during - before > 50) ||
       slowNow >= Math.max(3, served(study.during).length * 0.3));
-  return { before, during: median(served(study.during)), grew };
+  return { before, during, grew };
 }
 
 const timeouts = perScene((scene: Scene): Hypothesis[] => {
   return studies(scene, isRouteTimeout).flatMap((study) => {
     const wall = wallOf(study.rows);
     const { before, during, grew: slower } = slowing(study);
+    const rose = before !== null && during !== null && during > before;
     const waiting = study.rows.filter(
       (row) => row.upstreamLocal === null && row.upstreamHost !== null,
     ).length;
@@ -50,8 +54,9 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     if (sized) return [sized];
     const paths = study.concentration((row) => row.pathTemplate);
     const hosts = study.concentration((row) => row.upstreamIp);
-    const pod = study.hosts.map((ip) => scene.podOf(ip)).find((name) => name !== null) ?? null;
     const deep = deepestWait(scene, study.cases);
+    const pod =
+      deep?.pods[0] ?? study.hosts.map((ip) => scene.podOf(ip)).find((name) => name !== null) ?? null;
     // Its peers serve the same requests in time: not the limit is too short, these pods are slow.
     const slowPods = deep ? null : hosts;
     const grew = slower || slowPods !== null;
@@ -78,11 +83,11 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
           : []),
         { text: `timeouts at ${span(wall.ms)}, the route’s limit`, count: wall.count, of: study.rows.length },
         study.fact('requests in that time that ran into it', study.rows, study.during),
-        ...(before !== null && during !== null
+        ...(rose
           ? [
               {
-                text: `answered requests in that time that took longer than the median of before (${span(before)}; now ${span(during)})`,
-                count: weigh(study.during.filter((row) => !row.failure && row.duration > before)),
+                text: `answered requests in that time that took longer than the median of before (${span(before!)}; now ${span(during!)} or more)`,
+                count: weigh(study.during.filter((row) => !row.failure && row.duration > before!)),
                 of: weigh(study.during.filter((row) => !row.failure)),
               },
             ]
@@ -94,7 +99,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
         {
           purpose: 'read what the app was doing',
           command: pod
-            ? logsCommand(namespaceOf(study.place), pod, study.first)
+            ? logsCommand(namespaceOf(deep?.place ?? study.place), pod, study.first)
             : `kubectl ${namespaceFlag(study.place)}top pod`,
         },
         { purpose: 'see the timeout', command: routeCommand(study, 'timeout') },
@@ -111,10 +116,12 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
               2,
             )
           : 'all its paths'
-      }; ${slower && before !== null && during !== null ? `answered requests take a median of ${span(during)} instead of ${span(before)}. ` : ''}The timeout is the messenger: ${deep ? `the time is spent ${ofWords(deep.count, deep.of)} times in ${deep.place}, further down, and every hop above hung up in turn.` : slowPods ? `${listed(slowPods.bad.map(({ value }) => scene.podOf(value) ?? value))} ${slowPods.bad.length === 1 ? 'is' : 'are'} slow, the other pods answer in time.` : 'the service is slow.'}`,
+      }; ${rose ? `requests take a median of ${span(during!)} or more instead of ${span(before!)}. ` : ''}The timeout is the messenger: ${deep ? `the time is spent ${ofWords(deep.count, deep.of)} times in ${deep.place}, further down, and every hop above hung up in turn.` : slowPods ? `${listed(slowPods.bad.map(({ value }) => scene.podOf(value) ?? value))} ${slowPods.bad.length === 1 ? 'is' : 'are'} slow, the other pods answer in time.` : 'the service is slow.'}`,
       confidence: grew ? 'high' : 'possible',
       why: slower
-        ? 'answers were quick before and are slow while the timeouts fire'
+        ? deep && !rose
+          ? 'some answers take far longer than before, and who waits was followed hop by hop'
+          : 'answers were quick before and are slow while the timeouts fire'
         : slowPods
           ? 'its peers answer the same requests in the same time'
           : 'the lines do not show that it became slower',

@@ -99,8 +99,8 @@ const slow = (): Lines => [
   cutByCaller(moments(21_000, 1_700, 20), 2_500, UT),
 ];
 const tooShort = (): Lines => [healthy(web, orders), cutByCaller(moments(9_000, 2_500, 18), 2_500, UT)];
-const givenUp = (ms: (i: number) => number): readonly Logged[] =>
-  moments(6_000, 2_100, 24).flatMap((moment, i) =>
+const givenUp = (ms: (i: number) => number, when = moments(6_000, 2_100, 24)): readonly Logged[] =>
+  when.flatMap((moment, i) =>
     hop(app, orders, orders.pods[i % 3]!, {
       at: moment,
       ms: ms(i),
@@ -585,9 +585,26 @@ export const REPLIES: readonly CauseCase[] = [
   },
   {
     cause: 'upstream-slow',
-    incident: { 'answers take longer': slow },
+    incident: {
+      'answers take longer': slow,
+      'its callers give up, who never did before': () => [
+        background([web, app], orders, { to: 25_000 }),
+        background([web, app], orders, { from: 25_000, line: { ms: 1_100, service: 1_098 } }),
+        givenUp((i) => 2_000 + (i % 5), moments(26_000, 1_400, 24)),
+      ],
+    },
     at: { services: ['orders.sales'] },
-    but: [{ differs: 'the rest is as quick as ever', lines: tooShort, named: 'route-timeout' }],
+    but: [
+      { differs: 'the rest is as quick as ever', lines: tooShort, named: 'route-timeout' },
+      {
+        differs: 'callers give up, and nothing became slower',
+        lines: () => [
+          background([web, app], orders),
+          givenUp((i) => 2_000 + (i % 5), moments(26_000, 1_400, 24)),
+        ],
+        named: 'client-timeout-or-cancel',
+      },
+    ],
   },
   {
     cause: 'per-try-timeout',
