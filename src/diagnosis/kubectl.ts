@@ -57,13 +57,25 @@ export function connectCommand(pod: string, address: string): string {
   return `kubectl ${inNamespace(null, pod)} exec ${shellWord(pod)} -c istio-proxy -- curl -sv --max-time 5 ${shellWord(`telnet://${address}`)}`;
 }
 
-/** How istioctl names a proxy: `pod.namespace`, or the bare pod where no line tells the namespace. */
+/** How istioctl names a proxy: `pod.namespace`, or a look-up of it where no line tells the namespace. */
 export function proxyName(namespace: string | null, pod: string): string {
-  return namespace ? `${shellWord(pod)}.${shellWord(namespace)}` : shellWord(pod);
+  return namespace
+    ? `${shellWord(pod)}.${shellWord(namespace)}`
+    : `"$(kubectl get pods -A --no-headers | awk '$2=="${pod.replaceAll(/[^A-Za-z0-9.-]/g, '')}"{print $2"."$1}')"`;
+}
+
+/** The same of the first proxy of some lines. A server stands in its service's namespace, a caller and a gateway may in any. */
+export function proxyOf(of: {
+  readonly inbound: boolean;
+  readonly place: string;
+  readonly proxies: readonly string[];
+}): string {
+  return proxyName(of.inbound ? namespaceOf(of.place) : null, of.proxies[0]!);
 }
 
 /** Look-ups in commands, for what no line tells: the namespace of a pod, and whose an address is. */
 const NAMESPACE_OF = /-n "\$\(kubectl get pods -A --no-headers \| awk '\$2=="([^"]+)"\{print \$1\}'\)"/g;
+const PROXY_NAME = /"\$\(kubectl get pods -A --no-headers \| awk '\$2=="([^"]+)"\{print \$2"\."\$1\}'\)"/g;
 const POD_AT = /kubectl get pods -A -o wide --field-selector status\.podIP=([0-9a-f.:]+)/g;
 
 /** Who is meant, where a cluster told. */
@@ -81,6 +93,10 @@ export function withoutLookUps(command: string, known: Known, verb = 'describe p
     .replace(NAMESPACE_OF, (whole, pod: string) => {
       const found = known.podNamed(pod);
       return found ? `-n ${shellWord(found.namespace)}` : whole;
+    })
+    .replace(PROXY_NAME, (whole, pod: string) => {
+      const found = known.podNamed(pod);
+      return found ? proxyName(found.namespace, pod) : whole;
     })
     .replace(POD_AT, (whole, ip: string) => {
       const found = known.podAt(ip);

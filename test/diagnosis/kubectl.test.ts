@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { logsCommand } from '../../src/diagnosis/kubectl.js';
+import { logsCommand, proxyName, proxyOf, withoutLookUps } from '../../src/diagnosis/kubectl.js';
 
 describe('the log of an app', () => {
   it('is asked for from two whole seconds before', () => {
@@ -11,5 +11,27 @@ describe('the log of an app', () => {
   it('is asked for whole where no line has a time', () => {
     expect(logsCommand('shop', 'cart-1', NaN)).toBe('kubectl -n shop logs cart-1 --all-containers');
     expect(logsCommand('shop', 'cart-1', Infinity)).toBe('kubectl -n shop logs cart-1 --all-containers');
+  });
+});
+
+describe('a proxy, as istioctl names it', () => {
+  const looked = `"$(kubectl get pods -A --no-headers | awk '$2=="edge-1"{print $2"."$1}')"`;
+
+  it('is looked up where no line tells its namespace', () => {
+    expect(proxyName('istio-system', 'edge-1')).toBe('edge-1.istio-system');
+    expect(proxyName(null, 'edge-1')).toBe(looked);
+  });
+
+  it('stands where its service does, if it is a server; a gateway may stand anywhere', () => {
+    const of = { place: 'cart.shop', proxies: ['edge-1'] };
+    expect(proxyOf({ ...of, inbound: true })).toBe('edge-1.shop');
+    expect(proxyOf({ ...of, inbound: false })).toBe(looked);
+  });
+
+  it('is named where a cluster tells', () => {
+    const known = { podNamed: () => ({ namespace: 'istio-system' }), podAt: () => null };
+    expect(withoutLookUps(`istioctl proxy-config route ${looked} -o json`, known)).toBe(
+      'istioctl proxy-config route edge-1.istio-system -o json',
+    );
   });
 });

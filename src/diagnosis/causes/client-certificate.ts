@@ -104,7 +104,7 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
           {
             purpose:
               'read VALID CERT, NOT BEFORE (replaced when it ended?) and NOT AFTER of the caller’s certificate',
-            command: `istioctl proxy-config secret "$(kubectl get pods -A --no-headers | awk '$2=="${proxy.replaceAll(/[^A-Za-z0-9.-]/g, '')}"{print $2"."$1}')"`,
+            command: `istioctl proxy-config secret ${proxyName(null, proxy)}`,
           },
           {
             purpose:

@@ -1,7 +1,7 @@
 import type { Kind } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
+import { namespaceFlag, proxyOf } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, weigh } from '../stats.js';
 import { claim, Study, top } from '../study.js';
@@ -148,7 +148,7 @@ export const subsetUndefined: Cause = replyCause({
         },
         {
           purpose: 'see the clusters that the proxy has',
-          command: `istioctl proxy-config cluster ${proxyName(namespaceOf(study.place), study.proxies[0]!)} | grep ${shellWord(study.place.split('.')[0] ?? study.place)}`,
+          command: `istioctl proxy-config cluster ${proxyOf(study)} | grep ${shellWord(study.place.split('.')[0] ?? study.place)}`,
         },
       ],
       fix: [
@@ -222,7 +222,7 @@ export const filterConfigMissing: Cause = replyCause({
       next: [
         {
           purpose: 'see which extension configuration is missing',
-          command: `istioctl proxy-config ecds ${proxyName(namespaceOf(study.place), study.proxies[0]!)}`,
+          command: `istioctl proxy-config ecds ${proxyOf(study)}`,
         },
         { purpose: 'find the plugin', command: 'kubectl get wasmplugin,envoyfilter -A' },
       ],

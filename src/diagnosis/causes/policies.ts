@@ -1,6 +1,6 @@
 import type { Kind, Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
-import { namespaceOf, proxyName } from '../kubectl.js';
+import { proxyOf } from '../kubectl.js';
 import { fromMeshClient } from '../traits.js';
 import { byFrequency, distinct, median, quantile, weigh } from '../stats.js';
 import { top, type Study } from '../study.js';
@@ -16,7 +16,6 @@ const isRbac = (row: Kind): boolean =>
   details(row).startsWith('rbac_access_denied') || (row.termination ?? '').startsWith('rbac_access_denied');
 const isBadCustomAction = (row: Kind): boolean =>
   rbacText(row).startsWith('default-deny-all-due-to-bad-CUSTOM-action');
-const proxyOfStudy = (study: Study): string => proxyName(namespaceOf(study.place), study.proxies[0]!);
 
 /** `ns[x]-policy[y]-rule[n]` → `x/y`. */
 const policyName = (text: string): string | null => {
@@ -70,7 +69,7 @@ export const rbacDenied: Cause = replyCause({
       next: [
         {
           purpose: 'list the policies that apply there',
-          command: `istioctl x authz check ${proxyOfStudy(study)}`,
+          command: `istioctl x authz check ${proxyOf(study)}`,
         },
         { purpose: 'see them', command: 'kubectl get authorizationpolicy -A -o yaml' },
       ],
@@ -174,7 +173,7 @@ export const extAuthzUnavailable: Cause = replyCause({
         },
         {
           purpose: 'see whether the proxy has a healthy endpoint for it',
-          command: `istioctl proxy-config endpoint ${proxyOfStudy(study)} | grep -v HEALTHY`,
+          command: `istioctl proxy-config endpoint ${proxyOf(study)} | grep -v HEALTHY`,
         },
       ],
       fix: [

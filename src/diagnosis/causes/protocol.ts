@@ -1,6 +1,6 @@
 import type { Kind } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
-import { namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
+import { namespaceFlag, proxyOf } from '../kubectl.js';
 import { distinct, weigh } from '../stats.js';
 import { top, type Study } from '../study.js';
 import { listed, plural, shellWord } from '../words.js';
@@ -8,7 +8,6 @@ import { resetReason } from '../traits.js';
 import { replyCause } from './reply-cause.js';
 
 const details = (row: Kind): string => row.details ?? '';
-const proxyOfStudy = (study: Study): string => proxyName(namespaceOf(study.place), study.proxies[0]!);
 const clientsOf = (study: Study): readonly string[] => {
   const peers = distinct(study.rows, (row) => row.peer);
   return peers.length <= 3
@@ -47,7 +46,7 @@ export const headerTooLarge: Cause = replyCause({
     next: [
       {
         purpose: 'see the limit',
-        command: `istioctl proxy-config listener ${proxyOfStudy(study)} -o json | grep -i -n headers`,
+        command: `istioctl proxy-config listener ${proxyOf(study)} -o json | grep -i -n headers`,
       },
     ],
     fix: [
@@ -127,7 +126,7 @@ export const tlsToHttp: Cause = replyCause({
       next: [
         {
           purpose: 'see how the port is served',
-          command: `istioctl proxy-config listener ${proxyOfStudy(study)} --port ${port}`,
+          command: `istioctl proxy-config listener ${proxyOf(study)} --port ${port}`,
         },
       ],
       fix: ['Use http:// for that port, or serve TLS on it (Gateway server protocol and tls.mode).'],
@@ -245,7 +244,7 @@ export const retryBuffer: Cause = replyCause({
     next: [
       {
         purpose: 'see the retry policy',
-        command: `istioctl proxy-config route ${proxyOfStudy(study)} -o json | grep -n -A8 retryPolicy`,
+        command: `istioctl proxy-config route ${proxyOf(study)} -o json | grep -n -A8 retryPolicy`,
       },
     ],
     fix: ['No retries for uploads.'],
@@ -268,7 +267,7 @@ export const websocketRefused: Cause = replyCause({
       next: [
         {
           purpose: 'see whether upgrades are configured',
-          command: `istioctl proxy-config listener ${proxyOfStudy(study)} -o json | grep -n -A3 upgradeConfigs`,
+          command: `istioctl proxy-config listener ${proxyOf(study)} -o json | grep -n -A3 upgradeConfigs`,
         },
       ],
       fix: ['Keep HTTP/1.1 on that path, remove the filter that took the upgrade away.'],
