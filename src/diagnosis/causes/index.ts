@@ -25,7 +25,7 @@ import { ROUTE_TIMEOUT_CAUSES } from './route-timeouts.js';
 import { SILENT_CAUSES } from './silent.js';
 import { STREAM_LIMIT_CAUSES } from './stream-limits.js';
 import { UNANSWERED_CAUSES } from './unanswered-connects.js';
-import { vsRouteNoMatch } from './vs-route-no-match.js';
+import { ROUTE_MISS_LOOKS, vsRouteNoMatch } from './vs-route-no-match.js';
 import { ZTUNNEL_CAUSES, ZTUNNEL_LOOKS } from './ztunnel.js';
 
 const ENVOY_CAUSES: readonly Cause[] = [
@@ -59,7 +59,13 @@ const ENVOY_CAUSES: readonly Cause[] = [
 ];
 
 /** Other looks of causes that are listed above. */
-const LOOKS: readonly Cause[] = [...ZTUNNEL_LOOKS, ...RETRY_LOOKS, ...REFUSED_LOOKS, ...GIVEN_UP_LOOKS];
+const LOOKS: readonly Cause[] = [
+  ...ZTUNNEL_LOOKS,
+  ...RETRY_LOOKS,
+  ...REFUSED_LOOKS,
+  ...GIVEN_UP_LOOKS,
+  ...ROUTE_MISS_LOOKS,
+];
 
 /**
  * Every cause that is judged, each once, narrower mechanisms before wider ones: of two stories that are equally sure and

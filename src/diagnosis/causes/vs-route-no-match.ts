@@ -1,21 +1,27 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/row.js';
-import type { Cause } from '../cause.js';
+import { isPodName } from '../../record/origin.js';
+import { causesNamedIn, type Cause } from '../cause.js';
 import type { Fact, Hypothesis } from '../hypothesis.js';
-import { namespaceOf, proxyName } from '../kubectl.js';
+import { proxyName, proxyOf } from '../kubectl.js';
 import type { Scene } from '../scene.js';
+import { claim, Study } from '../study.js';
 import { perScene } from '../per-scene.js';
 import { byFrequency, distinct, groupBy, least, most, weigh } from '../stats.js';
 import { isRouteMiss, isScannerRequest, routeMisses } from './route-misses.js';
-import { clock, listed, plural, shellWord, thousands } from '../words.js';
+import { clock, listed, plural, shellWord, span, thousands } from '../words.js';
 
-function judge(scene: Scene): Hypothesis[] {
-  return routeMisses(scene).flatMap(({ study, authority }) => {
+const missed = perScene((scene: Scene): Hypothesis[] =>
+  routeMisses(scene).flatMap(({ study, authority }) => {
     const cases = study.cases.filter(({ decider }) => !isScannerRequest(decider));
-    const found = cases.length > 0 ? hypothesis(scene, authority, cases) : null;
-    return found ? [found] : [];
-  });
-}
+    const found = cases.length > 0 ? noMatch(scene, authority, cases) : null;
+    if (!found) return [];
+    const stale = staleRoutes(scene, authority, cases);
+    return stale ? [stale, { ...found, confidence: 'possible', why: TWINS_ROUTE }] : [found];
+  }),
+);
+
+const TWINS_ROUTE = 'other pods of the same workload route the same requests at the same time';
 
 /** Lines by the authority, and by the place, that they were sent to. */
 const linesSent = perScene((scene: Scene) => {
@@ -37,7 +43,7 @@ function sentTo(scene: Scene, authority: string | null, place: string): readonly
 /** What of a request decides its route, coarse enough to be counted. */
 const shape = (row: Row): string => `${row.method ?? '-'} ${row.pathTemplate ?? '-'}`;
 
-function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hypothesis | null {
+function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypothesis | null {
   const misses = cases.map(({ decider }) => decider);
   const preflights = misses.filter((row) => row.method === 'OPTIONS').length;
   if (preflights === misses.length) return null;
@@ -124,7 +130,6 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
   const decisive = otherRouted.length > 0 || elsewhere.length > 0;
   const confidence =
     mixed > missed || brief ? 'possible' : decisive && mixed === 0 && misses.length >= 5 ? 'high' : 'likely';
-  const namespace = namespaceOf(place);
   return {
     cause: 'vs-route-no-match',
     title: `No route of ${authority} matches ${listed(
@@ -158,7 +163,7 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
     next: [
       {
         purpose: 'see which matches the proxy holds for this host',
-        command: `istioctl proxy-config route ${proxyName(namespace, clients[0]!)} -o json | grep -n -A8 '"match"'`,
+        command: `istioctl proxy-config route ${proxyName(null, clients[0]!)} -o json | grep -n -A8 '"match"'`,
       },
       {
         purpose: 'find the rule',
@@ -172,19 +177,85 @@ function hypothesis(scene: Scene, authority: string, cases: readonly Case[]): Hy
   };
 }
 
-export const vsRouteNoMatch: Cause = {
-  id: 'vs-route-no-match',
-  reference:
-    'https://istio.io/v1.28/docs/ops/common-problems/network-issues/#route-rules-have-no-effect-on-ingress-gateway-requests',
-  mechanism:
-    'The proxy has routes for the host, but none matches the request: an exact match where clients send sub-paths, a condition on method, header or query, an order that hides a rule.',
-  signs: [
+/** Configuration reaches all proxies within seconds. */
+const PUSHED_WITHIN_MS = 10_000;
+const FEWEST_OF_TWINS = 5;
+
+/** Pods of one ReplicaSet share all of their name but its last word; `null` for a name that no controller made. */
+const replicasOf = (proxy: string): string | null =>
+  isPodName(proxy) ? proxy.slice(0, proxy.lastIndexOf('-')) : null;
+
+/** Some pods of a workload have no route for what its other pods go on routing: theirs are old. */
+function staleRoutes(scene: Scene, authority: string, cases: readonly Case[]): Hypothesis | null {
+  const study = new Study(scene, cases);
+  const { rows, proxies, place, first, last } = study;
+  const replicas = new Set(proxies.map(replicasOf));
+  if (last - first < PUSHED_WITHIN_MS || replicas.has(null)) return null;
+  const shapes = new Set(rows.map(shape));
+  const same = sentTo(scene, authority, place).filter(
+    (row) => row.http && shapes.has(shape(row)) && row.start >= first && row.start <= last,
+  );
+  const routed = same.filter((row) => row.cluster !== null);
+  const twins = routed.filter((row) => !proxies.includes(row.proxy) && replicas.has(replicasOf(row.proxy)));
+  if (weigh(twins) < FEWEST_OF_TWINS || routed.some((row) => proxies.includes(row.proxy))) return null;
+  const others = distinct(twins, (row) => row.proxy);
+  const what = byFrequency(rows, shape).map(([text]) => text);
+  return claim(study, {
+    cause: 'stale-proxy-config',
+    title: `${listed(proxies)} ${proxies.length === 1 ? 'lacks' : 'lack'} a route of ${authority} that ${plural(others.length, 'pod')} beside ${proxies.length === 1 ? 'it' : 'them'} ${others.length === 1 ? 'has' : 'have'}`,
+    story:
+      `${listed(what)} found no route at ${listed(proxies)} for ${span(last - first)}, while ${listed(others)}, of the same workload and with the same configuration, routed ${thousands(weigh(twins))} of them. ` +
+      `Routes reach all proxies within seconds, so ${proxies.length === 1 ? 'this one is' : 'these are'} no longer updated.`,
+    at: { services: [place], pods: proxies, clients: [] },
+    evidence: [
+      study.fact(`requests for ${listed(what)} at ${listed(proxies)} that found no route`, rows, rows),
+      {
+        text: `the same requests at ${listed(others)} in the same time that found one`,
+        count: weigh(twins),
+        of: weigh(twins),
+      },
+    ],
+    confidence: 'high',
+    why: TWINS_ROUTE,
+    next: [
+      {
+        purpose: 'see whether it is STALE or missing',
+        command: `istioctl proxy-status | grep ${shellWord(proxies[0]!)}`,
+      },
+      {
+        purpose: 'see which matches it holds for this host',
+        command: `istioctl proxy-config route ${proxyOf(study)} -o json | grep -n -A8 '"match"'`,
+      },
+    ],
+    fix: [
+      'Restore its connection to istiod (port 15012), correct the configuration that it rejects, or restart the pod.',
+    ],
+  });
+}
+
+const missCause = causesNamedIn(missed);
+
+export const vsRouteNoMatch: Cause = missCause(
+  'vs-route-no-match',
+  'https://istio.io/v1.28/docs/ops/common-problems/network-issues/#route-rules-have-no-effect-on-ingress-gateway-requests',
+  'The proxy has routes for the host, but none matches the request: an exact match where clients send sub-paths, a condition on method, header or query, an order that hides a rule.',
+  [
     '404 NR route_not_found with 0 bytes, no cluster and no host, logged by the gateway or the caller, never by the server',
     'other paths of the same authority succeed on the same proxy',
   ],
-  against: [
+  [
     'a 404 via_upstream: that one is the app’s own',
     'no path of the authority succeeds: the host is unknown, or somebody scans',
   ],
-  judge,
-};
+);
+
+/** A look of a cause that refused connects show as well. */
+export const ROUTE_MISS_LOOKS: readonly Cause[] = [
+  missCause(
+    'stale-proxy-config',
+    'https://github.com/istio/istio/issues/54539',
+    'One proxy no longer gets configuration.',
+    ['404 NR at some pods of a workload, for minutes, for what its other pods route'],
+    [],
+  ),
+];

@@ -175,6 +175,17 @@ export const ROUTING: readonly CauseCase[] = [
     at: { services: ['reviews.shop'], clients: [web.name] },
     but: [
       {
+        differs: 'another pod of the same workload routes the same path',
+        lines: () => [
+          healthy(web, reviews),
+          misses({ path: '/v2/items' }),
+          healthy({ ...web, name: web.name.replace(/.{5}$/, 'x9k4d') }, reviews, {
+            line: { path: '/v2/items' },
+          }),
+        ],
+        named: 'stale-proxy-config',
+      },
+      {
         differs: 'every path of the host misses',
         lines: () => [atEdge(), unknownHost('old.example.com')],
         named: 'gateway-host-unknown',
