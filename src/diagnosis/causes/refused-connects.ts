@@ -283,7 +283,11 @@ function proxyDied(
   const starts = new Set(back.map(({ ip }) => ip));
   const rows = study.rows.filter((row) => starts.has(row.upstreamIp ?? ''));
   const pods = back.flatMap(({ ip }) => scene.podOf(ip) ?? []);
+  // Servers of other protocols than HTTP, databases above all, often have no sidecar; then what refuses is the server.
+  const isProxyKnown = study.sample.http || pods.length > 0;
+  const server = isProxyKnown ? [] : [serverWasAway(study, back)];
   return [
+    ...server,
     claim(study, {
       cause: 'proxy-crash-or-oom',
       title: `The sidecar ${pods[0] ? `of ${pods[0]}` : `at ${back[0]!.ip}`} went away for ${span(study.spanMs)}`,
@@ -309,8 +313,14 @@ function proxyDied(
         },
         ...study.contrast('upstream host', (row) => row.upstreamIp),
       ],
-      confidence: study.spanMs < 120_000 && rows.length === study.rows.length ? 'high' : 'likely',
-      why: 'a refusal on the callers’ side at an address that comes back',
+      confidence: !isProxyKnown
+        ? 'possible'
+        : study.spanMs < 120_000 && rows.length === study.rows.length
+          ? 'high'
+          : 'likely',
+      why: isProxyKnown
+        ? 'a refusal on the callers’ side at an address that comes back'
+        : 'true if a sidecar runs there, which no line shows',
       next: [
         {
           purpose: 'read the restart count and last state of istio-proxy',
@@ -324,6 +334,32 @@ function proxyDied(
       ],
     }),
   ];
+}
+
+/** The same where no line shows that a sidecar runs there: the server itself may have refused. */
+function serverWasAway(study: Study, back: readonly DeadHost[]): Hypothesis {
+  const ips = back.map(({ ip }) => ip);
+  return claim(study, {
+    cause: 'app-not-listening',
+    title: `${study.place} at ${listed(ips)} refused connects for ${span(study.spanMs)}`,
+    story:
+      `connects were refused, so the address was there and nothing listened; it serves again afterwards. Without a sidecar the server itself was down, or restarted; ` +
+      'with one, that was, since a living sidecar accepts everything. No line shows whether one runs there.',
+    severity: study.shareDuring > 0.9 ? 'critical' : 'high',
+    at: { services: [study.place], endpoints: ips, pods: [] },
+    evidence: [
+      study.fact(`requests in that time that ${listed(ips)} refused`, study.rows, study.during),
+      {
+        text: 'connections that it served afterwards',
+        count: back.reduce((n, host) => n + host.answersAfter, 0),
+        of: back.reduce((n, host) => n + host.answersAfter, 0),
+      },
+    ],
+    confidence: 'possible',
+    why: 'a server that restarts is commoner than its sidecar that does, and it may have none',
+    next: [{ purpose: 'see its containers, restarts and last states', command: podAtCommand(ips[0]!) }],
+    fix: ['What its last state and its log name; the callers’ connection pools may need to reconnect.'],
+  });
 }
 
 /** Every failed connect of a place, however it failed: what one caller alone keeps trying. */
@@ -506,6 +542,13 @@ export const REFUSED_CAUSES: readonly Cause[] = [
 
 /** A look of a cause that others' lines show as well. */
 export const REFUSED_LOOKS: readonly Cause[] = [
+  refusal(
+    'app-not-listening',
+    'https://github.com/istio/istio/issues/51267',
+    'Nothing listens on the port.',
+    ['TCP refused on the way out, at an address that comes back and of which no line shows a sidecar'],
+    ['the server’s own proxy logged it: that tells who refused'],
+  ),
   refusal(
     'single-bad-endpoint',
     'https://github.com/istio/istio/issues/8846',

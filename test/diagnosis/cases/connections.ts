@@ -760,7 +760,21 @@ export const CONNECTIONS: readonly CauseCase[] = [
     cause: 'proxy-crash-or-oom',
     incident: { older: () => proxyGone('older'), 'Envoy 1.40': () => proxyGone('Envoy 1.40') },
     at: { services: ['cart.store'], endpoints: [one.ip] },
-    but: [{ differs: 'refused by the pod itself', lines: () => crash(), named: 'app-crash-oom' }],
+    but: [
+      { differs: 'refused by the pod itself', lines: () => crash(), named: 'app-crash-oom' },
+      {
+        differs: 'TCP, to an address of which no line shows a sidecar',
+        lines: () =>
+          moments(0, 600, 100).map((at, i) =>
+            tcp(web, stock, stock.pods[0]!, {
+              at,
+              ...(i >= 40 &&
+                i < 65 && { ...REFUSED['Envoy 1.40'], code: 0, details: null, received: 0, sent: 0 }),
+            }),
+          ),
+        named: 'app-not-listening',
+      },
+    ],
   },
   {
     cause: 'hbone-connect-blocked',
