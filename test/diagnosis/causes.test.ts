@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CAUSES } from '../../src/diagnosis/causes/index.js';
 import { CASES } from './cases/index.js';
+import { ejected } from './cases/connections.js';
 import { behind } from './cases/replies.js';
 import { diagnosed, healthy } from './traffic.js';
 import { background, caller, service } from './cases/case.js';
@@ -44,6 +45,14 @@ describe('a failure that an app passes on', () => {
     expect(incidents.map(({ hypothesis }) => [hypothesis.cause, hypothesis.at.services?.[0]])).toEqual([
       ['no-endpoints', 'stock.sales'],
     ]);
+  });
+});
+
+describe('hosts that were all ejected', () => {
+  it('and fail on when they are back are one incident', () => {
+    const { incidents } = diagnosed(...ejected(2));
+    expect(incidents.map(({ hypothesis }) => hypothesis.cause)).toEqual(['outlier-all-ejected']);
+    expect(incidents[0]!.failures).toBe(3 * 6 + 60 + 3 * 2);
   });
 });
 

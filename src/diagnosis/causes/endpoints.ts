@@ -30,6 +30,8 @@ const isHostFailure = (row: Row): boolean =>
   !row.has('DC');
 
 const CONSECUTIVE = 3;
+/** For so long a host is ejected at first, by default (https://istio.io/v1.28/docs/reference/config/networking/destination-rule/#OutlierDetection). */
+const EJECTED_MS = 30_000;
 
 /** One story for each service whose callers find nobody to send to. */
 const nobodyThere = perScene((scene: Scene): Hypothesis[] => {
@@ -49,7 +51,6 @@ const nobodyThere = perScene((scene: Scene): Hypothesis[] => {
 function ejected(scene: Scene, study: Study): Hypothesis | null {
   const lines = scene.callersLines(study.place);
   const byCaller = groupBy(study.rows, (row) => row.proxy);
-  const trigger: Case[] = [];
   let callersWith = 0;
   let back = 0;
   for (const [proxy, rows] of byCaller) {
@@ -74,17 +75,20 @@ function ejected(scene: Scene, study: Study): Hypothesis | null {
   const first = study.first;
   const last = study.last;
   const misses = new Set(study.cases);
+  const failures: { readonly one: Case; readonly failedAt: Row }[] = [];
   for (const one of scene.cases) {
-    const failedAt = one.rows.find(isHostFailure);
-    if (
-      !misses.has(one) &&
-      failedAt &&
-      scene.placeOf(failedAt) === study.place &&
-      failedAt.start > first - 60_000 &&
-      failedAt.start <= last
-    )
-      trigger.push(one);
+    const failedAt = misses.has(one) ? undefined : one.rows.find(isHostFailure);
+    if (failedAt && scene.placeOf(failedAt) === study.place && failedAt.start > first - 60_000)
+      failures.push({ one, failedAt });
   }
+  const before = failures.filter(({ failedAt }) => failedAt.start <= last);
+  // Hosts come back after a while, and may go on failing as they did.
+  const alike = new Set(before.map(({ failedAt }) => failedAt.groupKey));
+  const after = failures.filter(
+    ({ failedAt }) =>
+      failedAt.start > last && failedAt.start <= last + EJECTED_MS && alike.has(failedAt.groupKey),
+  );
+  const trigger = [...before, ...after].map(({ one }) => one);
   const all = new Study(scene, [...trigger, ...study.cases], scene.linesOf(study.sample));
   const codes = byFrequency(
     trigger,

@@ -192,10 +192,13 @@ const badRelease = (): Lines => [
   healthy(web, cart, { every: 250, pods: [one, two] }),
   inside(three, 25_000, 600, 40, { code: 500, sent: 41 }),
 ];
-const ejected = (): Lines => [
+const failing = (from: number, times: number): Lines =>
+  cart.pods.map((pod, i) => inside(pod, from + 90 * i, 400, times, { code: 500, sent: 41 }));
+export const ejected = (failingOn = 0): Lines => [
   healthy(web, cart, { to: 20_000 }),
-  cart.pods.flatMap((pod, i) => inside(pod, 20_000 + 90 * i, 400, 6, { code: 500, sent: 41 })),
+  ...failing(20_000, 6),
   all([web], 22_600, 400, 60, NOBODY),
+  ...failing(46_800, failingOn),
   healthy(web, cart, { from: 48_000 }),
 ];
 const emptied = (): Lines => [
@@ -339,7 +342,7 @@ export const CONNECTIONS: readonly CauseCase[] = [
   },
   {
     cause: 'outlier-all-ejected',
-    incident: { 'failures, then nobody, then the same hosts': ejected },
+    incident: { 'failures, then nobody, then the same hosts': () => ejected() },
     at: { services: ['cart.store'], endpoints: [one.ip] },
     but: [{ differs: 'no host failed before', lines: emptied, named: 'no-endpoints' }],
   },
