@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CAUSES } from '../../src/diagnosis/causes/index.js';
 import { CASES } from './cases/index.js';
-import { ejected } from './cases/connections.js';
+import { crashedTwice, ejected } from './cases/connections.js';
 import { behind } from './cases/replies.js';
 import { diagnosed, healthy } from './traffic.js';
 import { background, caller, service } from './cases/case.js';
@@ -53,6 +53,15 @@ describe('hosts that were all ejected', () => {
     const { incidents } = diagnosed(...ejected(2));
     expect(incidents.map(({ hypothesis }) => hypothesis.cause)).toEqual(['outlier-all-ejected']);
     expect(incidents[0]!.failures).toBe(3 * 6 + 60 + 3 * 2);
+  });
+});
+
+describe('an app that was away twice', () => {
+  it('was so for as long as it refused, not from the first time to the last', () => {
+    const { incidents } = diagnosed(...crashedTwice());
+    expect(incidents.map(({ hypothesis }) => hypothesis.title)).toEqual([
+      'One of 3 pods of cart.store lost its app 2 times, for 9.5 s in all',
+    ]);
   });
 });
 

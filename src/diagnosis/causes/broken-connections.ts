@@ -74,7 +74,12 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   // Without a refusal, several broken requests of different age must tell it alone.
   if (together.length < 2 || (then.length === 0 && (together.length < 3 || spread < 30))) return null;
   const members = new Set(together);
-  const near = cut.filter(({ decider }) => members.has(decider) || Math.abs(decider.end - moment) < 3_000);
+  const linesThere = scene.linesOf(together[0]!).filter((row) => row.proxy === proxy);
+  const outages = outagesOf(linesThere, moment, new Set(then.map(({ decider }) => decider)));
+  const near = cut.filter(
+    ({ decider }) =>
+      members.has(decider) || outages.some(({ from }) => Math.abs(decider.end - from) < AROUND_MS),
+  );
   const study = new Study(scene, [...near, ...then]);
   const place = study.place;
   const pods = distinct(study.population, (row) => row.proxy);
@@ -82,12 +87,12 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   const ofPod = study.population.filter((row) => row.proxy === proxy);
   const inFlight = ofPod.filter((row) => row.start <= moment && row.end >= moment);
   const answeredAfter = ofPod.filter((row) => row.start > last && row.answeredBy === 'peer');
-  const duringOutage = ofPod.filter((row) => row.start >= moment && row.start <= last);
+  const isOut = (row: Row): boolean => outages.some(({ from, to }) => row.start >= from && row.start <= to);
+  const duringOutage = ofPod.filter(isOut);
+  const outMs = outages.reduce((sum, { from, to }) => sum + to - from, 0);
   const peers = study.population.filter((row) => row.proxy !== proxy);
-  const peersFailing = peers.filter(
-    (row) => row.failure && row.start >= moment - 500 && row.start <= last,
-  ).length;
-  const others = peers.filter((row) => row.start >= moment && row.start <= last);
+  const others = peers.filter(isOut);
+  const peersFailing = others.filter((row) => row.failure).length;
   const everyPod = scene.cases.some(
     ({ decider }) =>
       decider.proxy !== proxy &&
@@ -98,10 +103,16 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   );
   return claim(study, {
     cause: 'app-crash-oom',
-    title: `${pods.length > 1 ? `One of ${pods.length} pods` : 'The pod'} of ${place} lost its app${answeredAfter.length > 0 ? ` for ${span(last - moment)}` : ''}`,
+    title: `${pods.length > 1 ? `One of ${pods.length} pods` : 'The pod'} of ${place} lost its app${outages.length > 1 ? ` ${outages.length} times` : ''}${answeredAfter.length > 0 ? `${outages.length > 1 ? ',' : ''} for ${span(outMs)}${outages.length > 1 ? ' in all' : ''}` : ''}`,
     story:
       `${together.length} requests in flight on ${proxy} broke in the same instant (${clock(moment)}), aged ${range(least(ages), most(ages))}` +
       (then.length > 0 ? `; its port then refused the next ${then.length}` : '') +
+      (outages.length > 1
+        ? `, again from ${listed(
+            outages.slice(1).map(({ from }) => clock(from)),
+            3,
+          )} on`
+        : '') +
       (answeredAfter.length > 0
         ? `, and ${answeredAfter.length} were answered after ${clock(last)}. `
         : '. ') +
@@ -119,7 +130,7 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
         of: Math.max(weigh(inFlight), weigh(together)),
       },
       {
-        text: 'requests begun there from then to the last failure that its own port refused',
+        text: 'requests begun there while it was away that its own port refused',
         count: weigh(then),
         of: weigh(duringOutage),
       },
@@ -156,6 +167,33 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
       'Take a dead pod out sooner: readiness, outlier detection.',
     ],
   });
+}
+
+/** Cuts belong to an outage that begins within so long. */
+const AROUND_MS = 3_000;
+
+/**
+ * When a pod's port refused, from the moment its requests broke: until it answers again.
+ * @param lines of the pod @param refused those that its port refused
+ */
+function outagesOf(
+  lines: readonly Row[],
+  moment: number,
+  refused: ReadonlySet<Row>,
+): readonly { readonly from: number; readonly to: number }[] {
+  const outages = [{ from: moment, to: moment }];
+  let isBack = false;
+  for (const row of lines.toSorted((a, b) => a.start - b.start)) {
+    if (row.end < moment) continue;
+    const current = outages.at(-1)!;
+    if (!refused.has(row)) {
+      isBack ||= row.answeredBy === 'peer' && row.start > current.to;
+    } else if (isBack) {
+      outages.push({ from: row.start, to: row.end });
+      isBack = false;
+    } else current.to = Math.max(current.to, row.end);
+  }
+  return outages;
 }
 
 /** A cut after at least this long is no race. */

@@ -210,6 +210,16 @@ const crash = (line: Partial<Line> = CUT): Lines => [
   dying(one, 30_000, line),
   inside(one, 30_400, 500, 12, REFUSED['Envoy 1.40']),
 ];
+/** An app that dies, comes back, and is away again. */
+export const crashedTwice = (): Lines => [
+  healthy(web, cart, { pods: [two, three] }),
+  healthy(web, cart, { to: 28_000, pods: [one] }),
+  dying(one, 30_000, CUT),
+  inside(one, 30_400, 500, 12, REFUSED['Envoy 1.40']),
+  healthy(web, cart, { from: 37_000, to: 50_000, pods: [one] }),
+  inside(one, 50_000, 500, 8, REFUSED['Envoy 1.40']),
+  healthy(web, cart, { from: 55_000, pods: [one] }),
+];
 const proxyGone = (form: keyof typeof REFUSED): Lines => [
   healthy(web, cart, { to: 28_000 }),
   all([web], 30_000, 450, 14, REFUSED[form], [one]),
