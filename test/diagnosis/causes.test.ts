@@ -60,7 +60,7 @@ describe('an app that was away twice', () => {
   it('was so for as long as it refused, not from the first time to the last', () => {
     const { incidents } = diagnosed(...crashedTwice());
     expect(incidents.map(({ hypothesis }) => hypothesis.title)).toEqual([
-      'One of 3 pods of cart.store lost its app 2 times, for 9.5 s in all',
+      'One of 3 pods of cart.store lost its app 2 times, for 9.4 s in all',
     ]);
   });
 });

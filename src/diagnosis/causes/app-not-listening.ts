@@ -1,5 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Kind, Row } from '../../aggregate/row.js';
+import { boutsOf } from '../bouts.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { turnover } from '../hosts.js';
@@ -51,31 +52,6 @@ function lastRequests(scene: Scene, refused: readonly Case[]): readonly Case[] {
   return [...groupBy(cut, ({ decider }) => decider.proxy).values()].flatMap((cases) =>
     cases.length === 1 ? cases : [],
   );
-}
-
-/** A time in which one pod refused, from its first refusal to its last. */
-interface Bout {
-  readonly pod: string;
-  readonly first: number;
-  readonly last: number;
-}
-
-/** What lies further apart, with answers in between, is another time: the app came back, and went again. */
-const BETWEEN_BOUTS_MS = 2_000;
-
-function boutsOf(refusals: readonly Row[], served: readonly Row[]): readonly Bout[] {
-  return [...groupBy(refusals, (row) => row.proxy)].flatMap(([pod, rows]) => {
-    const answers = served.filter((row) => row.proxy === pod && wasAnswered(row)).map((row) => row.start);
-    const bouts: { pod: string; first: number; last: number }[] = [];
-    for (const { start } of rows.toSorted((a, b) => a.start - b.start)) {
-      const open = bouts.at(-1);
-      const isNew =
-        !open || (start - open.last > BETWEEN_BOUTS_MS && answers.some((at) => at > open.last && at < start));
-      if (isNew) bouts.push({ pod, first: start, last: start });
-      else open.last = start;
-    }
-    return bouts;
-  });
 }
 
 function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
@@ -153,7 +129,9 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
   const everyPod = pods.length === allPods.length && !scene.errorsOnly;
   const addresses = new Set(deciders.map((row) => row.upstreamIp));
   const { arrived } = turnover(scene.callersLines(service));
-  const arrivedLate = neverWorked && [...addresses].every((ip) => arrived.some((life) => life.ip === ip));
+  const firstOf = new Map(bouts.toReversed().map((bout) => [bout.pod, bout.first]));
+  const workedBefore = ofPods.some((row) => wasAnswered(row) && row.end < firstOf.get(row.proxy)!);
+  const arrivedLate = !workedBefore && [...addresses].every((ip) => arrived.some((life) => life.ip === ip));
   const ongoing = after.length === 0;
   const times = Math.max(...[...groupBy(bouts, ({ pod }) => pod).values()].map(({ length }) => length));
   const longest = most(bouts.map((bout) => bout.last - bout.first));
@@ -173,7 +151,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
         : '') +
       (times > 1 ? 'In between it listened again, as an app that is restarted over and over. ' : '') +
       (arrivedLate
-        ? `${pods.length === 1 ? 'This pod is' : 'These pods are'} new: no line names ${pods.length === 1 ? 'it' : 'them'} before ${clock(least(ofPods.map((row) => row.start)))}. `
+        ? `${pods.length === 1 ? 'This pod is' : 'These pods are'} new: no line names ${pods.length === 1 ? 'it' : 'them'} before ${clock(least(ofPods.map((row) => row.start)))}. ${answered(after) > 0 ? 'Requests came before anything listened there. ' : ''}`
         : '') +
       (peers.length > 0 ? `The other pods of the service serve. ` : '') +
       `The network and the mesh between the pods are not at fault: the requests reached the pod.`,
@@ -191,7 +169,7 @@ function hypothesis(scene: Scene, cases: readonly Case[]): Hypothesis {
     confidence,
     why:
       confidence === 'high'
-        ? 'refused by the own pod, named so by the server side itself, after a time when it answered'
+        ? `refused by the own pod, named so by the server side itself, ${workedBefore ? 'after' : 'before'} a time when it answered`
         : !named
           ? 'the lines do not name the connect error, so a refusal is inferred'
           : neverWorked

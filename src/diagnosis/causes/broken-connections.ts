@@ -1,5 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Kind, Row } from '../../aggregate/row.js';
+import { boutsOf } from '../bouts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { idleTimesOf } from '../connections.js';
@@ -75,10 +76,14 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   if (together.length < 2 || (then.length === 0 && (together.length < 3 || spread < 30))) return null;
   const members = new Set(together);
   const linesThere = scene.linesOf(together[0]!).filter((row) => row.proxy === proxy);
-  const outages = outagesOf(linesThere, moment, new Set(then.map(({ decider }) => decider)));
+  const [bout, ...more] = boutsOf(
+    then.map(({ decider }) => decider),
+    linesThere,
+  );
+  const outages = [{ first: moment, last: bout?.last ?? moment }, ...more];
   const near = cut.filter(
     ({ decider }) =>
-      members.has(decider) || outages.some(({ from }) => Math.abs(decider.end - from) < AROUND_MS),
+      members.has(decider) || outages.some(({ first }) => Math.abs(decider.end - first) < AROUND_MS),
   );
   const study = new Study(scene, [...near, ...then]);
   const place = study.place;
@@ -87,9 +92,9 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   const ofPod = study.population.filter((row) => row.proxy === proxy);
   const inFlight = ofPod.filter((row) => row.start <= moment && row.end >= moment);
   const answeredAfter = ofPod.filter((row) => row.start > last && row.answeredBy === 'peer');
-  const isOut = (row: Row): boolean => outages.some(({ from, to }) => row.start >= from && row.start <= to);
+  const isOut = (row: Row): boolean => outages.some((out) => row.start >= out.first && row.start <= out.last);
   const duringOutage = ofPod.filter(isOut);
-  const outMs = outages.reduce((sum, { from, to }) => sum + to - from, 0);
+  const outMs = outages.reduce((sum, out) => sum + out.last - out.first, 0);
   const peers = study.population.filter((row) => row.proxy !== proxy);
   const others = peers.filter(isOut);
   const peersFailing = others.filter((row) => row.failure).length;
@@ -109,7 +114,7 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
       (then.length > 0 ? `; its port then refused the next ${then.length}` : '') +
       (outages.length > 1
         ? `, again from ${listed(
-            outages.slice(1).map(({ from }) => clock(from)),
+            more.map(({ first }) => clock(first)),
             3,
           )} on`
         : '') +
@@ -171,30 +176,6 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
 
 /** Cuts belong to an outage that begins within so long. */
 const AROUND_MS = 3_000;
-
-/**
- * When a pod's port refused, from the moment its requests broke: until it answers again.
- * @param lines of the pod @param refused those that its port refused
- */
-function outagesOf(
-  lines: readonly Row[],
-  moment: number,
-  refused: ReadonlySet<Row>,
-): readonly { readonly from: number; readonly to: number }[] {
-  const outages = [{ from: moment, to: moment }];
-  let isBack = false;
-  for (const row of lines.toSorted((a, b) => a.start - b.start)) {
-    if (row.end < moment) continue;
-    const current = outages.at(-1)!;
-    if (!refused.has(row)) {
-      isBack ||= row.answeredBy === 'peer' && row.start > current.to;
-    } else if (isBack) {
-      outages.push({ from: row.start, to: row.end });
-      isBack = false;
-    } else current.to = Math.max(current.to, row.end);
-  }
-  return outages;
-}
 
 /** A cut after at least this long is no race. */
 const LONG_MS = 900;

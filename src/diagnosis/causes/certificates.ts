@@ -1,6 +1,7 @@
 import type { Kind } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import { namespaceFlag, namespaceOf, podAtCommand, proxyName } from '../kubectl.js';
+import { distinct } from '../stats.js';
 import { Study } from '../study.js';
 import { isExternal, isTlsFailure } from '../traits.js';
 import { listed, plural, shellWord } from '../words.js';
@@ -30,6 +31,14 @@ const serverPods = (study: Study): readonly string[] =>
 const badHosts = (study: Study): readonly string[] =>
   study.concentration((row) => row.upstreamIp)?.bad.map(({ value }) => value) ?? study.hosts;
 
+/** Who of a service serves so: `1 of 3 pods of shop.a serves`, or the service. */
+function whichPods(study: Study, bad: readonly string[]): string {
+  const all = distinct(study.population, (row) => row.upstreamIp).length;
+  return bad.length < all
+    ? `${bad.length} of ${all} pods of ${study.place} ${bad.length === 1 ? 'serves' : 'serve'}`
+    : `${study.place} serves`;
+}
+
 export const certExpired: Cause = replyCause({
   id: 'workload-cert-expired',
   reference: 'https://github.com/istio/istio/issues/38235',
@@ -47,7 +56,7 @@ export const certExpired: Cause = replyCause({
     return {
       title: ours
         ? `The certificate of ${listed(study.proxies)} has expired`
-        : `${study.place} serves with an expired certificate`,
+        : `${whichPods(study, hosts)} with an expired certificate`,
       story: ours
         ? 'the servers reject the caller’s certificate as expired: not they, the caller is to be repaired.'
         : `the callers’ proxies refuse the certificate of ${listed(hosts)}: expired. ${listed(study.proxies)} see it alike, so it is the server’s.`,
