@@ -24,7 +24,9 @@ export class Study {
   readonly sample: Row;
   /** The service; without a cluster the authority; TCP: the address dialled. */
   readonly place: string;
-  /** All lines of that place and direction, failing or not. */
+  /** Where failures are of several services: all of them. */
+  readonly places: readonly string[];
+  /** All lines of these places and direction, failing or not. */
   readonly population: readonly Row[];
   /** First and last start of a failure. */
   readonly first: number;
@@ -49,7 +51,9 @@ export class Study {
     this.#failing = new Set(cases.flatMap(({ decider, rows }) => [decider, ...alike(decider, rows)]));
     this.sample = this.rows[0]!;
     this.place = scene.placeOf(this.sample);
-    this.population = population ?? scene.linesOf(this.sample);
+    const byPlace = [...groupBy(this.rows, (row) => scene.placeOf(row)).values()];
+    this.places = byPlace.map(([first]) => scene.placeOf(first!));
+    this.population = population ?? distinctLines(byPlace.map(([first]) => scene.linesOf(first!)));
     ({ first: this.first, last: this.last } = failingSpan(scene, this.rows));
   }
 
@@ -221,7 +225,7 @@ export class Study {
     const after = theirs.filter((row) => row.start > this.last);
     return [
       {
-        text: `requests ${whose}to ${this.place} before ${clock(this.first)} that failed this way`,
+        text: `requests ${whose}to ${listed(this.places, 3)} before ${clock(this.first)} that failed this way`,
         count: 0,
         of: weigh(before),
       },
@@ -282,9 +286,9 @@ export class Study {
     const when =
       rows.length === 1 ? `at ${clock(this.first)}` : `between ${clock(this.first)} and ${clock(this.last)}`;
     if (this.scene.errorsOnly) {
-      return `${plural(failures, 'request')}${whose} to ${this.place} ${when}, of how many the log does not hold`;
+      return `${plural(failures, 'request')}${whose} to ${listed(this.places, 3)} ${when}, of how many the log does not hold`;
     }
-    return `${ofWords(failures, of)} requests${whose} to ${this.place} ${when} (${percent(failures, of)})`;
+    return `${ofWords(failures, of)} requests${whose} to ${listed(this.places, 3)} ${when} (${percent(failures, of)})`;
   }
 
   medianDuration(): number {
@@ -298,6 +302,10 @@ const FEWEST_TO_BE_OVER = 5;
 const FEW_VALUES = 6;
 /** A share of fewer failures says little of the traffic: nobody is woken for it. */
 export const FEWEST_FOR_A_SHARE = 5;
+
+/** The lines of several lists, each list once. */
+const distinctLines = (lists: readonly (readonly Row[])[]): readonly Row[] =>
+  lists.length === 1 ? lists[0]! : [...new Set(lists)].flat();
 
 /** The lines of a failed request that tell the same of the same side as the one that decided. */
 function alike(decider: Row, rows: readonly Row[]): readonly Row[] {
