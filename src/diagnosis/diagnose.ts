@@ -224,17 +224,21 @@ function appRefusals(scene: Scene): Dismissed[] {
     .filter((row) => !explained.has(scene.joins.rootOf(row)));
   const auth = rows.filter((row) => row.code === 401 || row.code === 403);
   const others = rows.filter((row) => row.code !== 401 && row.code !== 403);
-  const told = (cause: string, title: string, some: readonly Row[]): Dismissed => ({
+  const told = (cause: string, some: readonly Row[]): Dismissed => ({
     cause,
-    title,
+    title: `the app’s own ${listed(
+      byFrequency(
+        some,
+        ({ code }) => String(code),
+        ({ weight }) => weight,
+      ).map(([code]) => code),
+      3,
+    )}`,
     count: weigh(some),
     failures: 0,
     why: `the app answered them itself, and the proxies passed it on: ${topPaths(some)}`,
   });
-  return [
-    told('app-404-benign', 'the app’s own 404 and other 4xx', others),
-    told('app-auth-rejection', 'the app’s own 401 and 403', auth),
-  ];
+  return [told('app-404-benign', others), told('app-auth-rejection', auth)];
 }
 
 const topPaths = (rows: readonly Row[]): string =>
