@@ -246,16 +246,15 @@ function leadingTexts(
 ): Leading | null {
   const failing = values.get(dimension);
   if (!failing) return null;
-  const attempts = new Map<string, number>();
+  const attempts = new Counter(Infinity);
   for (const population of populations) {
     const counter = population.values.get(dimension);
-    for (const value of counter?.values() ?? [])
-      attempts.set(value, (attempts.get(value) ?? 0) + counter!.get(value));
+    if (counter) attempts.merge(counter);
   }
   const listed = leading({
     failing: [...failing.values()].map((value) => [value, failing.get(value)] as const),
-    spared: () => [...attempts.keys()].filter((value) => !failing.get(value)),
-    requestsOf: (value) => attempts.get(value) ?? 0,
+    spared: () => [...attempts.values()].filter((value) => !failing.get(value)),
+    requestsOf: (value) => attempts.get(value),
     textOf: (value) => value,
   });
   return { listed, total: failing.total };

@@ -3,6 +3,7 @@ import { maskedRequestId } from '../record/request-id.js';
 import { parseMeshServerName, type UpstreamCluster } from '../record/upstream-cluster.js';
 import { isRejectedConnection, sameConnection, sameHost, sameService } from './ends.js';
 import type { Kind, Row } from './row.js';
+import { countBefore } from './sorted.js';
 
 /*
  * One request is logged by every proxy on its way. Lines are joined into trees: a caller's outbound line, below it the
@@ -421,16 +422,10 @@ const MOST_AROUND = 256;
  * it, which began nearest. Clocks that could not be measured may be off, so that near is taken where none runs.
  */
 function runningAt(outers: readonly Row[], inner: Row, tree: Tree): Row | undefined {
-  let low = 0;
-  let high = outers.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (outers[middle]!.start <= inner.start + CONNECTION_SLACK_MS) low = middle + 1;
-    else high = middle;
-  }
+  const begun = countBefore(outers.length, (i) => outers[i]!.start <= inner.start + CONNECTION_SLACK_MS);
   const off = (outer: Row): number => Math.abs(outer.start - inner.start);
   const around = outers
-    .slice(Math.max(0, low - MOST_AROUND), low)
+    .slice(Math.max(0, begun - MOST_AROUND), begun)
     .filter((outer) => outer.end >= inner.start - CONNECTION_SLACK_MS);
   const running = around.filter((outer) => overlaps(outer, inner, 0));
   if (running.length > 0) {
@@ -500,14 +495,8 @@ function joinAnonymous(rows: readonly Row[], tree: Tree): void {
 
 /** Of lines in order of time, those that another lies within; times are rounded to ms. */
 function enclosing(outers: readonly Row[], inner: Row): readonly Row[] {
-  let low = 0;
-  let high = outers.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (outers[middle]!.start <= inner.start + 1) low = middle + 1;
-    else high = middle;
-  }
-  return outers.slice(Math.max(0, low - MOST_AT_ONCE), low).filter((outer) => outer.end >= inner.end - 1);
+  const begun = countBefore(outers.length, (i) => outers[i]!.start <= inner.start + 1);
+  return outers.slice(Math.max(0, begun - MOST_AT_ONCE), begun).filter((outer) => outer.end >= inner.end - 1);
 }
 
 /** More requests served at once than these leave no doubt that time alone tells nothing. */

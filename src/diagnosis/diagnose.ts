@@ -12,7 +12,7 @@ import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
-import { byFrequency, distinct, groupBy, least, most, weigh } from './stats.js';
+import { byFrequency, distinct, groupBy, least, most, union, weigh } from './stats.js';
 import { modest } from './missing-side.js';
 import { named, namedHypothesis, namedJourney } from './named.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
@@ -267,8 +267,7 @@ function incidentOf(scene: Scene, hypothesis: Hypothesis, others: readonly Hypot
   const { first: onset, last } = failingSpan(scene, failing);
   const seen = cases.filter(({ masked }) => !masked);
   // Cases of one destination share one list.
-  const lists = [...new Set(cases.map(({ root }) => scene.requestsLike(root)))];
-  const destinations = lists.length === 1 ? lists[0]! : [...new Set(lists.flat())];
+  const destinations = union(cases.map(({ root }) => scene.requestsLike(root)));
   const kinds = new Set(failing.map(({ kind }) => kind));
   const groups = new Set([...kinds].map(({ groupKey }) => groupKey));
   return {

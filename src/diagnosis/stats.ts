@@ -1,5 +1,6 @@
 import type { Case } from '../aggregate/joins.js';
 import type { Row } from '../aggregate/row.js';
+import { countBefore } from '../aggregate/sorted.js';
 
 /** Counting helpers over rows; all keep the order of first appearance unless they say otherwise. */
 
@@ -13,6 +14,12 @@ export function groupBy<T>(items: Iterable<T>, keyOf: (item: T) => string | null
     else groups.set(key, [item]);
   }
   return groups;
+}
+
+/** What is in any of some lists, each thing once. Often they are one and the same. */
+export function union<T>(lists: Iterable<readonly T[]>): readonly T[] {
+  const different = [...new Set(lists)];
+  return different.length === 1 ? different[0]! : [...new Set(different.flat())];
 }
 
 /** How many lines, or requests that failed, some stand for: as many as they are, unless lines were sampled. */
@@ -94,25 +101,9 @@ export class LinesInTime {
 
   /** What the lines that began from `first` to `last`, ms since the Unix epoch, stand for. */
   weightBetween(first: number, last: number): number {
-    const from = this.#before((start) => start < first);
-    return (
-      this.#weights[
-        Math.max(
-          from,
-          this.#before((start) => start <= last),
-        )
-      ]! - this.#weights[from]!
-    );
-  }
-
-  /** How many begin before, where all that do come first. */
-  #before(isBefore: (start: number) => boolean): number {
-    let [low, high] = [0, this.#starts.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (isBefore(this.#starts[middle]!)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const starts = this.#starts;
+    const from = countBefore(starts.length, (i) => starts[i]! < first);
+    const to = countBefore(starts.length, (i) => starts[i]! <= last);
+    return this.#weights[Math.max(from, to)]! - this.#weights[from]!;
   }
 }

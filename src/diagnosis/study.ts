@@ -4,8 +4,8 @@ import { failingSpan } from './failing-span.js';
 import type { Confidence, Fact, Fault, Hypothesis, NextStep, Severity, Verdict } from './hypothesis.js';
 import { PARTITIONS } from './partitions.js';
 import type { Scene } from './scene.js';
-import { byFrequency, distinct, groupBy, least, median, weigh } from './stats.js';
-import { clock, listed, ofWords, percent, plural } from './words.js';
+import { byFrequency, distinct, groupBy, least, median, union, weigh } from './stats.js';
+import { clock, listed, ofWords, percent, plural, span } from './words.js';
 
 /** One side of a comparison: how many of these requests failed in the way that is studied. */
 export interface Contrast {
@@ -50,10 +50,10 @@ export class Study {
     // Earlier attempts of a request that failed alike are failures of the hosts that they went to.
     this.#failing = new Set(cases.flatMap(({ decider, rows }) => [decider, ...alike(decider, rows)]));
     this.sample = this.rows[0]!;
-    this.place = scene.placeOf(this.sample);
-    const byPlace = [...groupBy(this.rows, (row) => scene.placeOf(row)).values()];
-    this.places = byPlace.map(([first]) => scene.placeOf(first!));
-    this.population = population ?? distinctLines(byPlace.map(([first]) => scene.linesOf(first!)));
+    const byPlace = groupBy(this.rows, (row) => scene.placeOf(row));
+    this.places = [...byPlace.keys()];
+    this.place = this.places[0]!;
+    this.population = population ?? union([...byPlace.values()].map(([first]) => scene.linesOf(first!)));
     ({ first: this.first, last: this.last } = failingSpan(scene, this.rows));
   }
 
@@ -217,6 +217,16 @@ export class Study {
     return { text, count: weigh(rows), of: weigh(of) };
   }
 
+  /** How much of what was answered meanwhile took longer than usual. @param before the median until then, ms @param now in words */
+  slowerThan(before: number, now: string): Fact {
+    const answered = this.during.filter((row) => !row.failure);
+    return {
+      text: `answered requests in that time that took longer than the median of before (${span(before)}; now ${now})`,
+      count: weigh(answered.filter((row) => row.duration > before)),
+      of: weigh(answered),
+    };
+  }
+
   /** How it was before and how it went on, for those who are concerned. */
   surroundings(): Fact[] {
     const theirs = this.#theirs;
@@ -302,10 +312,8 @@ const FEWEST_TO_BE_OVER = 5;
 const FEW_VALUES = 6;
 /** A share of fewer failures says little of the traffic: nobody is woken for it. */
 export const FEWEST_FOR_A_SHARE = 5;
-
-/** The lines of several lists, each list once. */
-const distinctLines = (lists: readonly (readonly Row[])[]): readonly Row[] =>
-  lists.length === 1 ? lists[0]! : [...new Set(lists)].flat();
+/** Requests that went well before the first failure, for what was usual then to be known. */
+export const FEWEST_BEFORE = 20;
 
 /** The lines of a failed request that tell the same of the same side as the one that decided. */
 function alike(decider: Row, rows: readonly Row[]): readonly Row[] {

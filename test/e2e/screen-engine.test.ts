@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import { packageRoot } from '../../src/paths.js';
 import type { EngineJob, FromEngine, ToEngine } from '../../src/replay/protocol.js';
+import { WHOLE } from '../replay/spec.js';
 import { line } from './run.js';
 
 /* The built thread that reads for the screen. */
@@ -16,17 +17,7 @@ const JOB: EngineJob = {
   envelopeKeys: [],
   selection: { filter: [], include: [], exclude: [] },
 };
-const SPEC: ToEngine = {
-  kind: 'spec',
-  spec: {
-    now: null,
-    playing: false,
-    window: { last: null, range: null },
-    filter: '',
-    cells: 10,
-    pane: { kind: 'none' },
-  },
-};
+const SPEC: ToEngine = { kind: 'spec', spec: WHOLE };
 const PIECES = 400;
 const piece = Buffer.from(
   Array.from({ length: 200 }, (_, i) => `${line({ second: i % 60, code: i % 20 ? 200 : 503 })}\n`).join(''),

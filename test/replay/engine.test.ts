@@ -9,6 +9,7 @@ import { momentOf } from '../../src/replay/moment.js';
 import { RowView } from '../../src/replay/row-view.js';
 import { fileSource } from '../../src/source/file.js';
 import type { Reading, Spec } from '../../src/view/snapshot.js';
+import { WHOLE } from './spec.js';
 
 const FOLDER = 'samples/incidents/checkout-app-crash';
 const files = readdirSync(FOLDER).filter((name) => name.endsWith('.gz'));
@@ -18,15 +19,7 @@ const { observation } = await observe(
 );
 const whole = observation.snapshot();
 const reading: Reading = { done: true, share: 1, lines: 0, inputs: 5, inputsDone: 5, failed: [] };
-const spec = (set: Partial<Spec> = {}): Spec => ({
-  now: null,
-  playing: false,
-  window: { last: null, range: null },
-  filter: '',
-  cells: 80,
-  pane: { kind: 'none' },
-  ...set,
-});
+const spec = (set: Partial<Spec> = {}): Spec => ({ ...WHOLE, cells: 80, ...set });
 const engine = new Engine();
 engine.observe(whole, reading);
 const at = (clock: string): number => Date.parse(`2026-11-23T${clock}Z`);

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { Engine } from '../../src/replay/engine.js';
-import type { Reading, Spec } from '../../src/view/snapshot.js';
+import type { Reading } from '../../src/view/snapshot.js';
+import { WHOLE } from './spec.js';
 import {
   client,
   healthy,
@@ -13,13 +14,6 @@ import {
 } from '../diagnosis/traffic.js';
 
 const reading: Reading = { done: false, share: null, lines: 0, inputs: 1, inputsDone: 0, failed: [] };
-const spec: Spec = {
-  now: null,
-  window: { last: null, range: null },
-  filter: '',
-  cells: 10,
-  pane: { kind: 'none' },
-};
 
 it('an incident that lasts longer than its lines are kept keeps its onset', async () => {
   const web: Pod = { name: 'web-1', ip: '10.4.0.9' };
@@ -46,7 +40,7 @@ it('an incident that lasts longer than its lines are kept keeps its onset', asyn
   const engine = new Engine();
   const look = async () => {
     engine.observe(observation.snapshot(), reading);
-    const { rows, first } = await engine.answer(spec);
+    const { rows, first } = await engine.answer(WHOLE);
     return { first, since: rows[0]!.since, before: rows[0]!.explanation!.beganBeforeInput };
   };
   const whole = await look();
@@ -56,6 +50,6 @@ it('an incident that lasts longer than its lines are kept keeps its onset', asyn
   // Whoever looks for the first time now cannot know it.
   const late = new Engine();
   late.observe(observation.snapshot(), reading);
-  const [row] = (await late.answer(spec)).rows;
+  const [row] = (await late.answer(WHOLE)).rows;
   expect(row!.explanation!.beganBeforeInput).toBe(true);
 });

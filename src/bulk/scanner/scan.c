@@ -6,9 +6,9 @@
  * spells its kind and upstream host is looked up and counted as one. What takes many values (downstream peer, path, user
  * agent, duration) is counted by the cell that the host told.
  *
- * A line may have a stamp in front. It is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
+ * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
  * members in an order that the host has told, with nothing escaped: then the reader in the host, which knows many layouts,
- * would have found the same fields. Nothing here may read a line otherwise.
+ * would have found the same fields. It may have a stamp in front. Nothing here may read a line otherwise.
  *
  * One unit in several files, each of which may use those before it. Built by scripts/build-scanner.mjs into module.ts; the
  * host's side is scanner.ts.

@@ -1,5 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Kind, Row } from '../../aggregate/row.js';
+import { countBefore } from '../../aggregate/sorted.js';
 import { hungUp } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { turnover } from '../hosts.js';
@@ -15,6 +16,9 @@ import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
 /** A 5xx that the proxy relayed. */
 const isRelayed = (row: Kind): boolean =>
   row.http && row.code !== null && row.code >= 500 && row.answeredBy === 'peer';
+
+/** What a pod called itself. */
+const isCall = ({ direction }: Kind): boolean => direction === 'outbound' || direction === 'passthrough';
 
 /** Severity of what an app does by how much of it fails; a few lines are no share. */
 const weight = ({ rows, shareDuring }: Study): Severity =>
@@ -48,19 +52,17 @@ function judgePart(scene: Scene, cases: readonly Case[]): Hypothesis[] {
     found.push(vantage(study, printed));
   const own = ownCalls(scene, study);
   // A call of these pods that failed would be logged too, where calls are.
-  const isOnlySize = atApp && known && own === null && logsCalls(scene);
-  if (atApp && known && !isOnlySize) found.push(dependency(study, own !== null));
+  const isChance = atApp && own === null && logsCalls(scene);
+  if (atApp && known && !isChance) found.push(dependency(study, own !== null));
   if (own) found.push(own);
-  found.push(appError(study, { atApp, printed: known, isOnlySize, narrower: found.length > 0 }));
+  const size = !known ? 'own' : isChance ? 'chance' : 'proxy';
+  found.push(appError(study, { atApp, size, narrower: found.length > 0 }));
   return found;
 }
 
 /** Whether sidecars log what their apps call: telemetry can be set to log one side alone. */
-const logsCalls = perScene((scene: Scene): boolean =>
-  distinct(
-    scene.rowsOf((kind) => kind.direction === 'outbound' || kind.direction === 'passthrough'),
-    (row) => row.proxy,
-  ).some((proxy) => scene.servesApp(proxy)),
+const logsCalls = perScene(
+  (scene: Scene): boolean => scene.rowsOf((kind) => isCall(kind) && scene.servesApp(kind.proxy)).length > 0,
 );
 
 /** Both sides of a hop say the same of a host: the side that decided is counted. */
@@ -73,15 +75,13 @@ function populationOf(scene: Scene, cases: readonly Case[]): readonly Row[] {
 interface HowSeen {
   /** By the sidecar of the app that answered. */
   readonly atApp: boolean;
-  /** Most have the size of a proxy's own text. */
-  readonly printed: boolean;
-  /** Which is no proxy's all the same: the pods' calls are logged, and none failed. */
-  readonly isOnlySize: boolean;
+  /** Most have the size of a proxy's own text; by chance, where the pods' calls are logged and none failed. */
+  readonly size: 'own' | 'proxy' | 'chance';
   /** Another story says more. */
   readonly narrower: boolean;
 }
 
-function appError(study: Study, { atApp, printed, isOnlySize, narrower }: HowSeen): Hypothesis {
+function appError(study: Study, { atApp, size, narrower }: HowSeen): Hypothesis {
   const codes = byFrequency(study.rows, (row) => String(row.code)).map(([code]) => code);
   const pods = distinct(study.rows, (row) => (study.scene.cameIn(row) ? row.proxy : null));
   const paths = study.concentration((row) => row.pathTemplate);
@@ -97,7 +97,7 @@ function appError(study: Study, { atApp, printed, isOnlySize, narrower }: HowSee
         : ''
     }`,
     story:
-      (isOnlySize
+      (size === 'chance'
         ? 'the last proxy before the app relayed them (via_upstream), and no call of these pods failed meanwhile: the app said so, though most are as long as a text of Envoy’s. '
         : atApp
           ? 'the last proxy before the app relayed them (via_upstream), and their size is no text of Envoy’s: the app said so. '
@@ -127,16 +127,23 @@ function appError(study: Study, { atApp, printed, isOnlySize, narrower }: HowSee
       ...study.contrast('upstream host', (row) => row.upstreamIp),
     ],
     confidence:
-      isOnlySize && !narrower ? 'likely' : printed ? 'possible' : atApp && !narrower ? 'high' : 'likely',
-    why: isOnlySize
-      ? 'the replies are as long as a proxy’s own, but nothing that these pods call failed'
-      : printed
-        ? 'the size of the replies is that of a proxy’s own'
-        : narrower
-          ? 'true as far as it goes; where the failures concentrate says more'
-          : atApp
-            ? 'the decision was taken behind the last proxy'
-            : 'the size rules out a proxy’s own reply; the server’s log is not here',
+      size === 'own'
+        ? atApp && !narrower
+          ? 'high'
+          : 'likely'
+        : size === 'chance' && !narrower
+          ? 'likely'
+          : 'possible',
+    why:
+      size === 'chance'
+        ? 'the replies are as long as a proxy’s own, but nothing that these pods call failed'
+        : size === 'proxy'
+          ? 'the size of the replies is that of a proxy’s own'
+          : narrower
+            ? 'true as far as it goes; where the failures concentrate says more'
+            : atApp
+              ? 'the decision was taken behind the last proxy'
+              : 'the size rules out a proxy’s own reply; the server’s log is not here',
     next: [
       pod
         ? {
@@ -320,34 +327,18 @@ function dependency(study: Study, isCalling: boolean): Hypothesis {
   });
 }
 
-/** The first of rows in time order that starts at `start` or later. */
-function firstFrom(rows: readonly Row[], start: number): number {
-  let low = 0;
-  let high = rows.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (rows[middle]!.start < start) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** The same pods’ own calls fail in the same seconds: the error is passed on. */
 function ownCalls(scene: Scene, study: Study): Hypothesis | null {
   const servers = new Set(study.rows.filter((row) => study.scene.cameIn(row)).map((row) => row.proxy));
   const calls = scene
-    .rowsOf(
-      (kind) =>
-        kind.failure &&
-        servers.has(kind.proxy) &&
-        (kind.direction === 'outbound' || kind.direction === 'passthrough'),
-    )
+    .rowsOf((kind) => kind.failure && servers.has(kind.proxy) && isCall(kind))
     .filter((row) => !study.has(row));
   const byProxy = groupBy(calls, (call) => call.proxy);
   const served = study.rows.filter((row) => study.scene.cameIn(row));
   const fitting = served.filter((row) => {
     const own = byProxy.get(row.proxy) ?? [];
-    for (let i = firstFrom(own, row.start - 5); i < own.length && own[i]!.start <= row.end; i++) {
+    const first = countBefore(own.length, (i) => own[i]!.start < row.start - 5);
+    for (let i = first; i < own.length && own[i]!.start <= row.end; i++) {
       if (own[i]!.end <= row.end + 50) return true;
     }
     return false;

@@ -95,6 +95,12 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   const isOut = (row: Row): boolean => outages.some((out) => row.start >= out.first && row.start <= out.last);
   const duringOutage = ofPod.filter(isOut);
   const outMs = outages.reduce((sum, out) => sum + out.last - out.first, 0);
+  const howLong =
+    outages.length > 1
+      ? ` ${outages.length} times${answeredAfter.length > 0 ? `, for ${span(outMs)} in all` : ''}`
+      : answeredAfter.length > 0
+        ? ` for ${span(outMs)}`
+        : '';
   const peers = study.population.filter((row) => row.proxy !== proxy);
   const others = peers.filter(isOut);
   const peersFailing = others.filter((row) => row.failure).length;
@@ -108,7 +114,7 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   );
   return claim(study, {
     cause: 'app-crash-oom',
-    title: `${pods.length > 1 ? `One of ${pods.length} pods` : 'The pod'} of ${place} lost its app${outages.length > 1 ? ` ${outages.length} times` : ''}${answeredAfter.length > 0 ? `${outages.length > 1 ? ',' : ''} for ${span(outMs)}${outages.length > 1 ? ' in all' : ''}` : ''}`,
+    title: `${pods.length > 1 ? `One of ${pods.length} pods` : 'The pod'} of ${place} lost its app${howLong}`,
     story:
       `${together.length} requests in flight on ${proxy} broke in the same instant (${clock(moment)}), aged ${range(least(ages), most(ages))}` +
       (then.length > 0 ? `; its port then refused the next ${then.length}` : '') +

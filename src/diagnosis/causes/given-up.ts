@@ -7,7 +7,7 @@ import { perScene } from '../per-scene.js';
 import { isPrivate } from '../../record/address.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, median, weigh } from '../stats.js';
-import { claim, Study } from '../study.js';
+import { claim, FEWEST_BEFORE, Study } from '../study.js';
 import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 
@@ -125,8 +125,6 @@ export const GIVEN_UP_LOOKS: readonly Cause[] = [
 ];
 
 const FEWEST_AT_A_WALL = 5;
-/** Requests that went well before, for their durations to be the usual ones. */
-const FEWEST_BEFORE = 20;
 
 /** Give-ups at one common duration: somebody's timer. */
 function walls(study: Study): Hypothesis[] {
@@ -149,12 +147,11 @@ function walls(study: Study): Hypothesis[] {
       agents.some(({ value }) => value === row.userAgent) &&
       part.callers.includes(row.direction === 'inbound' ? (row.peer ?? '') : row.proxy),
   );
-  const answered = part.before.filter((row) => !row.failure);
-  const before = median(answered.map((row) => row.duration));
+  const before = median(part.before.filter((row) => !row.failure).map((row) => row.duration));
   const now = median(part.during.filter((row) => !row.failure).map((row) => row.duration));
   const slower = before !== null && now !== null && now > 2 * before;
   // A timer that never ended a call while these were quick is the messenger.
-  const isMessenger = slower && answered.length >= FEWEST_BEFORE;
+  const isMessenger = slower && part.healthyBefore >= FEWEST_BEFORE;
   const peers = distinct(part.rows, (row) => row.peer);
   const clients = [...(peers.length <= 3 ? peers : []), ...agents.slice(0, 2).map(({ value }) => value)];
   return [
@@ -225,7 +222,6 @@ function whoIs({ rows, proxies }: Study, peer: string | null): NextStep {
 function becameSlow(part: Study, wallMs: number, before: number, now: number): Hypothesis {
   const pods = part.hosts.flatMap((ip) => part.scene.podOf(ip) ?? []);
   const healthy = part.before.filter((row) => !row.failure);
-  const slowNow = part.during.filter((row) => !row.failure && row.duration > before);
   return claim(part, {
     cause: 'upstream-slow',
     title: `${part.place} has become slow, and callers give up after ${span(wallMs)}`,
@@ -235,11 +231,7 @@ function becameSlow(part: Study, wallMs: number, before: number, now: number): H
     at: { services: [part.place], endpoints: [], pods: pods.slice(0, 4) },
     evidence: [
       part.fact('requests in that time that their callers gave up', part.rows, part.during),
-      {
-        text: `answered requests in that time that took longer than the median of before (${span(before)}; now ${span(now)})`,
-        count: weigh(slowNow),
-        of: weigh(part.during.filter((row) => !row.failure)),
-      },
+      part.slowerThan(before, span(now)),
       ...part.contrast('upstream host', (row) => row.upstreamIp),
       ...part.contrast('path', (row) => row.pathTemplate),
     ],

@@ -18,6 +18,7 @@ import {
   networkOf,
   wasAnswered,
 } from '../traits.js';
+import { seeWhetherStale, UPDATE_AGAIN } from './stale-config.js';
 import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
 
 /** A connect that left this pod and failed: nobody answers there, or the way is shut. */
@@ -280,24 +281,25 @@ function proxyDied(
     ({ answersAfter, answersBefore }) => answersAfter > 0 && answersBefore + answersAfter > 0,
   );
   if (back.length === 0 || back.length > 2) return [];
-  const starts = new Set(back.map(({ ip }) => ip));
-  const rows = study.rows.filter((row) => starts.has(row.upstreamIp ?? ''));
-  const pods = back.flatMap(({ ip }) => scene.podOf(ip) ?? []);
+  const ips = back.map(({ ip }) => ip);
+  const rows = study.rows.filter((row) => ips.includes(row.upstreamIp ?? ''));
+  const pods = ips.flatMap((ip) => scene.podOf(ip) ?? []);
+  const answeredAfter = back.reduce((n, host) => n + host.answersAfter, 0);
   // Servers of other protocols than HTTP, databases above all, often have no sidecar; then what refuses is the server.
   const isProxyKnown = study.sample.http || pods.length > 0;
-  const server = isProxyKnown ? [] : [serverWasAway(study, back)];
+  const server = isProxyKnown ? [] : [serverWasAway(study, ips, answeredAfter)];
   return [
     ...server,
     claim(study, {
       cause: 'proxy-crash-or-oom',
-      title: `The sidecar ${pods[0] ? `of ${pods[0]}` : `at ${back[0]!.ip}`} went away for ${span(study.spanMs)}`,
+      title: `The sidecar ${pods[0] ? `of ${pods[0]}` : `at ${ips[0]!}`} went away for ${span(study.spanMs)}`,
       story:
-        `connects to ${listed(back.map(({ ip }) => ip))} were refused on the callers’ side, where a living sidecar accepts everything; the same address serves again afterwards, so the pod stayed and its proxy restarted. ` +
+        `connects to ${listed(ips)} were refused on the callers’ side, where a living sidecar accepts everything; the same address serves again afterwards, so the pod stayed and its proxy restarted. ` +
         (cut.length > 0 ? `${plural(weigh(cut), 'request')} in flight broke just before. ` : ''),
-      at: { services: [study.place], endpoints: back.map(({ ip }) => ip), pods },
+      at: { services: [study.place], endpoints: ips, pods },
       evidence: [
         {
-          text: `failures on ${listed(back.map(({ ip }) => ip))}`,
+          text: `failures on ${listed(ips)}`,
           count: weigh(rows),
           of: weigh(study.rows),
         },
@@ -308,8 +310,8 @@ function proxyDied(
         },
         {
           text: 'requests that it answered afterwards',
-          count: back.reduce((n, host) => n + host.answersAfter, 0),
-          of: back.reduce((n, host) => n + host.answersAfter, 0),
+          count: answeredAfter,
+          of: answeredAfter,
         },
         ...study.contrast('upstream host', (row) => row.upstreamIp),
       ],
@@ -326,7 +328,7 @@ function proxyDied(
           purpose: 'read the restart count and last state of istio-proxy',
           command: pods[0]
             ? podCommand(namespaceOf(study.place), 'describe pod', pods[0])
-            : podAtCommand(back[0]!.ip),
+            : podAtCommand(ips[0]!),
         },
       ],
       fix: [
@@ -337,8 +339,7 @@ function proxyDied(
 }
 
 /** The same where no line shows that a sidecar runs there: the server itself may have refused. */
-function serverWasAway(study: Study, back: readonly DeadHost[]): Hypothesis {
-  const ips = back.map(({ ip }) => ip);
+function serverWasAway(study: Study, ips: readonly string[], answeredAfter: number): Hypothesis {
   return claim(study, {
     cause: 'app-not-listening',
     title: `${study.place} at ${listed(ips)} refused connects for ${span(study.spanMs)}`,
@@ -351,8 +352,8 @@ function serverWasAway(study: Study, back: readonly DeadHost[]): Hypothesis {
       study.fact(`requests in that time that ${listed(ips)} refused`, study.rows, study.during),
       {
         text: 'connections that it served afterwards',
-        count: back.reduce((n, host) => n + host.answersAfter, 0),
-        of: back.reduce((n, host) => n + host.answersAfter, 0),
+        count: answeredAfter,
+        of: answeredAfter,
       },
     ],
     confidence: 'possible',
@@ -417,18 +418,13 @@ function staleConfig(scene: Scene, study: Study, hosts: readonly DeadHost[]): Hy
           ? 'its peers do not use these addresses'
           : 'it lasts far longer than endpoints need to spread; no other caller’s log is here to compare',
       next: [
-        {
-          purpose: 'see whether it is STALE or missing',
-          command: `istioctl proxy-status | grep ${shellWord(callers[0]!)}`,
-        },
+        seeWhetherStale(callers[0]!),
         {
           purpose: 'compare its endpoints with the cluster’s',
           command: `istioctl proxy-config endpoint ${proxyName(null, callers[0]!)} | grep ${shellWord(lasting[0]!.ip)}`,
         },
       ],
-      fix: [
-        'Restore its connection to istiod (port 15012), correct the configuration that it rejects, or restart the pod.',
-      ],
+      fix: UPDATE_AGAIN,
     }),
   ];
 }

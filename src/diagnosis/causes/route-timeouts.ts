@@ -5,7 +5,7 @@ import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { median, quantile, weigh, weightedMedian } from '../stats.js';
+import { median, quantile, weightedMedian } from '../stats.js';
 import { claim, Study, studies, top } from '../study.js';
 import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
@@ -83,15 +83,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
           : []),
         { text: `timeouts at ${span(wall.ms)}, the route’s limit`, count: wall.count, of: study.rows.length },
         study.fact('requests in that time that ran into it', study.rows, study.during),
-        ...(rose
-          ? [
-              {
-                text: `answered requests in that time that took longer than the median of before (${span(before!)}; now ${span(during!)} or more)`,
-                count: weigh(study.during.filter((row) => !row.failure && row.duration > before!)),
-                of: weigh(study.during.filter((row) => !row.failure)),
-              },
-            ]
-          : []),
+        ...(rose ? [study.slowerThan(before, `${span(during)} or more`)] : []),
         ...study.contrast('upstream host', (row) => row.upstreamIp),
         ...study.contrast('path', (row) => row.pathTemplate),
       ],

@@ -9,6 +9,7 @@ import { claim, Study } from '../study.js';
 import { perScene } from '../per-scene.js';
 import { byFrequency, distinct, groupBy, least, most, weigh } from '../stats.js';
 import { isRouteMiss, isScannerRequest, routeMisses } from './route-misses.js';
+import { seeWhetherStale, UPDATE_AGAIN } from './stale-config.js';
 import { clock, listed, plural, shellWord, span, thousands } from '../words.js';
 
 const missed = perScene((scene: Scene): Hypothesis[] =>
@@ -33,10 +34,10 @@ const linesSent = perScene((scene: Scene) => {
 });
 
 /** What was sent to an authority or a place, in no order. */
-function sentTo(scene: Scene, authority: string | null, place: string): readonly Row[] {
+function sentTo(scene: Scene, authority: string, place: string): readonly Row[] {
   const { byAuthority, byPlace } = linesSent(scene);
   const there = byPlace.get(place) ?? [];
-  const named = authority === null ? [] : (byAuthority.get(authority) ?? []);
+  const named = byAuthority.get(authority) ?? [];
   return [...named.filter((row) => scene.placeOf(row) !== place), ...there];
 }
 
@@ -51,10 +52,9 @@ function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypot
   const place = scene.placeOf(misses[0]!);
   const first = least(misses.map((row) => row.start));
   const last = most(misses.map((row) => row.start));
+  const sent = sentTo(scene, authority, place);
   // The same route table: all that the same proxies sent to the same authority or service.
-  const alike = sentTo(scene, authority, place).filter(
-    (row) => proxies.has(row.proxy) && row.http && !row.tunnel,
-  );
+  const alike = sent.filter((row) => proxies.has(row.proxy) && row.http && !row.tunnel);
   const routed = alike.filter((row) => row.cluster !== null);
   const failingShapes = new Set(misses.map(shape));
   const since = alike.filter((row) => row.start >= first && row.start <= last);
@@ -62,8 +62,12 @@ function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypot
     (row) => row.start >= first && row.start <= last && !failingShapes.has(shape(row)),
   );
   // Other proxies hold the same routes: what they could send tells that the host itself has some.
-  const elsewhere = sentTo(scene, null, place).filter(
-    (row) => !proxies.has(row.proxy) && row.direction === 'outbound' && row.cluster !== null,
+  const elsewhere = sent.filter(
+    (row) =>
+      !proxies.has(row.proxy) &&
+      row.direction === 'outbound' &&
+      row.cluster !== null &&
+      scene.placeOf(row) === place,
   );
   if (routed.length === 0 && elsewhere.length === 0) return null;
   const sameShape = since.filter((row) => failingShapes.has(shape(row)));
@@ -218,18 +222,13 @@ function staleRoutes(scene: Scene, authority: string, cases: readonly Case[]): H
     confidence: 'high',
     why: TWINS_ROUTE,
     next: [
-      {
-        purpose: 'see whether it is STALE or missing',
-        command: `istioctl proxy-status | grep ${shellWord(proxies[0]!)}`,
-      },
+      seeWhetherStale(proxies[0]!),
       {
         purpose: 'see which matches it holds for this host',
         command: `istioctl proxy-config route ${proxyOf(study)} -o json | grep -n -A8 '"match"'`,
       },
     ],
-    fix: [
-      'Restore its connection to istiod (port 15012), correct the configuration that it rejects, or restart the pod.',
-    ],
+    fix: UPDATE_AGAIN,
   });
 }
 
