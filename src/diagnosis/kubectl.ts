@@ -11,11 +11,13 @@ export function namespaceFlag(service: string, otherwise = ''): string {
   return namespace === null ? otherwise : `-n ${namespace} `;
 }
 
+/** What kubectl's table of pods has in a pod's row. @param columns as awk prints them */
+const lookedUp = (pod: string, columns: string): string =>
+  `"$(kubectl get pods -A --no-headers | awk '$2=="${pod.replaceAll(/[^A-Za-z0-9.-]/g, '')}"{print ${columns}}')"`;
+
 /** `-n shop`, or a look-up of the namespace of a pod that no line names. */
 function inNamespace(namespace: string | null, pod: string): string {
-  return namespace
-    ? `-n ${shellWord(namespace)}`
-    : `-n "$(kubectl get pods -A --no-headers | awk '$2=="${pod.replaceAll(/[^A-Za-z0-9.-]/g, '')}"{print $1}')"`;
+  return namespace ? `-n ${shellWord(namespace)}` : `-n ${lookedUp(pod, '$1')}`;
 }
 
 /** `kubectl -n shop describe pod NAME`. */
@@ -59,9 +61,12 @@ export function connectCommand(pod: string, address: string): string {
 
 /** How istioctl names a proxy: `pod.namespace`, or a look-up of it where no line tells the namespace. */
 export function proxyName(namespace: string | null, pod: string): string {
-  return namespace
-    ? `${shellWord(pod)}.${shellWord(namespace)}`
-    : `"$(kubectl get pods -A --no-headers | awk '$2=="${pod.replaceAll(/[^A-Za-z0-9.-]/g, '')}"{print $2"."$1}')"`;
+  return namespace ? `${shellWord(pod)}.${shellWord(namespace)}` : lookedUp(pod, '$2"."$1');
+}
+
+/** The same of whichever pod has an address. */
+export function proxyAt(ip: string): string {
+  return `"$(kubectl get pods -A --no-headers --field-selector status.podIP=${shellWord(ip)} | awk '{print $2"."$1}')"`;
 }
 
 /** The same of the first proxy of some lines. A server stands in its service's namespace, a caller and a gateway may in any. */
@@ -76,6 +81,8 @@ export function proxyOf(of: {
 /** Look-ups in commands, for what no line tells: the namespace of a pod, and whose an address is. */
 const NAMESPACE_OF = /-n "\$\(kubectl get pods -A --no-headers \| awk '\$2=="([^"]+)"\{print \$1\}'\)"/g;
 const PROXY_NAME = /"\$\(kubectl get pods -A --no-headers \| awk '\$2=="([^"]+)"\{print \$2"\."\$1\}'\)"/g;
+const PROXY_AT =
+  /"\$\(kubectl get pods -A --no-headers --field-selector status\.podIP=([0-9a-f.:]+) \| awk '\{print \$2"\."\$1\}'\)"/g;
 const POD_AT = /kubectl get pods -A -o wide --field-selector status\.podIP=([0-9a-f.:]+)/g;
 
 /** Who is meant, where a cluster told. */
@@ -97,6 +104,10 @@ export function withoutLookUps(command: string, known: Known, verb = 'describe p
     .replace(PROXY_NAME, (whole, pod: string) => {
       const found = known.podNamed(pod);
       return found ? proxyName(found.namespace, pod) : whole;
+    })
+    .replace(PROXY_AT, (whole, ip: string) => {
+      const found = known.podAt(ip);
+      return found ? proxyName(found.namespace, found.name) : whole;
     })
     .replace(POD_AT, (whole, ip: string) => {
       const found = known.podAt(ip);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { logsCommand, proxyName, proxyOf, withoutLookUps } from '../../src/diagnosis/kubectl.js';
+import { logsCommand, proxyAt, proxyName, proxyOf, withoutLookUps } from '../../src/diagnosis/kubectl.js';
 
 describe('the log of an app', () => {
   it('is asked for from two whole seconds before', () => {
@@ -26,6 +26,15 @@ describe('a proxy, as istioctl names it', () => {
     const of = { place: 'cart.shop', proxies: ['edge-1'] };
     expect(proxyOf({ ...of, inbound: true })).toBe('edge-1.shop');
     expect(proxyOf({ ...of, inbound: false })).toBe(looked);
+  });
+
+  it('is looked up by its address where no log names its pod', () => {
+    const command = `istioctl proxy-config rootca-compare web-1.shop ${proxyAt('10.1.0.9')}`;
+    const known = { podNamed: () => null, podAt: () => ({ namespace: 'shop', name: 'cart-1' }) };
+    expect(withoutLookUps(command, known)).toBe(
+      'istioctl proxy-config rootca-compare web-1.shop cart-1.shop',
+    );
+    expect(withoutLookUps(command, { ...known, podAt: () => null })).toBe(command);
   });
 
   it('is named where a cluster tells', () => {

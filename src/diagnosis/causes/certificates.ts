@@ -5,7 +5,7 @@ import { distinct } from '../stats.js';
 import { Study } from '../study.js';
 import { isExternal, isTlsFailure } from '../traits.js';
 import { listed, plural, shellWord } from '../words.js';
-import { orRefusedClient } from './client-certificate.js';
+import { orRefusedClient, serverProxy } from './client-certificate.js';
 import { replyCause } from './reply-cause.js';
 
 const reason = (row: Kind): string => `${row.transportFailure ?? ''} ${row.details ?? ''}`;
@@ -25,8 +25,6 @@ const secretCommand = (study: Study, ip: string): string => {
   const pod = study.scene.podOf(ip);
   return pod ? `istioctl proxy-config secret ${proxyName(namespaceOf(study.place), pod)}` : podAtCommand(ip);
 };
-const serverPods = (study: Study): readonly string[] =>
-  study.hosts.flatMap((ip) => study.scene.podOf(ip) ?? []);
 /** The servers that fail, where others of the same service do not. */
 const badHosts = (study: Study): readonly string[] =>
   study.concentration((row) => row.upstreamIp)?.bad.map(({ value }) => value) ?? study.hosts;
@@ -105,11 +103,7 @@ export const caMismatch: Cause = replyCause({
       next: [
         {
           purpose: 'compare the roots',
-          command:
-            `istioctl proxy-config rootca-compare ${proxyName(null, study.proxies[0]!)} ${proxyName(namespaceOf(study.place), serverPods(study)[0] ?? 'SERVER-POD')}`.replace(
-              'SERVER-POD',
-              `$(kubectl get pods -A -o wide | awk '/${hosts[0]}/{print $2"."$1}')`,
-            ),
+          command: `istioctl proxy-config rootca-compare ${proxyName(null, study.proxies[0]!)} ${serverProxy(study)}`,
         },
       ],
       fix: ['Trust both roots first, then rotate, then restart what still holds the old one.'],

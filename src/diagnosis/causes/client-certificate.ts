@@ -1,16 +1,19 @@
 import { isRejectedConnection } from '../../aggregate/ends.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { namespaceOf, proxyName } from '../kubectl.js';
+import { namespaceOf, proxyAt, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most, weigh } from '../stats.js';
-import { claim, Study } from '../study.js';
+import { claim, FEWEST_BEFORE, Study } from '../study.js';
 import { isCut, isExternal } from '../traits.js';
 import { listed, ofWords, shellWord, span } from '../words.js';
 
-/** Requests that went well before, for their connections to have been open. */
-const FEWEST_BEFORE = 20;
+/** One of the servers, as istioctl names it. */
+export function serverProxy({ scene, hosts, place }: Study): string {
+  const pod = hosts.map((ip) => scene.podOf(ip)).find((name) => name !== null);
+  return pod ? proxyName(namespaceOf(place), pod) : proxyAt(hosts[0]!);
+}
 
 /**
  * Every new connection of one caller is closed before a server line exists: under TLS 1.3 that is how a refused client
@@ -60,8 +63,7 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
       .filter((row) => row.start >= study.first && row.start <= study.last);
     const hosts = distinct(study.rows, (row) => row.upstreamIp).length;
     // Connections that are open live on when a certificate is refused; a rule that takes their TLS away replaces them all.
-    const allAtOnce = study.healthyBefore >= FEWEST_BEFORE && study.isConstant;
-    const isRule = logged === 0 && allAtOnce;
+    const isRule = logged === 0 && study.healthyBefore >= FEWEST_BEFORE && study.isConstant;
     const common = {
       at: {
         services: places,
@@ -123,7 +125,7 @@ const clientCertRefused = perScene((scene: Scene): Hypothesis[] => {
           {
             purpose:
               'compare its root with a server’s: they differ, or look at expiry and at mode SIMPLE in destination rules',
-            command: `istioctl proxy-config rootca-compare ${proxyName(null, proxy)} ${proxyName(namespaceOf(places[0]!), study.hosts.map((ip) => scene.podOf(ip)).find((pod) => pod !== null) ?? 'POD')}`,
+            command: `istioctl proxy-config rootca-compare ${proxyName(null, proxy)} ${serverProxy(study)}`,
           },
         ],
         fix: [
