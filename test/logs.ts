@@ -51,18 +51,21 @@ export function linesOf(bytes: Buffer): Buffer[] {
 
 export interface Piece extends LogFile {
   /** Lines of the same stream that came before. */
-  readonly before?: number;
+  readonly before?: readonly Buffer[];
 }
 
 /** What one pass over these bytes remembers, as the pipeline does it; each piece has a parser of its own. */
 export function observed(pieces: readonly Piece[], limits?: RowLimits, maxLine = 1 << 20): Observation {
   const observation = new Observation(limits);
-  for (const { name, bytes, before = 0 } of pieces) {
+  for (const { name, bytes, before = [] } of pieces) {
     const stream = originOfFile(name);
     observation.open(name, stream);
-    const parser = new LineParser();
     const record = new RecordCursor();
-    let line = before;
+    // What a line is may depend on those before it: lines that lack fields are told by the ones that do not.
+    const head = new LineParser();
+    for (const one of before) head.parse({ bytes: one, start: 0, end: one.length - 1 }, record);
+    const parser = new LineParser(undefined, head.state.depths);
+    let line = before.length;
     const scanner = new LineScanner((framed) => {
       const origin = { ...stream, line: ++line };
       const result = framed.overlong

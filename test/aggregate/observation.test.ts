@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { moments, observe, print, requestId, type Logged } from '../diagnosis/traffic.js';
-import { incidents, linesOf, logsOf, observed, reportJson, sampleLines, type LogFile } from '../logs.js';
+import {
+  incidents,
+  linesOf,
+  logsOf,
+  observed,
+  reportJson,
+  sampleLines,
+  type LogFile,
+  type Piece,
+} from '../logs.js';
 
 const lines = sampleLines();
 
@@ -64,12 +73,9 @@ describe('every line ends as something', () => {
 });
 
 /** Cuts one of the logs after a line; the other halves' lines count on. */
-function cut(
-  logs: readonly LogFile[],
-  share: number,
-): { first: LogFile[]; second: (LogFile & { before: number })[] } {
-  const first: LogFile[] = [];
-  const second: (LogFile & { before: number })[] = [];
+function cut(logs: readonly LogFile[], share: number): { first: Piece[]; second: Piece[] } {
+  const first: Piece[] = [];
+  const second: Piece[] = [];
   let left = Math.floor(share * logs.reduce((sum, { bytes }) => sum + linesOf(bytes).length, 0));
   for (const { name, bytes } of logs) {
     const all = linesOf(bytes);
@@ -77,7 +83,7 @@ function cut(
     const tail = all.slice(head.length);
     left -= all.length;
     if (head.length > 0) first.push({ name, bytes: Buffer.concat(head) });
-    if (tail.length > 0) second.push({ name, bytes: Buffer.concat(tail), before: head.length });
+    if (tail.length > 0) second.push({ name, bytes: Buffer.concat(tail), before: head });
   }
   return { first, second };
 }
