@@ -70,7 +70,7 @@ const MOST_PINNED = 5_000;
 
 export const ROW_LIMITS: RowLimits = { healthy: 80_000, failing: 60_000 };
 /** Where lines are sampled in any case, many tell no more than some: the same causes, places and onsets come out. */
-const SAMPLE_LIMITS: RowLimits = { healthy: 4_000, failing: 4_000 };
+const SAMPLE_LIMITS: RowLimits = { healthy: 2_000, failing: 2_000 };
 /** Of a live target, which may run for days: what is kept is explained anew every few seconds. */
 export const LIVE_LIMITS: RowLimits = { healthy: 8_000, failing: 12_000 };
 /** Bytes that hold more lines than are kept, even of JSON. */

@@ -1,9 +1,10 @@
 import type { Kind, Row } from '../aggregate/row.js';
+import { failingSpan } from './failing-span.js';
 import type { Fact, Hypothesis } from './hypothesis.js';
 import type { Scene, Symptom } from './scene.js';
 import { askFor, missingLogs } from './missing-side.js';
 import { PARTITIONS } from './partitions.js';
-import { byFrequency, distinct, groupBy, least, most, weigh } from './stats.js';
+import { byFrequency, distinct, groupBy, weigh } from './stats.js';
 import { FEWEST_FOR_A_SHARE } from './study.js';
 import { listed, ofWords, percent, plural, thousands } from './words.js';
 
@@ -32,12 +33,11 @@ const FEWEST_TO_CONTRAST = 10;
 function isLittleBehind(scene: Scene, symptom: Symptom): boolean {
   const { cases } = symptom;
   const deciders = cases.map(({ decider }) => decider);
-  const starts = deciders.map((row) => row.start);
-  const [first, last] = [least(starts), most(starts)];
+  const { first, last } = failingSpan(scene, deciders);
   const all = scene.population(symptom);
   const during = all.filter((row) => row.start >= first && row.start <= last);
   return (
-    cases.length >= FEWEST_CASES &&
+    weigh(deciders) >= FEWEST_CASES &&
     weigh(deciders) < LITTLE * weigh(during) &&
     last - first > SPREAD * (scene.last - scene.first) &&
     contrasts(deciders, all, FEWEST_TO_CONTRAST).length === 0 &&
