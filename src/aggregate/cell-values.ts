@@ -2,6 +2,7 @@ import { Dictionary, Translated, type PackedDictionary } from '../record/diction
 import type { Span } from '../record/span.js';
 import { Pairs } from './pairs.js';
 import { PathTemplates } from './path-template.js';
+import { nthOf } from './sorted.js';
 
 /*
  * What takes many values, upstream hosts and downstream peers and the like, is counted by cell: lines that share what they
@@ -254,34 +255,37 @@ export class CellValues {
   }
 }
 
-/** A run with no more than so many values; the others are counted together. */
+/** A run with no more than so many values; the others are counted together. It takes the place of the one that was given. */
 function lightened(run: Run, most: number, hash: (id: number) => number): Run {
   const { cellAndKind, ids, counts } = run;
   if (ids.length <= most) return run;
   const stays = heaviest(counts, most, (i) => hash(ids[i]!));
-  const kept: number[] = [];
+  let length = 0;
   let others = 0;
+  const put = (id: number, count: number): void => {
+    ids[length] = id;
+    counts[length++] = count;
+  };
   for (let i = 0; i < ids.length; i++) {
-    if (ids[i] !== UNKEPT && stays(i)) kept.push(i);
+    if (ids[i] !== UNKEPT && stays(i)) put(ids[i]!, counts[i]!);
     else others += counts[i]!;
   }
-  return {
-    cellAndKind,
-    ids: Int32Array.from([...kept.map((i) => ids[i]!), UNKEPT]),
-    counts: Float64Array.from([...kept.map((i) => counts[i]!), others]),
-  };
+  if (length < ids.length) put(UNKEPT, others);
+  return { cellAndKind, ids: ids.slice(0, length), counts: counts.slice(0, length) };
 }
 
 /** Which of some counts are among the so many heaviest; of equals those with the lesser hash are, whichever came first. */
 function heaviest(counts: Float64Array, many: number, hash: (i: number) => number): (i: number) => boolean {
-  const least = counts.toSorted()[counts.length - many]!;
-  const equals: number[] = [];
+  if (many === 0) return () => false;
+  const scratch = counts.slice();
+  const least = nthOf(scratch, counts.length - many);
   let above = 0;
+  let equals = 0;
   for (let i = 0; i < counts.length; i++) {
     if (counts[i]! > least) above++;
-    else if (counts[i] === least) equals.push(hash(i));
+    else if (counts[i] === least) scratch[equals++] = hash(i);
   }
-  const last = Float64Array.from(equals).toSorted()[many - above - 1]!;
+  const last = nthOf(scratch.subarray(0, equals), many - above - 1);
   return (i) => counts[i]! > least || (counts[i] === least && hash(i) <= last);
 }
 

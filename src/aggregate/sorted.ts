@@ -12,3 +12,24 @@ export function countBefore(length: number, isBefore: (number: number) => boolea
   }
   return low;
 }
+
+/** The number that would stand at a place if these were sorted, in time that grows with their count; moves them about. */
+export function nthOf(numbers: Float64Array, place: number): number {
+  for (let [from, to] = [0, numbers.length - 1]; from < to;) {
+    // Whoever wrote the numbers cannot know which one is taken.
+    const pivot = numbers[from + Math.floor(Math.random() * (to - from + 1))]!;
+    let [low, high] = [from, to];
+    while (low <= high) {
+      while (numbers[low]! < pivot) low++;
+      while (numbers[high]! > pivot) high--;
+      if (low > high) break;
+      const lower = numbers[high]!;
+      numbers[high--] = numbers[low]!;
+      numbers[low++] = lower;
+    }
+    if (place > high && place < low) break;
+    if (place <= high) to = high;
+    else from = low;
+  }
+  return numbers[place]!;
+}

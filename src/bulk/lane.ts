@@ -162,7 +162,9 @@ export class Lane {
 
   /** Whether too many of the lines that the scanner keeps have one hash. */
   #hasCrowd(failing: boolean): boolean {
-    const hashes = this.#scanner?.keptHashes(failing).toSorted() ?? [];
+    const kept = this.#scanner?.keptHashes(failing) ?? [];
+    if (kept.length - new Set(kept).size < MOST_OF_ONE_ID) return false;
+    const hashes = kept.toSorted();
     for (let i = MOST_OF_ONE_ID; i < hashes.length; i++) {
       if (hashes[i] === hashes[i - MOST_OF_ONE_ID]) return true;
     }
