@@ -10,7 +10,7 @@ const folder = fileURLToPath(new URL('../src/bulk/scanner/', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'meshtail-scanner-'));
 /** Loops are short: unrolled they only make functions that take longer to compile and to run. */
 const COMPILE =
-  '--target=wasm32 -O3 -msimd128 -mbulk-memory -ffreestanding -fno-unroll-loops -fno-vectorize -Wall -Wextra -Werror';
+  '--target=wasm32 -Os -msimd128 -mbulk-memory -ffreestanding -fno-unroll-loops -fno-vectorize -Wall -Wextra -Werror';
 const LINK = '--no-entry --strip-all -z stack-size=65536';
 
 const run = (command, args) => execFileSync(command, args, { cwd: folder, stdio: 'inherit' });

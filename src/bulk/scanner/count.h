@@ -7,11 +7,11 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
   double time = time_at(fields->time);
   if (time != time) return 0;
   int has_path = is_there(fields->path);
-  Bytes path = {0, 0};
-  if (has_path) {
-    u32 length = fields->path.length;
-    path = length <= 32 ? template_of_32(fields->path) : length <= 64 ? template_of_64(fields->path) : template_of_any(fields->path);
-    if (path.length == 0 && length > 64) return 0;
+  int has_long_path = fields->path.length > SHORT_PATH;
+  Bytes long_path;
+  if (has_long_path) {
+    long_path = template_of(fields->path);
+    if (long_path.length == 0) return 0;
   }
   spelling->count++;
   counted++;
@@ -22,7 +22,7 @@ static inline __attribute__((always_inline)) int count_fields(const Fields *fiel
   if (answer & COUNTS) {
     u32 base = ((u32)answer >> CELL_SHIFT) << KINDS_SHIFT;
     if (!is_null(fields->peer)) count_peer(base | PEER, peer_host);
-    if (has_path) count_value(base | PATH, id_of(&values[PATH], path), 1);
+    if (has_path) count_value(base | PATH, has_long_path ? id_of(&values[PATH], long_path) : id_of_template(fields->path), 1);
     if (!is_null(fields->agent)) count_value(base | AGENT, id_of(&values[AGENT], fields->agent), 1);
     if (fields->duration >= 0) {
       if (answer & ANSWERS) count_value(DURATION, duration, 1);

@@ -95,7 +95,7 @@ static inline int32_t number_of(const Value *value) {
   return is_null(value->text) ? -2 : digits(value->text.at, value->text.at + value->text.length);
 }
 
-static int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes) {
+static __attribute__((noinline)) int count_json(const u8 *line, const u8 *end, const u32 *cut, u32 quotes) {
   Value found[FIELDS];
   for (u32 i = 0; i < FIELDS; i++) {
     found[i].raw = between(ABSENT, ABSENT);

@@ -74,13 +74,16 @@ static __attribute__((noinline)) u32 new_text(Texts *texts, u32 slot, Bytes byte
   return id;
 }
 
-static inline u32 id_of_digest(Texts *texts, Bytes bytes, Digest digest) {
+/* Where a text is, or would be. */
+static inline u32 slot_in(const Texts *texts, Digest digest) {
   u32 slot = slot_of(digest, texts->mask);
-  for (;; slot = (slot + 1) & texts->mask) {
-    const Slot *here = &texts->slots[slot];
-    if (!here->held) return new_text(texts, slot, bytes, digest);
-    if (here->digest == digest) return here->held - 1;
-  }
+  while (texts->slots[slot].held && texts->slots[slot].digest != digest) slot = (slot + 1) & texts->mask;
+  return slot;
+}
+
+static inline u32 id_of_digest(Texts *texts, Bytes bytes, Digest digest) {
+  u32 slot = slot_in(texts, digest), held = texts->slots[slot].held;
+  return held ? held - 1 : new_text(texts, slot, bytes, digest);
 }
 
 static inline u32 id_of(Texts *texts, Bytes bytes) { return id_of_digest(texts, bytes, digest_of(bytes.at, bytes.length)); }
