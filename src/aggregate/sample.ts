@@ -49,7 +49,7 @@ export class Sample {
 
   /** Keeps no more than may be of some lines, its own or others that go by the same strata. */
   fit(counts: LineCounts<number>): void {
-    this.strata.fit(this.strata.linesOf(counts), this.limit, (cell) => cell);
+    this.strata.fitCounts(counts, this.limit);
     this.#drop();
   }
 

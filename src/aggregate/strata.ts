@@ -25,18 +25,20 @@ export interface CellLines<Name> {
 /**
  * How many leading zeros lines need, at most and by cell, for no more than `limit` to stay.
  * @param known they need as many at least
+ * @param gone cells that had more than few lines of which none is kept: as many as of others are to be kept of them
  */
 function needed(
   { counts, zeros }: CellLines<unknown>,
   limit: number,
   known: number,
+  gone: number,
 ): { all: number; of: Uint8Array } {
   const sums = fromZerosOn(counts);
   const cells = zeros.length;
   let few = FEW;
   const fewOf = (cell: number): number => (zeros[cell]! > 0 ? few : Math.min(sums[cell * WIDTH]!, few));
   const total = (of: (cell: number) => number): number => {
-    let sum = 0;
+    let sum = gone * few;
     for (let cell = 0; cell < cells; cell++) sum += of(cell);
     return sum;
   };
@@ -118,6 +120,8 @@ export interface PackedStrata {
 export class Strata {
   #all = 0;
   #zeros = new Uint8Array(64);
+  /** Cells that need some zeros. */
+  #thinned = 0;
   /** Counts changes. */
   version = 0;
 
@@ -165,8 +169,9 @@ export class Strata {
     limit: number,
     cellOf: (name: Name) => number | undefined,
     known = this.#all,
+    gone = 0,
   ): void {
-    const { all, of } = needed(lines, limit, known);
+    const { all, of } = needed(lines, limit, known, gone);
     this.#all = all;
     const { names } = lines;
     for (let i = 0; i < names.length; i++) {
@@ -175,11 +180,18 @@ export class Strata {
     }
   }
 
+  /** The same of lines that were counted by the cells' numbers, cell by cell where some are kept. */
+  fitCounts(counts: LineCounts<number>, limit: number): void {
+    const lines = counts.told((cell) => this.zerosOf(cell));
+    const gone = this.#thinned - lines.zeros.reduce((some, zeros) => some + Number(zeros > 0), 0);
+    this.fit(lines, limit, (cell) => cell, this.#all, gone);
+  }
+
   /** Of what comes now twice as much may stay. */
   relax(): void {
     this.#all = Math.max(0, this.#all - 1);
     for (let cell = 0; cell < this.#zeros.length; cell++) {
-      if (this.#zeros[cell]! > 0) this.#zeros[cell]!--;
+      if (this.#zeros[cell]! > 0 && --this.#zeros[cell]! === 0) this.#thinned--;
     }
     this.version++;
   }
@@ -203,6 +215,7 @@ export class Strata {
       wider.set(this.#zeros);
       this.#zeros = wider;
     }
+    if (this.zerosOf(cell) === 0) this.#thinned++;
     this.#zeros[cell] = zeros;
     this.version++;
   }

@@ -18,7 +18,7 @@ function keep(all: readonly Line[], limit: number, strata = new Strata(), held: 
   const settle = (): void => {
     const counts = new LineCounts<number>();
     for (const line of kept) counts.add(line.cell, line.hash);
-    strata.fit(strata.linesOf(counts), limit, (cell) => cell);
+    strata.fitCounts(counts, limit);
     kept = kept.filter((line) => strata.keeps(line.cell, line.hash));
   };
   for (const line of all) {
