@@ -1,3 +1,4 @@
+import { OTHERS_TEXT } from '../record/dictionary.js';
 import type { FlagSet } from '../record/response-flags.js';
 import type { Direction } from '../record/upstream-cluster.js';
 import { Counter } from './counter.js';
@@ -247,9 +248,17 @@ function leadingTexts(
   const failing = values.get(dimension);
   if (!failing) return null;
   const attempts = new Counter(Infinity);
+  let someAreNotTold = false;
   for (const population of populations) {
     const counter = population.values.get(dimension);
-    if (counter) attempts.merge(counter);
+    if (!counter) continue;
+    attempts.merge(counter);
+    someAreNotTold ||= counter.size > 1 && counter.get(OTHERS_TEXT) > 0;
+  }
+  // Any value may have lines among those that were not told apart, so that "8 of 8" would be said of 8 of 60.
+  if (someAreNotTold) {
+    const all = { value: OTHERS_TEXT, failures: failing.total, requests: attempts.total };
+    return { listed: [all], total: failing.total };
   }
   const listed = leading({
     failing: [...failing.values()].map((value) => [value, failing.get(value)] as const),

@@ -45,6 +45,10 @@ const FIRST_FIELD = 4;
 const METHOD = TUPLE_FIELDS.indexOf('method');
 const PROTOCOL = TUPLE_FIELDS.indexOf('protocol');
 const AUTHORITY = TUPLE_FIELDS.indexOf('authority');
+/** Texts that clients choose, so that there may be any number. */
+const CHOSEN = ['authority', 'requested_server_name'] as const;
+/** With it clients of a mesh name what they mean: one for each of its ports, whoever asks. */
+const MESH_SERVER_NAME = 'outbound_';
 /** The downstream local address, only where nothing else tells what was meant: it would split the rest by port. */
 const LOCAL = FIRST_FIELD + TUPLE_FIELDS.length;
 const WIDTH = LOCAL + 1;
@@ -75,6 +79,8 @@ const ANSWERERS = ['peer', 'proxy', 'unknown'] as const satisfies readonly Answe
 /** Strangers choose some of these texts: beyond so many, one stands for the rest. */
 const MOST_TEXTS = 20_000;
 const MOST_TUPLES = 40_000;
+/** Tuples that are like others but for what clients chose: where there are more, new ones are counted together. */
+const MOST_ALIKE = 2_000;
 
 /** The cell of the durations of all answers. */
 const ALL = 0;
@@ -144,6 +150,10 @@ export class Tally {
   #formatId = -1;
 
   readonly #tuples = new Table(WIDTH);
+  /** Tuples without what clients chose, and how many have more than that. */
+  readonly #bare = new Table(WIDTH);
+  readonly #bareKey = new Int32Array(WIDTH);
+  #alike = 0;
   #told: Told[] = [];
   #cells: Cell[] = [{ ...CELL_OF_ALL }];
   readonly #cellIds = new Map<string, number>();
@@ -204,10 +214,49 @@ export class Tally {
 
   /** Counts a tuple; `undefined` where there is no more room for it. */
   #tupleOf(key: Int32Array, times: number): number | undefined {
+    const known = this.#tuples.find(key);
+    if (known >= 0) {
+      this.#tuples.addTo(known, times);
+      return known;
+    }
+    this.#limitAlike(key);
     if (this.#tuples.size >= MOST_TUPLES && this.#tuples.find(key) < 0) return undefined;
     const tuple = this.#tuples.add(key, times);
     if (tuple === this.#told.length) this.#told.push(this.#tell(tuple));
     return tuple;
+  }
+
+  /** Where too many tuples are alike, takes from a new one what makes it differ. */
+  #limitAlike(key: Int32Array): void {
+    const bare = this.#bareOf(key);
+    if (this.#bare.find(bare) < 0) this.#bare.add(bare, 0);
+    else if (this.#alike >= MOST_ALIKE) key.set(bare);
+    else this.#alike++;
+  }
+
+  /** A key without what clients chose; valid until the next one. */
+  #bareOf(key: Int32Array): Int32Array {
+    const bare = this.#bareKey;
+    bare.set(key);
+    for (const name of CHOSEN) {
+      const place = PLACE[name];
+      if (key[place]! < 0) continue;
+      const isMesh =
+        name === 'requested_server_name' &&
+        this.#texts[place - FIRST_FIELD]!.text(key[place]!)!.startsWith(MESH_SERVER_NAME);
+      if (!isMesh) bare[place] = OTHERS;
+    }
+    return bare;
+  }
+
+  /** Whether from now on all new tuples that differ from it only by what clients chose are this one. */
+  isForAll(tuple: number): boolean {
+    if (this.#alike < MOST_ALIKE) return false;
+    const key = this.#key;
+    for (let place = 0; place < WIDTH; place++) key[place] = this.#tuples.number(tuple, place);
+    return (
+      CHOSEN.some((name) => key[PLACE[name]] === OTHERS) && this.#bareOf(key).every((id, i) => id === key[i])
+    );
   }
 
   /** There are too many kinds of line: this one is counted with those of its stream that ended like it. */

@@ -273,6 +273,7 @@ export class Lane {
       answers: outcome.http && group.responseCode !== 101,
       counts: !outcome.tunnel,
       downstream: group.direction === 'inbound' || group.direction === 'unknown',
+      forAll: tally.isForAll(tuple),
     };
   }
 
@@ -347,7 +348,6 @@ export class Lane {
       values.addRun(cell, of, numbers, counts);
     });
     values.shed();
-    this.#tuples = [];
     scanner.clear();
   }
 }

@@ -102,11 +102,54 @@ describe('a tally', () => {
     const traffic = trafficOf(tally);
     expect(traffic.requests).toBe(count);
     expect(traffic.failures).toBe(count / 3);
-    expect(tally.size).toBeLessThan(45_000);
+    // Lines that are alike otherwise: more tell no more, and take as much room as all else.
+    expect(tally.size).toBeLessThan(2_010);
     expect(traffic.groups.reduce((sum, { failures }) => sum + failures, 0)).toBe(count / 3);
     const merged = new Tally();
     merged.merge(structuredClone(tally.pack()));
     expect(trafficOf(merged)).toEqual(traffic);
+  });
+});
+
+describe('a tally of many names', () => {
+  const tallyOf = (count: number, textOf: (i: number) => string): Tally => {
+    const tally = new Tally();
+    const parser = new LineParser();
+    const record = new RecordCursor();
+    for (let i = 0; i < count; i++) {
+      expect(parser.parse(lineOf(textOf(i)), record)).toBe('record');
+      tally.add(record, origin);
+    }
+    return tally;
+  };
+  const text = (authority: string, cluster: string, serverName: string): string =>
+    `[2026-01-01T00:00:00.000Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 9 3 3 "-" "agent" "id" "${authority}" "10.0.0.1:80" ${cluster} 10.0.0.9:999 10.96.0.1:80 10.1.0.1:4000 ${serverName} default`;
+
+  it('tells all apart that is not chosen by clients alone', () => {
+    const cluster = (i: number): string => `outbound|80||s${i}.shop.svc.cluster.local`;
+    expect(tallyOf(5_000, (i) => text(`h${i}`, cluster(i), `h${i}`)).size).toBe(5_000);
+    const meshName = (i: number): string => `outbound_.80_._.s${i}.shop.svc.cluster.local`;
+    expect(tallyOf(5_000, (i) => text('-', cluster(0), meshName(i))).size).toBe(5_000);
+  });
+
+  it('knows the first ones, and counts all others as one', () => {
+    const names = (i: number): string => `h${i % 3_000}`;
+    const tally = tallyOf(9_000, (i) => text(names(i), 'outbound|80||a.b', names(i)));
+    const counts = new Map(
+      Array.from({ length: tally.size }, (_, tuple) => [tally.text(tuple, 'authority'), tally.count(tuple)]),
+    );
+    expect(counts.get('h0')).toBe(3);
+    expect(counts.get('h1999')).toBe(3);
+    expect(counts.get('(others)')).toBe(9_000 - 3 * (counts.size - 1));
+  });
+
+  it('says of no name how many of its lines failed where some may be among the others', () => {
+    const tally = tallyOf(12_000, (i) => {
+      const line = text(`h${i % 3_000}`, 'outbound|80||a.b', '-');
+      return i % 12 === 0 ? line.replace('200 -', '503 UF') : line;
+    });
+    const [group] = trafficOf(tally).groups;
+    expect(group!.top.authority).toEqual([{ value: '(others)', failures: 1_000, requests: 12_000 }]);
   });
 });
 

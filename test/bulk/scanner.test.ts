@@ -84,6 +84,7 @@ const KIND: KindOfLine = {
   answers: true,
   counts: true,
   downstream: true,
+  forAll: false,
 };
 
 /** What the scanner makes of lines: how many it counted, and which it handed over. */
@@ -541,6 +542,22 @@ describe('the scanner', () => {
       },
     );
   });
+
+  it.each(['text', 'json'] as const)(
+    'says the same of %s lines with more names than are told apart',
+    async (kind) => {
+      const lines = [...trafficLines(kind, 16_000)].map((text, i) => {
+        const name = `n${Math.imul(i, 7919) % 2_700}.example.com`;
+        return i % 11 === 0 ? text : text.replaceAll(/svc\d+\.example\.com/g, name);
+      });
+      await bothAgree(bytesOf(lines), { size: 1 << 25 });
+      // As much as it takes for counts to be taken over meanwhile.
+      const many = lines.map((text, i) =>
+        text.replace(/10\.20\.\d+\.\d+:8080/, `10.${i % 251}.${i % 83}.1:8080`),
+      );
+      await bothAgree(bytesOf(many), { size: 1 << 25 });
+    },
+  );
 
   it('says the same where ids are shared by too many, and there are more lines than are kept', async () => {
     const lines = [...trafficLines('text', 12_000)].map((text, i) => {

@@ -29,7 +29,8 @@ IMPORT(time_of) extern double time_of(u32 start);
 #define ANSWERS 2
 #define COUNTS 4
 #define DOWNSTREAM 8
-#define CELL_SHIFT 4
+#define FOR_ALL 16
+#define CELL_SHIFT 5
 
 /* Signs of a key, as aggregate/tally.ts derives them of a record. */
 #define HAS_PATH 1
@@ -37,6 +38,8 @@ IMPORT(time_of) extern double time_of(u32 start);
 #define CALLS_OWN_APP 4
 #define FROM_OWN_POD 64
 #define FROM_ELSEWHERE 128
+/* Of a key without what clients chose. */
+#define BARE 256
 
 #define HOST 0
 #define PEER 1

@@ -5,7 +5,7 @@ typedef struct {
   const u8 *line, *end;
   /* 24 bytes. */
   const u8 *time;
-  Bytes method, path, protocol, authority, host, local, downstream_local, peer, agent, id;
+  Bytes method, path, protocol, authority, host, local, downstream_local, peer, agent, id, server_name;
   /* Milliseconds and bytes; -2 for none, of the service time -1 for one that is too long. */
   int32_t duration, service_time, received, sent;
   u32 has_service_time;
@@ -14,6 +14,8 @@ typedef struct {
   /* What makes the line's kind. */
   Bytes pieces[MOST_PIECES];
   u32 pieces_count;
+  /* Which of them clients choose. */
+  u32 authority_piece, server_name_piece;
 } Fields;
 
 static inline int is_null(Bytes text) { return text.length == 1 && *text.at == '-'; }
@@ -52,29 +54,45 @@ static inline Sum sum_of_signs(u32 signs) {
   return sum;
 }
 
+/* Whether a piece is a text that clients choose, as aggregate/tally.ts says. */
+static inline int is_chosen(const Fields *fields, u32 piece) {
+  if (piece == fields->authority_piece) return is_there(fields->authority);
+  if (piece != fields->server_name_piece || !is_there(fields->server_name)) return 0;
+  return !(fields->server_name.length >= 9 && word_at(fields->server_name.at) == 0x646e756f6274756full && fields->server_name.at[8] == '_');
+}
+
+/* `bare`: without what clients chose. */
+static Digest digest_of_kind(const Fields *fields, u32 signs, u32 with_local, int bare) {
+  Sum sum = sum_of_signs(bare ? signs | BARE : signs);
+  for (u32 i = 0; i < fields->pieces_count; i++)
+    if (!bare || !is_chosen(fields, i)) add_span(&sum, fields->pieces[i].at, fields->pieces[i].length, i);
+  if (with_local) add_span(&sum, fields->downstream_local.at, fields->downstream_local.length, MOST_PIECES);
+  return digest_of_sum(&sum);
+}
+
 /* The kind of a line whose spelling is new; the number of one past the last where there is no more room. */
 static u32 key_of(const Fields *fields, u32 signs, u32 with_local) {
-  Sum sum = sum_of_signs(signs);
-  for (u32 i = 0; i < fields->pieces_count; i++) add_span(&sum, fields->pieces[i].at, fields->pieces[i].length, i);
-  if (with_local) add_span(&sum, fields->downstream_local.at, fields->downstream_local.length, MOST_PIECES);
-  Digest digest = digest_of_sum(&sum);
-  u32 slot = slot_of(digest, 2 * MOST_KEYS - 1);
-  for (u32 held = key_slots[slot]; held; held = key_slots[slot]) {
-    Key *here = &keys[held - 1];
-    if (here->digest == digest) return held - 1;
-    slot = (slot + 1) & (2 * MOST_KEYS - 1);
+  Digest digest = digest_of_kind(fields, signs, with_local, 0);
+  u32 *slot = key_slot(digest);
+  if (*slot) return *slot - 1;
+  if (some_for_all) {
+    u32 held = *key_slot(digest_of_kind(fields, signs, with_local, 1));
+    if (held) return held - 1;
   }
   if (keys_count == MOST_KEYS) return MOST_KEYS;
   int32_t answer = met((u32)fields->line, (u32)fields->end);
+  if (answer >= 0 && (answer & FOR_ALL)) {
+    some_for_all = 1;
+    digest = digest_of_kind(fields, signs, with_local, 1);
+    slot = key_slot(digest);
+  }
   Key *key = &keys[keys_count];
   key->digest = digest;
   key->answer = answer;
   key->name = name_of_key;
-  key->count = 0;
-  key->first = __builtin_inf();
-  key->last = -__builtin_inf();
-  key_slots[slot] = keys_count + 1;
-  return keys_count++;
+  clear_counts(key);
+  *slot = ++keys_count;
+  return keys_count - 1;
 }
 
 static __attribute__((noinline)) Spelling *new_spelling(const Fields *fields, u32 signs, u32 with_local, Digest digest) {

@@ -161,6 +161,9 @@ static __attribute__((noinline)) int count_json(const u8 *line, const u8 *end, c
   if (!spelling) {
     for (u32 i = 0; i < sizeof kind; i++) fields.pieces[i] = found[kind[i]].raw;
     fields.pieces_count = sizeof kind;
+    fields.server_name = found[SERVER_NAME].text;
+    fields.authority_piece = 7;
+    fields.server_name_piece = 9;
     spelling = new_spelling(&fields, signs, with_local, digest);
     if (!spelling) return 0;
   }

@@ -42,6 +42,7 @@ EXPORT(keep_at_most) void keep_at_most(u32 healthy, u32 failing) {
     sample->size = sample->most * KEPT_LENGTH;
     sample->text = (u8 *)room(sample->size);
   }
+  keys = (Key *)room(MOST_KEYS * sizeof(Key));
   heap_floor = heap_end;
 }
 

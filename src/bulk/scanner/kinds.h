@@ -18,7 +18,23 @@ EXPORT(name_key) void name_key(u32 name) { name_of_key = name; }
 
 static Key *keys;
 static u32 keys_count;
+/* One past a key's number; 0 is free. */
 static u32 key_slots[2 * MOST_KEYS];
+/* Whether there are keys for all lines that differ from theirs by what clients chose alone, and are of no other key. */
+static u32 some_for_all;
+
+/* Where a key stands, or would. */
+static u32 *key_slot(Digest digest) {
+  u32 slot = slot_of(digest, 2 * MOST_KEYS - 1);
+  while (key_slots[slot] && keys[key_slots[slot] - 1].digest != digest) slot = (slot + 1) & (2 * MOST_KEYS - 1);
+  return &key_slots[slot];
+}
+
+static void clear_counts(Key *key) {
+  key->count = 0;
+  key->first = __builtin_inf();
+  key->last = -__builtin_inf();
+}
 
 /* The ways in which lines spelled their kind and upstream host, each with what is counted of it. */
 typedef struct {

@@ -64,6 +64,8 @@ export interface KindOfLine {
   readonly counts: boolean;
   /** A line without a request id is known by the connection downstream, else by the one upstream. */
   readonly downstream: boolean;
+  /** Lines of no known kind that differ from it by what clients chose (authority, server name) are of it too. */
+  readonly forAll: boolean;
 }
 
 /** How many lines are kept, of the healthy and of the failing ones. */
@@ -115,7 +117,8 @@ const FAILING = 1;
 const ANSWERS = 2;
 const COUNTS = 4;
 const DOWNSTREAM = 8;
-const CELL_SHIFT = 4;
+const FOR_ALL = 16;
+const CELL_SHIFT = 5;
 
 const KINDS = 4;
 const KIND_MASK = 7;
@@ -431,6 +434,7 @@ function signsOf(kind: KindOfLine | null): number {
     (kind.failing ? FAILING : 0) |
     (kind.answers ? ANSWERS : 0) |
     (kind.counts ? COUNTS : 0) |
-    (kind.downstream ? DOWNSTREAM : 0)
+    (kind.downstream ? DOWNSTREAM : 0) |
+    (kind.forAll ? FOR_ALL : 0)
   );
 }

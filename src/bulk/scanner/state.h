@@ -61,7 +61,7 @@ static double minute_ms;
 
 static u32 input;
 
-/* Forgets all that was counted, and its memory. `size`: bytes to be read at once; longer lines than `longest` are not read
+/* Forgets how much was counted of what, and its memory. `size`: bytes to be read at once; longer lines than `longest` are not read
  * here. Answers where the bytes go. */
 EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
   longest_line = longest_allowed;
@@ -76,10 +76,9 @@ EXPORT(clear) u32 clear(u32 size, u32 longest_allowed) {
   clear_directories(&carries, 1024);
   pages_used = 0;
   free_pages = 0;
-  keys = (Key *)room(MOST_KEYS * sizeof(Key));
-  keys_count = 0;
+  /* Kinds stay: the host knows them. */
+  for (u32 i = 0; i < keys_count; i++) clear_counts(&keys[i]);
   spellings_count = 0;
   clear_spellings(1 << 13);
-  __builtin_memset(key_slots, 0, sizeof key_slots);
   return input;
 }

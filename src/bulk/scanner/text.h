@@ -89,8 +89,12 @@ static inline int count_text(const u8 *line, const u8 *end, const u32 *cut) {
     fields.pieces[1] = between(protocol, AT(AFTER_REASON));
     fields.pieces[2] = between(AT(AFTER_ID), AT(AFTER_AUTHORITY));
     fields.pieces[3] = between(AT(AFTER_HOST), AT(AFTER_CLUSTER));
-    fields.pieces[4] = between(AT(AFTER_PEER), end);
-    fields.pieces_count = 5;
+    fields.pieces[4] = between(AT(AFTER_PEER), AT(AFTER_SERVER_NAME));
+    fields.pieces[5] = between(AT(AFTER_SERVER_NAME), end);
+    fields.pieces_count = 6;
+    fields.server_name = between(AT(AFTER_PEER) + 1, AT(AFTER_SERVER_NAME));
+    fields.authority_piece = 2;
+    fields.server_name_piece = 4;
     spelling = new_spelling(&fields, signs, with_local, digest);
     if (!spelling) return 0;
   }
