@@ -134,6 +134,20 @@ export class Rows {
     return failing ? this.#failing : this.#healthy;
   }
 
+  get limits(): RowLimits {
+    return { healthy: this.#healthy.limit, failing: this.#failing.limit };
+  }
+
+  /** Keeps no more rows than these from now on; whether that is less than before. */
+  limitTo({ healthy, failing }: RowLimits): boolean {
+    const before = this.limits;
+    if (healthy >= before.healthy && failing >= before.failing) return false;
+    this.#healthy.limit = Math.min(healthy, before.healthy);
+    this.#failing.limit = Math.min(failing, before.failing);
+    for (const sample of [this.#healthy, this.#failing]) sample.trim();
+    return true;
+  }
+
   /** So many lines were counted by somebody else, who keeps those that are to be kept. */
   pass(lines: number): void {
     this.#seen += lines;

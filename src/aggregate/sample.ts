@@ -35,7 +35,8 @@ export class Sample {
   /** Ids, and connections of lines without one, that turned out to be on too many lines, by their hash. */
   readonly shared = new Set<number>();
 
-  constructor(readonly limit: number) {}
+  /** @param limit how many rows are kept at most; may become less */
+  constructor(public limit: number) {}
 
   /** Where there are too many lets some go. */
   trim(): void {

@@ -1,7 +1,7 @@
 import type { Depths, StreamState } from '../../parsers/text-layout.js';
 import { Observation, type PackedObservation } from '../aggregate/observation.js';
 import { placeHash } from '../aggregate/line-hash.js';
-import type { Weights } from '../aggregate/rows.js';
+import { rowLimitsFor, type RowLimits, type Weights } from '../aggregate/rows.js';
 import { MOST_OF_ONE_ID } from '../aggregate/sample.js';
 import { LineCounts } from '../aggregate/strata.js';
 import { MeshtailError } from '../errors.js';
@@ -97,10 +97,7 @@ export class Lane {
     const depths = this.#depths && part.depths ? deeper(this.#depths, part.depths) : part.depths;
     this.observation.open(source.name, source.origin);
     try {
-      const read =
-        this.#scanner === undefined || part.bytes.kind === 'stream'
-          ? await this.#parse(part, depths)
-          : this.#scan(part, depths);
+      const read = await (this.#scanner ? this.#scan(part, depths) : this.#parse(part, depths));
       this.#depths = read.parser?.depths;
       this.ends.push({ part: part.index, ...read, failed: undefined });
     } catch (error) {
@@ -150,6 +147,16 @@ export class Lane {
     this.#tellKept();
   }
 
+  /** Keeps no more lines than these from now on: nobody knows beforehand how much a stream brings. */
+  #limitKept(limits: RowLimits): void {
+    if (!this.observation.rows.limitTo(limits)) return;
+    const most = this.observation.rows.limits;
+    this.#scanner!.keepAtMost(most);
+    for (const failing of BOTH) {
+      if (this.#scanner!.keptCount(failing) > (failing ? most.failing : most.healthy)) this.#thin(failing);
+    }
+  }
+
   /** Takes over lines that the scanner kept, whose ids have to be told apart. */
   #takeOver(failing: boolean): void {
     this.#takeKept(failing);
@@ -185,7 +192,7 @@ export class Lane {
     return first && last && log ? { ...reading, log } : reading;
   }
 
-  #scan(part: Part, depths: Depths | undefined): ReturnType<LineReader['end']> {
+  async #scan(part: Part, depths: Depths | undefined): ReturnType<typeof parseSource> {
     const { source } = part;
     const scanner = this.#scanner!;
     const linesBefore = part.index * LINES_OF_A_PART;
@@ -202,10 +209,13 @@ export class Lane {
         this.#push(framed);
       }, this.#compiled.reading.maxLine);
     let held = 0;
+    let total = 0;
     try {
       for (;;) {
-        const length = bytes.read(scanner.input, held);
+        const length = await bytes.read(scanner.input, held);
         if (length === 0) break;
+        total += length;
+        if (part.bytes.kind === 'stream') this.#limitKept(rowLimitsFor(total));
         scanner.refill();
         let from = 0;
         const to = held + length;

@@ -175,7 +175,9 @@ export async function* chunksOf(part: Pick<Part, 'bytes'>): AsyncIterable<Buffer
   const bytes = openPart(part);
   const memory = Buffer.allocUnsafeSlow(CHUNK);
   try {
-    for (let length = bytes.read(memory, 0); length > 0; length = bytes.read(memory, 0)) {
+    for (;;) {
+      const length = await bytes.read(memory, 0);
+      if (length === 0) return;
       // A view of its own each time: who reads tells chunks apart by it.
       yield memory.subarray(0, length);
     }
@@ -187,14 +189,14 @@ export async function* chunksOf(part: Pick<Part, 'bytes'>): AsyncIterable<Buffer
 /** A part's bytes, one stretch after the other. */
 export interface PartBytes {
   /** Puts the next ones behind `at`; how many there were, 0 at the end. @throws MeshtailError where they cannot be read */
-  readonly read: (into: Buffer, at: number) => number;
+  readonly read: (into: Buffer, at: number) => number | Promise<number>;
   readonly close: () => void;
 }
 
-/** Opens a part that is no stream. @throws MeshtailError where it cannot be opened */
+/** Opens a part. @throws MeshtailError where it cannot be opened */
 export function openPart({ bytes }: Pick<Part, 'bytes'>): PartBytes {
   if (bytes.kind === 'file') return openFile(bytes);
-  if (bytes.kind === 'stream') throw new Error('a stream is read as it comes');
+  if (bytes.kind === 'stream') return openStream(bytes.chunks);
   const held = Buffer.from(bytes.memory, 0, bytes.length);
   let from = 0;
   return {
@@ -204,6 +206,24 @@ export function openPart({ bytes }: Pick<Part, 'bytes'>): PartBytes {
       return length;
     },
     close: () => undefined,
+  };
+}
+
+function openStream(chunks: AsyncIterable<Buffer>): PartBytes {
+  const coming = chunks[Symbol.asyncIterator]();
+  let chunk: Buffer = Buffer.alloc(0);
+  return {
+    async read(into, at) {
+      while (chunk.length === 0) {
+        const next = await coming.next();
+        if (next.done) return 0;
+        chunk = next.value;
+      }
+      const length = chunk.copy(into, at);
+      chunk = chunk.subarray(length);
+      return length;
+    },
+    close: () => void coming.return?.(),
   };
 }
 

@@ -119,6 +119,14 @@ describe('two halves merge to the whole', () => {
     expectSame(logs, [0.003, 0.41, 0.77], SAMPLING);
   });
 
+  it.each(some.slice(0, 4))('%s, when it turns out late that rows are sampled', (incident) => {
+    const logs = logsOf(incident);
+    const late = observed(logs);
+    expect(late.rows.limitTo(SAMPLING)).toBe(true);
+    expect(late.rows.limitTo(SAMPLING)).toBe(false);
+    expect(reportJson(late)).toBe(reportJson(observed(logs, SAMPLING)));
+  });
+
   it('with good, bad and foreign lines of all formats', () => {
     const mixed = (seed: number): LogFile => ({
       name: `mixed-${seed}.log`,

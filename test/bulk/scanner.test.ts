@@ -10,6 +10,7 @@ import { DURATION } from '../../src/aggregate/cell-values.js';
 import type { Observation } from '../../src/aggregate/observation.js';
 import { ROW_LIMITS, type RowLimits } from '../../src/aggregate/rows.js';
 import { packageRoot } from '../../src/paths.js';
+import type { Source } from '../../src/source/source.js';
 import { observe } from '../../src/pipeline.js';
 import { DEFAULT_MAX_LINE } from '../../src/record/line.js';
 import { fileSource } from '../../src/source/file.js';
@@ -74,6 +75,15 @@ async function bothAgree(
   const inOne = await observe(sources, reading, undefined, undefined, limits);
   const scanned = await observeAll(sources, { ...job, maxLine, limits }, { threads: 0, size });
   expect(remembered(scanned.observation)).toEqual(remembered(inOne.observation));
+  // What comes from a pipe comes in pieces, and can be read but once.
+  const pipe: Source = { ...sources[0]!, kind: 'pipe', open: () => piecesOf(bytes) };
+  const piped = await observeAll([pipe], { ...job, maxLine, limits });
+  expect(remembered(piped.observation)).toEqual(remembered(inOne.observation));
+}
+
+async function* piecesOf(bytes: Buffer): AsyncIterable<Buffer> {
+  const length = Math.max(977, Math.floor(bytes.length / 7));
+  for (let from = 0; from < bytes.length; from += length) yield bytes.subarray(from, from + length);
 }
 
 /** What a line is counted as. */

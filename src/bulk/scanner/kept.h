@@ -46,6 +46,12 @@ EXPORT(keep_at_most) void keep_at_most(u32 healthy, u32 failing) {
   heap_floor = heap_end;
 }
 
+/* The same later on: there is no room for more than before. */
+EXPORT(limit_kept) void limit_kept(u32 healthy, u32 failing) {
+  if (healthy < samples[0].most) samples[0].most = healthy;
+  if (failing < samples[1].most) samples[1].most = failing;
+}
+
 EXPORT(zeros_at) u32 zeros_at(u32 failing) { return (u32)samples[failing].zeros; }
 EXPORT(kept_count) u32 kept_count(u32 failing) { return samples[failing].count; }
 EXPORT(kept_at) u32 kept_at(u32 failing) { return (u32)samples[failing].lines; }

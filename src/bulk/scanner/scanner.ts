@@ -148,6 +148,7 @@ interface Exports {
   readonly clear: (size: number, longestLine: number) => number;
   readonly begin: (stream: number, hash: number) => void;
   readonly keep_at_most: (healthy: number, failing: number) => void;
+  readonly limit_kept: (healthy: number, failing: number) => void;
   readonly zeros_at: (failing: number) => number;
   readonly thin_kept: (failing: number) => void;
   readonly kept_count: (failing: number) => number;
@@ -290,6 +291,15 @@ export class Scanner {
     new Uint8Array(memory.buffer, zeros_at(Number(failing)), MOST_CELLS).set(zeros.subarray(0, MOST_CELLS));
     thin_kept(Number(failing));
     for (const hash of shared) share_id(Number(failing), hash);
+  }
+
+  /** No more lines are kept than so many from now on, nor than were allowed before. */
+  keepAtMost({ healthy, failing }: KeptLimits): void {
+    this.#exports.limit_kept(healthy, failing);
+  }
+
+  keptCount(failing: boolean): number {
+    return this.#exports.kept_count(Number(failing));
   }
 
   /** The lines that are kept. */
