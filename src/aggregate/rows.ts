@@ -73,11 +73,16 @@ export const ROW_LIMITS: RowLimits = { healthy: 80_000, failing: 60_000 };
 const SAMPLE_LIMITS: RowLimits = { healthy: 2_000, failing: 2_000 };
 /** Of a live target, which may run for days: what is kept is explained anew every few seconds. */
 export const LIVE_LIMITS: RowLimits = { healthy: 8_000, failing: 12_000 };
+/** Of many saved lines that somebody looks through: a line may be any of these, and a picture is to come soon. */
+const EXPLORED_LIMITS: RowLimits = { healthy: 20_000, failing: 20_000 };
 /** Bytes that hold more lines than are kept, even of JSON. */
 const MANY_BYTES = 64 * 1024 * 1024;
 
 /** How many lines of an input are kept. @param bytes unpacked, about */
 export const rowLimitsFor = (bytes: number): RowLimits => (bytes < MANY_BYTES ? ROW_LIMITS : SAMPLE_LIMITS);
+/** The same where lines are looked through. */
+export const exploredLimitsFor = (bytes: number): RowLimits =>
+  bytes < MANY_BYTES ? ROW_LIMITS : EXPLORED_LIMITS;
 
 /** Keeps the lines that diagnosis reasons about. */
 export class Rows {
@@ -146,6 +151,11 @@ export class Rows {
     this.#failing.limit = Math.min(failing, before.failing);
     for (const sample of [this.#healthy, this.#failing]) sample.trim();
     return true;
+  }
+
+  /** Where there are too many lets some go. */
+  trim(failing: boolean): void {
+    this.#sampleOf(failing).trim();
   }
 
   /** So many lines were counted by somebody else, who keeps those that are to be kept. */

@@ -40,6 +40,9 @@ export interface PartEnd {
     { readonly code: string; readonly message: string; readonly hint: string | undefined } | undefined;
 }
 
+/** Told of the bytes that were read since it was told the last time, and how many lines the part has so far. */
+export type OnChunk = (bytes: number, lines: number) => Promise<void> | undefined;
+
 /** What one lane held. */
 export interface LaneRead {
   readonly observation: Observation | PackedObservation;
@@ -63,13 +66,19 @@ export class Lane {
   // Of the part that the scanner reads.
   #reader!: LineReader;
   #part!: Part;
+  /** Lines of it that were told to whoever counts lines. */
+  #accounted = 0;
   readonly #kept: KeptRows | undefined;
   /** The tally's tuple of each kind of line that the scanner met. */
   #tuples: number[] = [];
   /** Which state of the strata of healthy and failing lines the scanner was told. */
   readonly #told = [0, 0];
 
-  constructor(compiled: Compiled) {
+  /** @param limitsFor how many lines are kept of a stream that turns out to have so many bytes */
+  constructor(
+    compiled: Compiled,
+    readonly limitsFor = rowLimitsFor,
+  ) {
     this.#compiled = compiled;
     const { reading, filter, requestId, limits } = compiled;
     this.observation = new Observation(limits, requestId);
@@ -89,15 +98,23 @@ export class Lane {
     this.#kept = new KeptRows(this.observation);
   }
 
-  /** Reads one part as far as it can be read; what hinders it is among its end. */
-  async read(part: Part): Promise<void> {
+  /** Whether lines are counted by a scanner, which asks nothing of each. */
+  get scans(): boolean {
+    return this.#scanner !== undefined;
+  }
+
+  /**
+   * Reads one part as far as it can be read; what hinders it is among its end.
+   * @param onChunk called now and then, where there is a scanner, before it goes on
+   */
+  async read(part: Part, onChunk?: OnChunk): Promise<void> {
     const { source } = part;
     if (this.#source?.name !== source.name) this.#depths = undefined;
     this.#source = source;
     const depths = this.#depths && part.depths ? deeper(this.#depths, part.depths) : part.depths;
     this.observation.open(source.name, source.origin);
     try {
-      const read = await (this.#scanner ? this.#scan(part, depths) : this.#parse(part, depths));
+      const read = await (this.#scanner ? this.#scan(part, depths, onChunk) : this.#parse(part, depths));
       this.#depths = read.parser?.depths;
       this.ends.push({ part: part.index, ...read, failed: undefined });
     } catch (error) {
@@ -192,7 +209,37 @@ export class Lane {
     return first && last && log ? { ...reading, log } : reading;
   }
 
-  async #scan(part: Part, depths: Depths | undefined): ReturnType<typeof parseSource> {
+  /** What was read so far, also of the part that is being read. */
+  settled(): Observation {
+    if (!this.#scanner || this.#streams.length === 0) return this.observation;
+    this.#take();
+    this.#account();
+    const { rows } = this.observation;
+    for (const failing of BOTH) {
+      this.#scanner.takeKept(failing, (line) => this.#kept!.add(line, failing));
+      rows.trim(failing);
+    }
+    this.#tellKept();
+    return this.observation;
+  }
+
+  /** Tells of the lines that the scanner read since it was told of some. */
+  #account(): void {
+    const scanner = this.#scanner!;
+    const { name, origin } = this.#part.source;
+    const { lines, first, last } = scanner.counted;
+    const { coverage, rows } = this.observation;
+    coverage.records(name, origin, lines - this.#accounted, first, last);
+    rows.pass(lines - this.#accounted);
+    this.#accounted = lines;
+    this.#reader.pass(scanner.lines - this.#reader.lines);
+  }
+
+  async #scan(
+    part: Part,
+    depths: Depths | undefined,
+    onChunk: OnChunk | undefined,
+  ): ReturnType<typeof parseSource> {
     const { source } = part;
     const scanner = this.#scanner!;
     const linesBefore = part.index * LINES_OF_A_PART;
@@ -201,6 +248,7 @@ export class Lane {
     this.#reader = reader;
     scanner.begin(this.#streamOf(source), placeHash(source.origin));
     this.#kept!.begin(source.origin, linesBefore);
+    this.#accounted = 0;
     const bytes = openPart(part);
     let long: LineScanner | undefined;
     const pieces = (): LineScanner =>
@@ -212,10 +260,10 @@ export class Lane {
     let total = 0;
     try {
       for (;;) {
-        const length = await bytes.read(scanner.input, held);
+        const length = await bytes.read(() => scanner.input, held);
         if (length === 0) break;
         total += length;
-        if (part.bytes.kind === 'stream') this.#limitKept(rowLimitsFor(total));
+        if (part.bytes.kind === 'stream') this.#limitKept(this.limitsFor(total));
         scanner.refill();
         let from = 0;
         const to = held + length;
@@ -236,6 +284,7 @@ export class Lane {
           long.push(scanner.input.subarray(0, held));
           held = 0;
         } else scanner.input.copyWithin(0, at, to);
+        await onChunk?.(length, scanner.lines);
       }
       if (held > 0) {
         long = pieces();
@@ -244,10 +293,7 @@ export class Lane {
       long?.end();
     } finally {
       bytes.close();
-      const { lines, first, last } = scanner.counted;
-      this.observation.coverage.records(source.name, source.origin, lines, first, last);
-      this.observation.rows.pass(lines);
-      reader.pass(scanner.lines - reader.lines);
+      this.#account();
     }
     return reader.end();
   }

@@ -176,7 +176,7 @@ export async function* chunksOf(part: Pick<Part, 'bytes'>): AsyncIterable<Buffer
   const memory = Buffer.allocUnsafeSlow(CHUNK);
   try {
     for (;;) {
-      const length = await bytes.read(memory, 0);
+      const length = await bytes.read(() => memory, 0);
       if (length === 0) return;
       // A view of its own each time: who reads tells chunks apart by it.
       yield memory.subarray(0, length);
@@ -188,8 +188,12 @@ export async function* chunksOf(part: Pick<Part, 'bytes'>): AsyncIterable<Buffer
 
 /** A part's bytes, one stretch after the other. */
 export interface PartBytes {
-  /** Puts the next ones behind `at`; how many there were, 0 at the end. @throws MeshtailError where they cannot be read */
-  readonly read: (into: Buffer, at: number) => number | Promise<number>;
+  /**
+   * Puts the next ones behind `at`; how many there were, 0 at the end.
+   * @param into asked for when they are there: memory that has grown meanwhile is elsewhere
+   * @throws MeshtailError where they cannot be read
+   */
+  readonly read: (into: () => Buffer, at: number) => number | Promise<number>;
   readonly close: () => void;
 }
 
@@ -201,7 +205,7 @@ export function openPart({ bytes }: Pick<Part, 'bytes'>): PartBytes {
   let from = 0;
   return {
     read(into, at) {
-      const length = held.copy(into, at, from);
+      const length = held.copy(into(), at, from);
       from += length;
       return length;
     },
@@ -219,7 +223,7 @@ function openStream(chunks: AsyncIterable<Buffer>): PartBytes {
         if (next.done) return 0;
         chunk = next.value;
       }
-      const length = chunk.copy(into, at);
+      const length = chunk.copy(into(), at);
       chunk = chunk.subarray(length);
       return length;
     },
@@ -233,7 +237,8 @@ function openFile({ path, start, end: known, mayGrow }: FileBytes): PartBytes {
   let end = known;
   let lastByte = LF;
   return {
-    read(into, at) {
+    read(memory, at) {
+      const into = memory();
       // The line in which it ended may have been written on.
       if (from === end && mayGrow && lastByte !== LF) end = lineEnd(file, end, end);
       if (from === end) return 0;

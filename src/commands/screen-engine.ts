@@ -3,8 +3,10 @@ import { platform, setPriority } from 'node:os';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { compileFormat } from '../../parsers/compile.js';
 import { LineParser } from '../../parsers/index.js';
-import { Observation } from '../aggregate/observation.js';
-import { LIVE_LIMITS } from '../aggregate/rows.js';
+import { Observation, type ObservationSnapshot } from '../aggregate/observation.js';
+import { exploredLimitsFor, LIVE_LIMITS } from '../aggregate/rows.js';
+import { Lane } from '../bulk/lane.js';
+import { partsOf } from '../bulk/parts.js';
 import { MeshtailError } from '../errors.js';
 import { compileSelection } from '../filter/selection.js';
 import { LineScanner } from '../framing/lines.js';
@@ -31,6 +33,8 @@ const PROGRESS_MS = 100;
 const PICTURE_SHARE = 0.2;
 const LIVE_PICTURE_SHARE = 0.5;
 const FIRST_PICTURE_MS = 400;
+/** Where all will be read by then, no picture of a part comes before. */
+const SOON_MS = 1_500;
 /** Lines after which it is looked at the clock. */
 const LINES_BETWEEN_TICKS = 256;
 /** How the streams stand is told that often. */
@@ -56,7 +60,6 @@ if (platform() === 'linux' && !job.live) setPriority(0, 10);
 
 const say = (message: FromEngine): void => port.postMessage(message);
 
-const observation = new Observation(job.live ? LIVE_LIMITS : undefined);
 const engine = new Engine(readAgain);
 const selection = compileSelection(job.selection);
 const sizes = job.inputs.map(sizeOf);
@@ -86,7 +89,8 @@ let spec: Spec | null = null;
 let answering = false;
 /** The last answer, or the one under way, is no longer that of the question and of what was read. */
 let due = false;
-let pictureDue = performance.now() + FIRST_PICTURE_MS;
+const began = performance.now();
+let pictureDue = began + FIRST_PICTURE_MS;
 
 function sizeOf(path: string): number | null {
   try {
@@ -200,7 +204,7 @@ async function answer(): Promise<void> {
 
 async function picture(): Promise<void> {
   const started = performance.now();
-  engine.observe(observation.snapshot(), reading(), live?.facts);
+  engine.observe(observed(), reading(), live?.facts);
   // What follows lets reading go on in between: its time is not what the picture costs.
   const cost = performance.now() - started;
   await answer();
@@ -212,11 +216,21 @@ async function picture(): Promise<void> {
 let linesShown = -1;
 let linesSaid = -1;
 let busy = false;
+const { maxLine, envelopeKeys, format } = job;
 const readingOfJob: HowToRead = {
-  maxLine: job.maxLine,
-  envelopeKeys: job.envelopeKeys,
-  format: job.format === undefined ? undefined : compileFormat(job.format),
+  maxLine,
+  envelopeKeys,
+  format: format === undefined ? undefined : compileFormat(format),
 };
+
+/** Who reads files; lines of pipes and live targets are counted with theirs. */
+const lane = job.live
+  ? null
+  : new Lane(
+      { reading: readingOfJob, filter: selection, requestId: undefined, limits: exploredLimitsFor(total) },
+      exploredLimitsFor,
+    );
+const observation = lane?.observation ?? new Observation(LIVE_LIMITS);
 
 /** How the streams of a live target stand, told when it is due. */
 let liveTurn: (() => void) | null = null;
@@ -234,12 +248,17 @@ function tick(): void {
     linesSaid = lines;
     say({ kind: 'progress', reading: reading() });
   }
-  if (busy || lines === linesShown || lines === 0 || now < pictureDue) return;
+  if (busy || lines === linesShown || lines === 0 || now < pictureDue || isDoneSoon(now)) return;
   linesShown = lines;
   busy = true;
   void picture().finally(() => {
     busy = false;
   });
+}
+
+function isDoneSoon(now: number): boolean {
+  const { share } = reading();
+  return !done && share !== null && ((now - began) * (1 - share)) / share < SOON_MS;
 }
 
 const ticker = setInterval(tick, PROGRESS_MS);
@@ -262,13 +281,34 @@ function take(parsed: Parsed): void {
   if (lines % LINES_BETWEEN_TICKS === 0) tickAmongLines();
 }
 
+const observed = (): ObservationSnapshot => (lane?.settled() ?? observation).snapshot();
+
 async function read(source: Source): Promise<void> {
+  if (lane?.scans && source.kind === 'file') return scan(lane, source);
   observation.open(source.name, source.origin);
   try {
     await parseSource(source, readingOfJob, take);
   } catch (error) {
     if (!(error instanceof MeshtailError)) throw error;
     failed.push({ name: source.name, reason: error.message });
+  }
+}
+
+/** A file as one part: what was counted of it so far can be asked for meanwhile. */
+async function scan(by: Lane, source: Source): Promise<void> {
+  const before = lines;
+  const onChunk = (bytes: number, linesOfSource: number): Promise<void> | undefined => {
+    bytesOfInput += bytes;
+    lines = before + linesOfSource;
+    if (performance.now() < tickDue) return undefined;
+    tickAmongLines();
+    // For whoever waits for something else than a message.
+    return new Promise(setImmediate);
+  };
+  for await (const part of partsOf(source, { size: Infinity, maxLine })) {
+    await by.read({ ...part, index: 0 }, onChunk);
+    const why = by.ends.at(-1)?.failed;
+    if (why) failed.push({ name: source.name, reason: why.message });
   }
 }
 
@@ -360,7 +400,7 @@ async function run(): Promise<void> {
   done = true;
   linesShown = lines;
   if (!job.live) clearInterval(ticker);
-  engine.observe(observation.snapshot(), reading());
+  engine.observe(observed(), reading());
   // Before it is said that all is read: what is shown until then is of a part.
   await answer();
   say({ kind: 'progress', reading: reading() });

@@ -2,7 +2,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Lane } from '../../src/bulk/lane.js';
 import { observeAll } from '../../src/bulk/observe-all.js';
+import { partsOf } from '../../src/bulk/parts.js';
 import { COMPILER, MODULE } from '../../src/bulk/scanner/module.js';
 import { membersOf } from '../../src/bulk/scanner/members.js';
 import { Scanner, type Host, type KindOfLine } from '../../src/bulk/scanner/scanner.js';
@@ -75,15 +77,25 @@ async function bothAgree(
   const inOne = await observe(sources, reading, undefined, undefined, limits);
   const scanned = await observeAll(sources, { ...job, maxLine, limits }, { threads: 0, size });
   expect(remembered(scanned.observation)).toEqual(remembered(inOne.observation));
-  // What comes from a pipe comes in pieces, and can be read but once.
-  const pipe: Source = { ...sources[0]!, kind: 'pipe', open: () => piecesOf(bytes) };
-  const piped = await observeAll([pipe], { ...job, maxLine, limits });
-  expect(remembered(piped.observation)).toEqual(remembered(inOne.observation));
+  // What comes from a pipe comes in pieces; whoever asks for what was read so far changes nothing.
+  const lane = new Lane({ reading, filter: undefined, requestId: undefined, limits });
+  let asked = 0;
+  const ask = async (): Promise<void> => {
+    if (++asked % 3 > 0) lane.settled();
+  };
+  const pipe: Source = { ...sources[0]!, kind: 'pipe', open: () => piecesOf(bytes, ask) };
+  for await (const part of partsOf(pipe, { size: Infinity, maxLine }))
+    await lane.read({ ...part, index: 0 }, ask);
+  expect(remembered(lane.settled())).toEqual(remembered(inOne.observation));
 }
 
-async function* piecesOf(bytes: Buffer): AsyncIterable<Buffer> {
+/** @param meanwhile done while the next piece is waited for */
+async function* piecesOf(bytes: Buffer, meanwhile: () => Promise<void>): AsyncIterable<Buffer> {
   const length = Math.max(977, Math.floor(bytes.length / 7));
-  for (let from = 0; from < bytes.length; from += length) yield bytes.subarray(from, from + length);
+  for (let from = 0; from < bytes.length; from += length) {
+    yield bytes.subarray(from, from + length);
+    await meanwhile();
+  }
 }
 
 /** What a line is counted as. */
