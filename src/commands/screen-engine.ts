@@ -284,7 +284,7 @@ function take(parsed: Parsed): void {
 const observed = (): ObservationSnapshot => (lane?.settled() ?? observation).snapshot();
 
 async function read(source: Source): Promise<void> {
-  if (lane?.scans && source.kind === 'file') return scan(lane, source);
+  if (lane?.scans) return scan(lane, source);
   observation.open(source.name, source.origin);
   try {
     await parseSource(source, readingOfJob, take);

@@ -19,8 +19,12 @@ const JOB: EngineJob = {
 };
 const SPEC: ToEngine = { kind: 'spec', spec: WHOLE };
 const PIECES = 400;
+/** With times in microseconds, which are read one by one: it takes a while. */
 const piece = Buffer.from(
-  Array.from({ length: 200 }, (_, i) => `${line({ second: i % 60, code: i % 20 ? 200 : 503 })}\n`).join(''),
+  Array.from(
+    { length: 200 },
+    (_, i) => `${line({ second: i % 60, code: i % 20 ? 200 : 503 }).replace('Z]', '123Z]')}\n`,
+  ).join(''),
 );
 
 it('shows what it has, and hears what is asked, while more comes than it can read', async () => {
