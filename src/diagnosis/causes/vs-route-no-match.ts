@@ -8,6 +8,7 @@ import type { Scene } from '../scene.js';
 import { claim, Study } from '../study.js';
 import { perScene } from '../per-scene.js';
 import { byFrequency, distinct, groupBy, least, most, weigh } from '../stats.js';
+import { countBefore } from '../../aggregate/sorted.js';
 import { isRouteMiss, isScannerRequest, routeMisses } from './route-misses.js';
 import { seeWhetherStale, UPDATE_AGAIN } from './stale-config.js';
 import { clock, listed, plural, shellWord, span, thousands } from '../words.js';
@@ -29,17 +30,89 @@ const linesSent = perScene((scene: Scene) => {
   const sent = scene.rowsOf((kind) => kind.direction !== 'inbound');
   return {
     byAuthority: groupBy(sent, (row) => row.authority),
-    byPlace: groupBy(sent, (row) => scene.placeOf(row)),
+    byPlace: new Map(
+      [...groupBy(sent, (row) => scene.placeOf(row))].map(([place, rows]) => [place, new LinesSent(rows)]),
+    ),
   };
 });
 
-/** What was sent to an authority or a place, in no order. */
-function sentTo(scene: Scene, authority: string, place: string): readonly Row[] {
-  const { byAuthority, byPlace } = linesSent(scene);
-  const there = byPlace.get(place) ?? [];
-  const named = byAuthority.get(authority) ?? [];
-  return [...named.filter((row) => scene.placeOf(row) !== place), ...there];
+/** Those that found a route: who sent some, and all by proxy and shape. */
+interface Routed {
+  readonly proxies: ReadonlySet<string>;
+  readonly byShape: ReadonlyMap<string, readonly Row[]>;
 }
+
+/** Lines sent to one place, by their time: thousands of hosts may lead there, each with a few misses. */
+class LinesSent {
+  #routed: Routed | undefined;
+  #outbound: ReadonlyMap<string, number> | undefined;
+
+  constructor(readonly rows: readonly Row[] = []) {}
+
+  /** Those that began from `first` to `last`, ms since the Unix epoch. */
+  between(first: number, last: number): readonly Row[] {
+    const { rows } = this;
+    const before = countBefore(rows.length, (i) => rows[i]!.start < first);
+    return rows.slice(
+      before,
+      countBefore(rows.length, (i) => rows[i]!.start <= last),
+    );
+  }
+
+  #found(): Routed {
+    if (this.#routed) return this.#routed;
+    const routed = this.rows.filter(isRouted);
+    return (this.#routed = {
+      proxies: new Set(distinct(routed, (row) => row.proxy)),
+      byShape: groupBy(routed, (row) => `${row.proxy}\n${shape(row)}`),
+    });
+  }
+
+  /** Whether requests of a proxy found a route. */
+  isRouted(proxy: string): boolean {
+    return this.#found().proxies.has(proxy);
+  }
+
+  /** Requests of a proxy and a shape that found one. */
+  routed(proxy: string, of: string): readonly Row[] {
+    return this.#found().byShape.get(`${proxy}\n${of}`) ?? [];
+  }
+
+  /** How many of other proxies were routed. */
+  routedElsewhere(proxies: ReadonlySet<string>): number {
+    this.#outbound ??= new Map(
+      [...groupBy(this.rows, (row) => (row.direction === 'outbound' && row.cluster ? row.proxy : null))].map(
+        ([proxy, rows]) => [proxy, weigh(rows)],
+      ),
+    );
+    return [...this.#outbound].reduce((sum, [proxy, some]) => sum + (proxies.has(proxy) ? 0 : some), 0);
+  }
+}
+
+/** What was sent to an authority or a place. */
+interface Sent {
+  /** To the authority, elsewhere. */
+  readonly named: readonly Row[];
+  readonly there: LinesSent;
+}
+
+function sentTo(scene: Scene, authority: string, place: string): Sent {
+  const { byAuthority, byPlace } = linesSent(scene);
+  const named = byAuthority.get(authority) ?? [];
+  return {
+    named: named.filter((row) => scene.placeOf(row) !== place),
+    there: byPlace.get(place) ?? new LinesSent(),
+  };
+}
+
+/** Those of them that began from `first` to `last`, ms since the Unix epoch. */
+const sentBetween = ({ named, there }: Sent, first: number, last: number): readonly Row[] => [
+  ...named.filter((row) => row.start >= first && row.start <= last),
+  ...there.between(first, last),
+];
+
+const isRequest = (row: Row): boolean => row.http && !row.tunnel;
+const isRouted = (row: Row): boolean => isRequest(row) && row.cluster !== null;
 
 /** What of a request decides its route, coarse enough to be counted. */
 const shape = (row: Row): string => `${row.method ?? '-'} ${row.pathTemplate ?? '-'}`;
@@ -52,28 +125,25 @@ function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypot
   const place = scene.placeOf(misses[0]!);
   const first = least(misses.map((row) => row.start));
   const last = most(misses.map((row) => row.start));
-  const sent = sentTo(scene, authority, place);
   // The same route table: all that the same proxies sent to the same authority or service.
-  const alike = sent.filter((row) => proxies.has(row.proxy) && row.http && !row.tunnel);
-  const routed = alike.filter((row) => row.cluster !== null);
-  const failingShapes = new Set(misses.map(shape));
-  const since = alike.filter((row) => row.start >= first && row.start <= last);
-  const otherRouted = routed.filter(
-    (row) => row.start >= first && row.start <= last && !failingShapes.has(shape(row)),
-  );
+  const sent = sentTo(scene, authority, place);
+  const isAlike = (row: Row): boolean => proxies.has(row.proxy) && isRequest(row);
+  const namedRouted = sent.named.filter((row) => isAlike(row) && isRouted(row));
   // Other proxies hold the same routes: what they could send tells that the host itself has some.
-  const elsewhere = sent.filter(
-    (row) =>
-      !proxies.has(row.proxy) &&
-      row.direction === 'outbound' &&
-      row.cluster !== null &&
-      scene.placeOf(row) === place,
-  );
-  if (routed.length === 0 && elsewhere.length === 0) return null;
+  const elsewhere = sent.there.routedElsewhere(proxies);
+  const isRoutedThere = [...proxies].some((proxy) => sent.there.isRouted(proxy));
+  if (namedRouted.length === 0 && !isRoutedThere && elsewhere === 0) return null;
+  const failingShapes = new Set(misses.map(shape));
+  const since = sentBetween(sent, first, last).filter(isAlike);
+  const otherRouted = since.filter((row) => isRouted(row) && !failingShapes.has(shape(row)));
   const sameShape = since.filter((row) => failingShapes.has(shape(row)));
   const missed = sameShape.filter(isRouteMiss).length;
-  const before = routed.filter((row) => row.end < first && failingShapes.has(shape(row)));
-  const after = routed.filter((row) => row.start > last && failingShapes.has(shape(row)));
+  const sameRouted = [
+    ...namedRouted.filter((row) => failingShapes.has(shape(row))),
+    ...[...failingShapes].flatMap((of) => [...proxies].flatMap((proxy) => sent.there.routed(proxy, of))),
+  ];
+  const before = sameRouted.filter((row) => row.end < first);
+  const after = sameRouted.filter((row) => row.start > last);
   const shapes = byFrequency(misses, shape);
   const clients = distinct(misses, (row) => row.proxy);
   const gateway = [...proxies].some((proxy) => scene.roleOf(proxy) === 'gateway');
@@ -108,11 +178,11 @@ function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypot
       of: weigh(after),
     });
   }
-  if (elsewhere.length > 0) {
+  if (elsewhere > 0) {
     evidence.push({
       text: `requests of other proxies to ${place} that were routed`,
-      count: weigh(elsewhere),
-      of: weigh(elsewhere),
+      count: elsewhere,
+      of: elsewhere,
     });
   }
   const against: Fact[] = [];
@@ -131,7 +201,7 @@ function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypot
       count: weigh(misses),
       of: weigh(misses),
     });
-  const decisive = otherRouted.length > 0 || elsewhere.length > 0;
+  const decisive = otherRouted.length > 0 || elsewhere > 0;
   const confidence =
     mixed > missed || brief ? 'possible' : decisive && mixed === 0 && misses.length >= 5 ? 'high' : 'likely';
   return {
@@ -196,8 +266,8 @@ function staleRoutes(scene: Scene, authority: string, cases: readonly Case[]): H
   const replicas = new Set(proxies.map(replicasOf));
   if (last - first < PUSHED_WITHIN_MS || replicas.has(null)) return null;
   const shapes = new Set(rows.map(shape));
-  const same = sentTo(scene, authority, place).filter(
-    (row) => row.http && shapes.has(shape(row)) && row.start >= first && row.start <= last,
+  const same = sentBetween(sentTo(scene, authority, place), first, last).filter(
+    (row) => row.http && shapes.has(shape(row)),
   );
   const routed = same.filter((row) => row.cluster !== null);
   const twins = routed.filter((row) => !proxies.includes(row.proxy) && replicas.has(replicasOf(row.proxy)));
