@@ -8,7 +8,8 @@ import { isPrivate } from '../../record/address.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, median, weigh } from '../stats.js';
 import { claim, FEWEST_BEFORE, Study } from '../study.js';
-import { wallOf } from '../walls.js';
+import { streamsCut } from './silent.js';
+import { standsOut, wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
 
 const details = (row: Kind): string => row.details ?? '';
@@ -22,7 +23,7 @@ const isLocalDisconnect = (row: Kind): boolean => details(row).startsWith('downs
 const givenUp = perScene((scene: Scene): Hypothesis[] => {
   const cases = scene
     .casesOf((kind) => isGivenUp(kind) && !isLocalDisconnect(kind))
-    .filter(({ decider }) => triedAgain(scene, decider) === null);
+    .filter(({ decider }) => triedAgain(scene, decider) === null && !streamsCut(scene).has(decider));
   return [...groupBy(cases, ({ decider }) => scene.placeOf(decider)).values()].flatMap((group) => {
     const study = new Study(scene, group);
     const slow = slowHost(study);
@@ -130,7 +131,8 @@ const FEWEST_AT_A_WALL = 5;
 function walls(study: Study): Hypothesis[] {
   const wall = wallOf(study.rows, 0.02);
   // A timer waits; what is given up at once is a click.
-  if (wall.count < FEWEST_AT_A_WALL || wall.count < study.rows.length * 0.4 || wall.ms < 200) return [];
+  if (wall.count < FEWEST_AT_A_WALL || wall.ms < 200) return [];
+  if (wall.count < study.rows.length * 0.4 && !standsOut(study.rows, wall, 0.02)) return [];
   const members = study.cases.filter(
     ({ decider }) => decider.duration >= wall.ms - 1 && decider.duration <= wall.ms * 1.02 + 30,
   );

@@ -1,12 +1,13 @@
 import type { Case } from '../../aggregate/joins.js';
-import type { Row } from '../../aggregate/row.js';
+import type { Kind, Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { proxyName } from '../kubectl.js';
+import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
-import { wallOf } from '../walls.js';
+import { standsOut, wallOf } from '../walls.js';
 import { listed, ofWords, shellWord, span } from '../words.js';
 
 /*
@@ -135,53 +136,55 @@ const halfOpen: Cause = {
 /** Sessions this long that end at one value were ended by a timer. */
 const LONG_SESSION_MS = 20_000;
 
-const idleCut: Cause = {
-  id: 'long-lived-connection-idle-cut',
-  reference: 'https://github.com/istio/istio/issues/24387',
-  mechanism: 'An idle timer on the way (load balancer, NAT, proxy) ends websockets, streams or TCP sessions.',
-  signs: ['101 DC, 200 UC or TCP lines with durations at one large value, whatever the load'],
-  against: ['durations vary: they end normally'],
-  judge(scene: Scene): Hypothesis[] {
-    const sessions = scene
-      .rowsOf(
-        (kind) =>
-          !kind.tunnel &&
-          (kind.code === 101 || (!kind.http && !kind.has('UF') && !kind.has('DT'))) &&
-          !kind.has('SI'),
-      )
-      .filter((row) => row.duration >= LONG_SESSION_MS);
-    const known = new Map(scene.cases.map((one) => [one.decider, one]));
-    return [
-      ...groupBy(
-        sessions.filter((row) => scene.joins.parent(row) === undefined),
-        (row) => scene.placeOf(row),
-      ).values(),
-    ].flatMap((rows) => {
+const isSession = (kind: Kind): boolean =>
+  kind.code === 101 || (!kind.http && !kind.has('UF') && !kind.has('DT'));
+
+/** An answer that had begun, as streams of events do, and that its caller left. */
+const isStreamLeft = (kind: Kind): boolean => kind.http && kind.code === 200 && kind.has('DC');
+/** Programs that have nothing in common do not share a timer of their own. */
+const FEWEST_PROGRAMS = 3;
+
+/** Sessions and streams that one timer cut, by place. */
+const cutByTimer = perScene((scene: Scene): Hypothesis[] => {
+  const sessions = scene
+    .rowsOf((kind) => !kind.tunnel && (isSession(kind) || isStreamLeft(kind)) && !kind.has('SI'))
+    .filter((row) => row.duration >= LONG_SESSION_MS && scene.joins.parent(row) === undefined);
+  const known = new Map(scene.cases.map((one) => [one.decider, one]));
+  return [...groupBy(sessions, (row) => `${scene.placeOf(row)}\n${isStreamLeft(row)}`).values()].flatMap(
+    (rows) => {
       const wall = wallOf(rows, 0.01);
       const at = rows.filter((row) => row.duration >= wall.ms - 1 && row.duration <= wall.ms * 1.01 + 30);
-      if (at.length < 5 || at.length < rows.length * 0.4) return [];
+      if (at.length < 5 || (at.length < rows.length * 0.4 && !standsOut(rows, wall, 0.01))) return [];
+      const areStreams = isStreamLeft(rows[0]!);
+      if (areStreams && distinct(at, (row) => row.userAgent).length < FEWEST_PROGRAMS) return [];
       const longer = rows.filter((row) => row.duration > wall.ms * 1.02 + 50).length;
       const study = new Study(
         scene,
         at.map((row) => known.get(row) ?? asCases([row])[0]!),
-        rows,
+        areStreams ? undefined : rows,
       );
+      const what = areStreams ? 'Streams' : 'Sessions';
       return [
         claim(study, {
           cause: 'long-lived-connection-idle-cut',
-          title: `Sessions to ${study.place} are cut after ${span(wall.ms)}`,
-          story: `${ofWords(weigh(at), weigh(rows))} long sessions end at ${span(wall.ms)}, which no user does; ${longer > 0 ? `${longer} lived longer, as busy ones do under an idle timer` : 'none lived longer'}. No flag marks them: the timer is not this proxy’s.`,
-          at: { services: [study.place], endpoints: study.hosts.slice(0, 3) },
+          title: `${what} to ${study.place} are cut after ${span(wall.ms)}`,
+          story:
+            `${ofWords(weigh(at), weigh(rows))} long ${what.toLowerCase()} end at ${span(wall.ms)}, which no user does; ${longer > 0 ? `${longer} lived longer, as busy ones do under an idle timer` : 'none lived longer'}. ` +
+            (areStreams
+              ? 'They were closed from the callers’ side, whichever program called: the timer is that of something in front of the proxy.'
+              : 'No flag marks them: the timer is not this proxy’s.'),
+          at: { services: [study.place], endpoints: areStreams ? [] : study.hosts.slice(0, 3), clients: [] },
           evidence: [
             {
-              text: `sessions that end at ${span(wall.ms)}, give or take 1%`,
+              text: `${what.toLowerCase()} that end at ${span(wall.ms)}, give or take 1%`,
               count: weigh(at),
               of: weigh(rows),
             },
             { text: 'that lived longer', count: longer, of: rows.length },
+            ...(areStreams ? study.contrast('path', (row) => row.pathTemplate) : []),
           ],
           confidence: at.length >= 8 ? 'high' : 'likely',
-          why: 'one common duration for sessions of different users',
+          why: `one common duration for ${what.toLowerCase()} of different users`,
           next: [
             {
               purpose: 'compare with the idle timers of proxy and load balancer',
@@ -193,8 +196,25 @@ const idleCut: Cause = {
           ],
         }),
       ];
-    });
-  },
+    },
+  );
+});
+
+/** Requests whose answers one timer cut, whoever called: nobody gave them up. */
+export const streamsCut = perScene(
+  (scene: Scene): ReadonlySet<Row> =>
+    new Set(
+      cutByTimer(scene).flatMap(({ cases }) => cases.map(({ decider }) => decider).filter(isStreamLeft)),
+    ),
+);
+
+const idleCut: Cause = {
+  id: 'long-lived-connection-idle-cut',
+  reference: 'https://github.com/istio/istio/issues/24387',
+  mechanism: 'An idle timer on the way (load balancer, NAT, proxy) ends websockets, streams or TCP sessions.',
+  signs: ['101 DC, 200 DC, 200 UC or TCP lines with durations at one large value, whatever the load'],
+  against: ['durations vary: they end normally', 'one program alone is cut so: its own timer'],
+  judge: cutByTimer,
 };
 
 /** A proxy that falls silent while its callers go on being served by it. */

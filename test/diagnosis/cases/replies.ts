@@ -141,6 +141,27 @@ const call = (line: Partial<Line>): readonly Logged[] =>
       moment % 2_100 === 0 ? line : {},
     ),
   );
+const busy = (): readonly Logged[] =>
+  moments(0, 1_000, 600).map((moment, i) => gateway(edge, orders, orders.pods[i % 3]!, { at: moment }));
+const whenever = (i: number): number => 21_000 + ((i * 104_729) % 900_000);
+/** Streams of events that their readers leave. */
+const streams = (
+  ms: (i: number) => number,
+  of: readonly number[],
+  path = '/events/quotes',
+  agents = ['Mozilla/5.0', 'okhttp/4.12.0', 'shop-ios/9.1', 'curl/8.5.0'],
+): readonly Logged[] =>
+  of.map((moment, i) =>
+    gateway(edge, orders, orders.pods[i % 3]!, {
+      at: moment,
+      ...answer(200, 40_000),
+      flags: 'DC',
+      details: 'downstream_remote_disconnect',
+      path,
+      agent: agents[i % agents.length]!,
+      ms: ms(i),
+    }),
+  );
 const sockets = (ms: (i: number) => number, flags = 'DC'): readonly Logged[] =>
   moments(0, 4_000, 24).map((moment, i) =>
     client(web, orders, orders.pods[i % 3]!, {
@@ -694,12 +715,33 @@ export const REPLIES: readonly CauseCase[] = [
         healthy(web, stock),
         moments(0, 4_000, 20).map((moment) => tcp(web, orders, one, { at: moment, ms: 350_010 })),
       ],
+      'streams of one path, from a moment on, among others that users leave': () => [
+        busy(),
+        streams(whenever, moments(0, 9_000, 60)),
+        streams((i) => 60_000 + ((i * 7) % 40), moments(300_000, 9_000, 16), '/events/alerts'),
+      ],
     },
     at: { services: ['orders.sales'] },
     but: [
       {
+        differs: 'streams end whenever users leave',
+        lines: () => [busy(), streams(whenever, moments(0, 4_000, 120))],
+        named: null,
+      },
+      {
+        differs: 'one program alone leaves then',
+        lines: () => [
+          busy(),
+          streams(whenever, moments(0, 9_000, 60)),
+          streams((i) => 60_000 + ((i * 7) % 40), moments(300_000, 9_000, 16), '/events/alerts', [
+            'ticker/2',
+          ]),
+        ],
+        named: 'client-timeout-or-cancel',
+      },
+      {
         differs: 'they end whenever users leave',
-        lines: () => [healthy(web, orders), sockets((i) => 21_000 + ((i * 104_729) % 900_000))],
+        lines: () => [healthy(web, orders), sockets(whenever)],
         named: null,
       },
       { differs: 'the proxy’s own limit', lines: capped, named: 'max-stream-duration' },
