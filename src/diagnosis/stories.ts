@@ -3,6 +3,7 @@ import { catalogue } from './catalogue.js';
 import { failedCallsWithin } from './echoes.js';
 import type { Confidence, Hypothesis } from './hypothesis.js';
 import type { Scene } from './scene.js';
+import { union } from './stats.js';
 import { listed } from './words.js';
 
 /* Which of the hypotheses are told: each failed request in one story, and one event once. */
@@ -93,39 +94,51 @@ export function withoutEchoes(scene: Scene, chosen: readonly Chosen[]): readonly
 
 /** One mechanism at work in one set of proxies or callers is one incident, however many services it meets. */
 export function joinAlike(chosen: readonly Chosen[]): Chosen[] {
-  const joined = new Map<string, Chosen>();
+  const alike = new Map<string, Chosen[]>();
   for (const one of chosen) {
     const { cause, at, harmless } = one.hypothesis;
     const who = [...(at.pods ?? []), '|', ...(at.clients ?? [])].toSorted();
-    const key = who.length === 1 || harmless ? `${joined.size}` : [cause, ...who].join('\n');
-    const first = joined.get(key);
-    joined.set(key, first ? together(first, one) : one);
+    const key = who.length === 1 || harmless ? `${alike.size}` : [cause, ...who].join('\n');
+    const others = alike.get(key);
+    if (others) others.push(one);
+    else alike.set(key, [one]);
   }
-  return [...joined.values()];
+  return [...alike.values()].map((some) => (some.length === 1 ? some[0]! : together(some)));
 }
 
-function together(first: Chosen, second: Chosen): Chosen {
-  const a = first.hypothesis;
-  const b = second.hypothesis;
-  const union = (x: readonly string[] = [], y: readonly string[] = []): readonly string[] => [
-    ...new Set([...x, ...y]),
-  ];
-  const more = (b.at.services ?? []).filter((service) => !a.at.services?.includes(service));
+/** Of so many services it is told what happened there, of more only which they are. */
+const MOST_TOLD = 3;
+
+function together(some: readonly Chosen[]): Chosen {
+  const all = some.map(({ hypothesis }) => hypothesis);
+  const told = all.slice(0, MOST_TOLD);
+  const first = all[0]!;
+  const services = new Set(first.at.services);
+  let { summary } = first;
+  const addTo = (hypotheses: readonly Hypothesis[], tail: string): void => {
+    const more = union(hypotheses.map(({ at }) => at.services ?? [])).filter((name) => !services.has(name));
+    more.forEach((name) => services.add(name));
+    if (more.length > 0) summary += ` The same holds for ${listed(more)}${tail}`;
+  };
+  for (const one of told.slice(1)) addTo([one], `: ${one.summary}`);
+  addTo(all.slice(MOST_TOLD), '.');
+  const ofAll = (of: 'upstreamClusters' | 'endpoints'): readonly string[] =>
+    union(all.map(({ at }) => at[of] ?? []));
   return {
     hypothesis: {
-      ...a,
-      summary: more.length > 0 ? `${a.summary} The same holds for ${listed(more)}: ${b.summary}` : a.summary,
+      ...first,
+      summary,
       at: {
-        ...a.at,
-        services: union(a.at.services, b.at.services),
-        upstreamClusters: union(a.at.upstreamClusters, b.at.upstreamClusters),
-        endpoints: union(a.at.endpoints, b.at.endpoints),
+        ...first.at,
+        services: [...services],
+        upstreamClusters: ofAll('upstreamClusters'),
+        endpoints: ofAll('endpoints'),
       },
-      cases: [...a.cases, ...b.cases],
-      evidence: [...a.evidence, ...b.evidence],
-      against: [...a.against, ...b.against],
+      cases: all.flatMap(({ cases }) => cases),
+      evidence: told.flatMap(({ evidence }) => evidence),
+      against: told.flatMap(({ against }) => against),
     },
-    others: [...first.others, ...second.others],
+    others: some.flatMap(({ others }) => others),
   };
 }
 

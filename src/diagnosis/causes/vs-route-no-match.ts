@@ -7,8 +7,8 @@ import { proxyName, proxyOf } from '../kubectl.js';
 import type { Scene } from '../scene.js';
 import { claim, Study } from '../study.js';
 import { perScene } from '../per-scene.js';
-import { byFrequency, distinct, groupBy, least, most, weigh } from '../stats.js';
-import { countBefore } from '../../aggregate/sorted.js';
+import { byFrequency, distinct, least, most, weigh } from '../stats.js';
+import { isRequest, isRouted, pathShapes, sentBetween, sentTo } from './lines-sent.js';
 import { isRouteMiss, isScannerRequest, routeMisses } from './route-misses.js';
 import { seeWhetherStale, UPDATE_AGAIN } from './stale-config.js';
 import { clock, listed, plural, shellWord, span, thousands } from '../words.js';
@@ -25,100 +25,9 @@ const missed = perScene((scene: Scene): Hypothesis[] =>
 
 const TWINS_ROUTE = 'other pods of the same workload route the same requests at the same time';
 
-/** Lines by the authority, and by the place, that they were sent to. */
-const linesSent = perScene((scene: Scene) => {
-  const sent = scene.rowsOf((kind) => kind.direction !== 'inbound');
-  return {
-    byAuthority: groupBy(sent, (row) => row.authority),
-    byPlace: new Map(
-      [...groupBy(sent, (row) => scene.placeOf(row))].map(([place, rows]) => [place, new LinesSent(rows)]),
-    ),
-  };
-});
-
-/** Those that found a route: who sent some, and all by proxy and shape. */
-interface Routed {
-  readonly proxies: ReadonlySet<string>;
-  readonly byShape: ReadonlyMap<string, readonly Row[]>;
-}
-
-/** Lines sent to one place, by their time: thousands of hosts may lead there, each with a few misses. */
-class LinesSent {
-  #routed: Routed | undefined;
-  #outbound: ReadonlyMap<string, number> | undefined;
-
-  constructor(readonly rows: readonly Row[] = []) {}
-
-  /** Those that began from `first` to `last`, ms since the Unix epoch. */
-  between(first: number, last: number): readonly Row[] {
-    const { rows } = this;
-    const before = countBefore(rows.length, (i) => rows[i]!.start < first);
-    return rows.slice(
-      before,
-      countBefore(rows.length, (i) => rows[i]!.start <= last),
-    );
-  }
-
-  #found(): Routed {
-    if (this.#routed) return this.#routed;
-    const routed = this.rows.filter(isRouted);
-    return (this.#routed = {
-      proxies: new Set(distinct(routed, (row) => row.proxy)),
-      byShape: groupBy(routed, (row) => `${row.proxy}\n${shape(row)}`),
-    });
-  }
-
-  /** Whether requests of a proxy found a route. */
-  isRouted(proxy: string): boolean {
-    return this.#found().proxies.has(proxy);
-  }
-
-  /** Requests of a proxy and a shape that found one. */
-  routed(proxy: string, of: string): readonly Row[] {
-    return this.#found().byShape.get(`${proxy}\n${of}`) ?? [];
-  }
-
-  /** How many of other proxies were routed. */
-  routedElsewhere(proxies: ReadonlySet<string>): number {
-    this.#outbound ??= new Map(
-      [...groupBy(this.rows, (row) => (row.direction === 'outbound' && row.cluster ? row.proxy : null))].map(
-        ([proxy, rows]) => [proxy, weigh(rows)],
-      ),
-    );
-    return [...this.#outbound].reduce((sum, [proxy, some]) => sum + (proxies.has(proxy) ? 0 : some), 0);
-  }
-}
-
-/** What was sent to an authority or a place. */
-interface Sent {
-  /** To the authority, elsewhere. */
-  readonly named: readonly Row[];
-  readonly there: LinesSent;
-}
-
-function sentTo(scene: Scene, authority: string, place: string): Sent {
-  const { byAuthority, byPlace } = linesSent(scene);
-  const named = byAuthority.get(authority) ?? [];
-  return {
-    named: named.filter((row) => scene.placeOf(row) !== place),
-    there: byPlace.get(place) ?? new LinesSent(),
-  };
-}
-
-/** Those of them that began from `first` to `last`, ms since the Unix epoch. */
-const sentBetween = ({ named, there }: Sent, first: number, last: number): readonly Row[] => [
-  ...named.filter((row) => row.start >= first && row.start <= last),
-  ...there.between(first, last),
-];
-
-const isRequest = (row: Row): boolean => row.http && !row.tunnel;
-const isRouted = (row: Row): boolean => isRequest(row) && row.cluster !== null;
-
-/** What of a request decides its route, coarse enough to be counted. */
-const shape = (row: Row): string => `${row.method ?? '-'} ${row.pathTemplate ?? '-'}`;
-
 function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypothesis | null {
   const misses = cases.map(({ decider }) => decider);
+  const { path: pathShape, whole: shape } = pathShapes(scene);
   const preflights = misses.filter((row) => row.method === 'OPTIONS').length;
   if (preflights === misses.length) return null;
   const proxies = new Set(misses.map((row) => row.proxy));
@@ -134,6 +43,7 @@ function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypot
   const isRoutedThere = [...proxies].some((proxy) => sent.there.isRouted(proxy));
   if (namedRouted.length === 0 && !isRoutedThere && elsewhere === 0) return null;
   const failingShapes = new Set(misses.map(shape));
+  const failingPaths = new Set(misses.map(pathShape));
   const since = sentBetween(sent, first, last).filter(isAlike);
   const otherRouted = since.filter((row) => isRouted(row) && !failingShapes.has(shape(row)));
   const sameShape = since.filter((row) => failingShapes.has(shape(row)));
@@ -201,6 +111,14 @@ function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypot
       count: weigh(misses),
       of: weigh(misses),
     });
+  const otherMethods = otherRouted.filter((row) => failingPaths.has(pathShape(row)));
+  const isByMethod = mixed === 0 && distinct(otherMethods, pathShape).length === failingPaths.size;
+  if (isByMethod)
+    evidence.push({
+      text: `requests for the same ${failingPaths.size === 1 ? 'path' : 'paths'} with other methods (${listed(distinct(otherMethods, (row) => row.method))}) that found one`,
+      count: weigh(otherMethods),
+      of: weigh(otherMethods),
+    });
   const decisive = otherRouted.length > 0 || elsewhere > 0;
   const confidence =
     mixed > missed || brief ? 'possible' : decisive && mixed === 0 && misses.length >= 5 ? 'high' : 'likely';
@@ -217,6 +135,7 @@ function noMatch(scene: Scene, authority: string, cases: readonly Case[]): Hypot
       (otherRouted.length > 0
         ? `${thousands(weigh(otherRouted))} other requests to the same host were routed meanwhile. `
         : '') +
+      (isByMethod ? 'With other methods the same is routed: the match asks for one. ' : '') +
       (before.length > 0 ? `The same requests were routed before, so a rule changed. ` : '') +
       `The app is not at fault: its own 404s come back through the route and carry no flag.`,
     at: {
@@ -265,6 +184,7 @@ function staleRoutes(scene: Scene, authority: string, cases: readonly Case[]): H
   const { rows, proxies, place, first, last } = study;
   const replicas = new Set(proxies.map(replicasOf));
   if (last - first < PUSHED_WITHIN_MS || replicas.has(null)) return null;
+  const shape = pathShapes(scene).whole;
   const shapes = new Set(rows.map(shape));
   const same = sentBetween(sentTo(scene, authority, place), first, last).filter(
     (row) => row.http && shapes.has(shape(row)),
