@@ -9,10 +9,10 @@ import { askFor, hasProxy } from '../missing-side.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, median, weigh } from '../stats.js';
-import { claim, Study } from '../study.js';
+import { claim, FEWEST_BEFORE, Study } from '../study.js';
 import { fromMeshClient } from '../traits.js';
 import { covers } from '../vantage.js';
-import { listed, ofWords, plural, shellWord, span } from '../words.js';
+import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
 
 /** Connections without a filter chain, by what name they asked for; in front of an app by who called which service. */
 const rejectedConnections = perScene((scene: Scene): Hypothesis[] => {
@@ -108,14 +108,19 @@ function notToldHere(told: Hypothesis, peer: string): Hypothesis {
 
 function notInMesh(scene: Scene, study: Study, peer: string, pod: string | null): Hypothesis {
   const { place } = study;
-  const served = study.proxies
+  const inbound = study.proxies
     .flatMap((proxy) => scene.linesOfProxy(proxy))
-    .filter((line) => line.direction === 'inbound' && line.start >= study.first && line.start <= study.last);
+    .filter((line) => line.direction === 'inbound');
+  const served = inbound.filter((line) => line.start >= study.first && line.start <= study.last);
   const mesh = served.filter(fromMeshClient).length;
+  const before = inbound.filter(
+    (line) => line.end < study.first && line.peer === peer && !line.failure && !fromMeshClient(line),
+  );
+  const isNew = weigh(before) >= FEWEST_BEFORE;
   return claim(study, {
     cause: 'peer-not-in-mesh-plaintext',
-    title: `${pod ?? peer} speaks plaintext to ${place}, which demands mutual TLS`,
-    story: `its connections carry no TLS (no server name) and match no filter chain, so the sidecar closes them. ${pod ? 'It has a proxy, but this traffic does not pass it.' : 'No log shows a proxy of its own: it is not in the mesh.'} Callers with mutual TLS are served in the same time (${ofWords(mesh, served.length)}).`,
+    title: `${pod ?? peer} speaks plaintext to ${place}, which demands mutual TLS${isNew ? ` since ${clock(study.first)}` : ''}`,
+    story: `its connections carry no TLS (no server name) and match no filter chain, so the sidecar closes them. ${isNew ? `Until then the same sidecars served it without TLS (${plural(weigh(before), 'request')}): what they demand was changed, not the caller. ` : ''}${pod ? 'It has a proxy, but this traffic does not pass it.' : 'No log shows a proxy of its own: it is not in the mesh.'} Callers with mutual TLS are served in the same time (${ofWords(mesh, served.length)}).`,
     at: { services: [place], clients: pod ? [pod, peer] : [peer], pods: study.proxies, upstreamClusters: [] },
     evidence: [
       study.fact('connections without TLS that the listener refused', study.rows, study.rows),
@@ -124,10 +129,27 @@ function notInMesh(scene: Scene, study: Study, peer: string, pod: string | null)
         count: mesh,
         of: served.length,
       },
+      ...(isNew
+        ? [
+            {
+              text: 'requests of the same caller that were served without TLS before',
+              count: weigh(before),
+              of: weigh(before),
+            },
+          ]
+        : []),
     ],
     confidence: study.rows.length >= 3 ? 'high' : 'likely',
     why: 'a listener refuses plaintext and serves mutual TLS',
     next: [
+      ...(isNew
+        ? [
+            {
+              purpose: 'see which policy was changed then',
+              command: `kubectl get peerauthentication -A -o yaml --show-managed-fields | grep -E ' (namespace|name|mode|time):'`,
+            },
+          ]
+        : []),
       {
         purpose: 'see who has that address, and whether it has a sidecar',
         command: podAtCommand(peer),
