@@ -173,13 +173,14 @@ class TextColumn {
     this.#lastId = ABSENT;
   }
 
-  /** Forgets texts that no row has, where they are too many. */
-  sweep(rows: number): void {
+  /** Forgets texts that no row has, where they are too many; whether others have new numbers by it. */
+  sweep(rows: number): boolean {
     const old = this.dictionary;
-    if (old.size <= 2 * rows + FEWEST_ROWS) return;
+    if (old.size <= 2 * rows + FEWEST_ROWS) return false;
     this.dictionary = new Dictionary();
     this.#forget();
     for (let row = 0; row < rows; row++) this.ids[row] = this.dictionary.idFrom(old, this.ids[row]!);
+    return true;
   }
 }
 
@@ -197,6 +198,8 @@ export interface PackedColumns {
 
 /** Growing columns; a row is an index. */
 export class Columns {
+  /** Changes when texts get other numbers: what `kindOf` gave before is of no use then. */
+  numbering = 0;
   length = 0;
   #capacity = FEWEST_ROWS;
   readonly texts: readonly TextColumn[] = Array.from({ length: TEXT_COLUMNS }, () => new TextColumn());
@@ -296,7 +299,7 @@ export class Columns {
       kept++;
     }
     this.length = kept;
-    for (const column of this.texts) column.sweep(kept);
+    for (const column of this.texts) if (column.sweep(kept)) this.numbering++;
   }
 
   #grow(): void {

@@ -145,10 +145,9 @@ export class Rows {
 
   /** Keeps no more rows than these from now on; whether that is less than before. */
   limitTo({ healthy, failing }: RowLimits): boolean {
-    const before = this.limits;
-    if (healthy >= before.healthy && failing >= before.failing) return false;
-    this.#healthy.limit = Math.min(healthy, before.healthy);
-    this.#failing.limit = Math.min(failing, before.failing);
+    if (healthy >= this.#healthy.limit && failing >= this.#failing.limit) return false;
+    this.#healthy.limit = Math.min(healthy, this.#healthy.limit);
+    this.#failing.limit = Math.min(failing, this.#failing.limit);
     for (const sample of [this.#healthy, this.#failing]) sample.trim();
     return true;
   }

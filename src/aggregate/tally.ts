@@ -79,8 +79,13 @@ const ANSWERERS = ['peer', 'proxy', 'unknown'] as const satisfies readonly Answe
 /** Strangers choose some of these texts: beyond so many, one stands for the rest. */
 const MOST_TEXTS = 20_000;
 const MOST_TUPLES = 40_000;
-/** Tuples that are like others but for what clients chose: where there are more, new ones are counted together. */
+/**
+ * Tuples that are like others but for what clients chose: where there are more of one kind, or in all, new ones are counted
+ * together; but for a few of each kind, since somebody who tries hosts must not hide those that come after.
+ */
 const MOST_ALIKE = 2_000;
+const MOST_OF_A_KIND = 200;
+const FEW_OF_A_KIND = 4;
 
 /** The cell of the durations of all answers. */
 const ALL = 0;
@@ -150,7 +155,7 @@ export class Tally {
   #formatId = -1;
 
   readonly #tuples = new Table(WIDTH);
-  /** Tuples without what clients chose, and how many have more than that. */
+  /** Tuples without what clients chose, with how many others there are of each; and of all. */
   readonly #bare = new Table(WIDTH);
   readonly #bareKey = new Int32Array(WIDTH);
   #alike = 0;
@@ -209,17 +214,20 @@ export class Tally {
       if (found > 0 && (i === METHOD || i === PROTOCOL || i === AUTHORITY)) http = true;
     }
     key[LOCAL] = http ? ABSENT : this.#idOfLocal(record);
-    return this.#tupleOf(key, times) ?? this.#crowdOf(judge(record), times);
+    return this.#tupleOf(key, times, true) ?? this.#crowdOf(judge(record), times);
   }
 
-  /** Counts a tuple; `undefined` where there is no more room for it. */
-  #tupleOf(key: Int32Array, times: number): number | undefined {
+  /**
+   * Counts a tuple; `undefined` where there is no more room for it.
+   * @param limited as one of those that are alike: where tuples are merged all are, so that a cell's stay in one
+   */
+  #tupleOf(key: Int32Array, times: number, limited: boolean): number | undefined {
     const known = this.#tuples.find(key);
     if (known >= 0) {
       this.#tuples.addTo(known, times);
       return known;
     }
-    this.#limitAlike(key);
+    if (limited) this.#limitAlike(key);
     if (this.#tuples.size >= MOST_TUPLES && this.#tuples.find(key) < 0) return undefined;
     const tuple = this.#tuples.add(key, times);
     if (tuple === this.#told.length) this.#told.push(this.#tell(tuple));
@@ -229,9 +237,18 @@ export class Tally {
   /** Where too many tuples are alike, takes from a new one what makes it differ. */
   #limitAlike(key: Int32Array): void {
     const bare = this.#bareOf(key);
-    if (this.#bare.find(bare) < 0) this.#bare.add(bare, 0);
-    else if (this.#alike >= MOST_ALIKE) key.set(bare);
-    else this.#alike++;
+    const kind = this.#bare.find(bare);
+    if (kind < 0) this.#bare.add(bare, 0);
+    else if (this.#hasEnough(kind)) key.set(bare);
+    else {
+      this.#bare.addTo(kind, 1);
+      this.#alike++;
+    }
+  }
+
+  #hasEnough(kind: number): boolean {
+    const some = this.#bare.count(kind);
+    return some >= MOST_OF_A_KIND || (this.#alike >= MOST_ALIKE && some >= FEW_OF_A_KIND);
   }
 
   /** A key without what clients chose; valid until the next one. */
@@ -240,23 +257,22 @@ export class Tally {
     bare.set(key);
     for (const name of CHOSEN) {
       const place = PLACE[name];
-      if (key[place]! < 0) continue;
-      const isMesh =
-        name === 'requested_server_name' &&
-        this.#texts[place - FIRST_FIELD]!.text(key[place]!)!.startsWith(MESH_SERVER_NAME);
-      if (!isMesh) bare[place] = OTHERS;
+      const text = key[place]! < 0 ? '' : this.#texts[place - FIRST_FIELD]!.text(key[place]!)!;
+      const isMesh = name === 'requested_server_name' && text.startsWith(MESH_SERVER_NAME);
+      if (text !== '' && !isMesh) bare[place] = OTHERS;
     }
     return bare;
   }
 
   /** Whether from now on all new tuples that differ from it only by what clients chose are this one. */
   isForAll(tuple: number): boolean {
-    if (this.#alike < MOST_ALIKE) return false;
     const key = this.#key;
     for (let place = 0; place < WIDTH; place++) key[place] = this.#tuples.number(tuple, place);
-    return (
-      CHOSEN.some((name) => key[PLACE[name]] === OTHERS) && this.#bareOf(key).every((id, i) => id === key[i])
-    );
+    const bare = this.#bareOf(key);
+    if (!CHOSEN.some((name) => key[PLACE[name]] === OTHERS) || bare.some((id, i) => id !== key[i]))
+      return false;
+    const kind = this.#bare.find(bare);
+    return kind >= 0 && this.#hasEnough(kind);
   }
 
   /** There are too many kinds of line: this one is counted with those of its stream that ended like it. */
@@ -366,6 +382,8 @@ export class Tally {
     const proxy = proxyOfStream(this.streamOf(tuple));
     const scope = outcome.http ? 'authority' : 'address';
     const meant = outcome.http ? view.text('authority') : this.local(tuple);
+    // Of names that are not told apart, those without a cluster are mostly nobody's: the routed ones are not theirs.
+    const isUnrouted = !cluster && this.#tuples.number(tuple, PLACE.authority) === OTHERS;
     const details = view.text('response_code_details');
     const group: GroupKey = {
       direction: directionOf(view),
@@ -375,7 +393,7 @@ export class Tally {
       detailsClass: details ? detailsClass(details) : (details ?? null),
     };
     const cell = this.#cellOf(
-      `${proxy}\n${scope}\n${meant ?? ''}`,
+      `${proxy}\n${scope}\n${meant ?? ''}${isUnrouted ? '\nunrouted' : ''}`,
       cluster ? `${proxy}\ncluster\n${cluster.name}` : null,
       counts && outcome.failure ? group : null,
     );
@@ -437,7 +455,7 @@ export class Tally {
         key[place] = from[i]!.idIn(into[i]!, tuples.keys[tuple * WIDTH + place]!);
       }
       const times = tuples.counts[tuple]!;
-      const here = this.#tupleOf(key, times) ?? this.#crowdOf(outcomeOfSigns(outcomes[tuple]!), times);
+      const here = this.#tupleOf(key, times, false) ?? this.#crowdOf(outcomeOfSigns(outcomes[tuple]!), times);
       cells[cellOf[tuple]!] = this.#told[here]!.cell;
     }
     return cells;

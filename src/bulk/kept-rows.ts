@@ -20,6 +20,18 @@ const OWN: readonly Text[] = [
 
 type Unread = Pick<KeptLine, 'bytes' | 'start' | 'end' | 'hash' | 'cell' | 'part' | 'line'>;
 
+/** As long as texts keep their numbers. */
+class Kinds {
+  #numbering = 0;
+  #known: (RowsKind | null | undefined)[] = [];
+
+  of(numbering: number): (RowsKind | null | undefined)[] {
+    if (numbering !== this.#numbering) this.#known = [];
+    this.#numbering = numbering;
+    return this.#known;
+  }
+}
+
 /** Makes rows of the lines that a scanner kept. What it counted stands as Envoy writes it, so any parser reads it alike. */
 export class KeptRows {
   readonly #parser = new LineParser();
@@ -27,7 +39,7 @@ export class KeptRows {
   /** Where each part stands whose lines the scanner read, and how many lines are before it. */
   readonly #parts: { readonly origin: StreamOrigin; readonly linesBefore: number }[] = [];
   /** What the lines of a tuple have in common, by its number; of the healthy, and of the failing lines. */
-  readonly #kinds: readonly (RowsKind | null | undefined)[][] = [[], []];
+  readonly #kinds = [new Kinds(), new Kinds()];
 
   constructor(readonly observation: Observation) {}
 
@@ -64,7 +76,8 @@ export class KeptRows {
 
   /** `null` where not all that its lines have in common is known. */
   #kindOf(tuple: number, failing: boolean, part: number): RowsKind | null {
-    const known = this.#kinds[Number(failing)]!;
+    const { numbering } = this.observation.rows.columnsOf(failing);
+    const known = this.#kinds[Number(failing)]!.of(numbering);
     return (known[tuple] ??= this.#newKind(tuple, failing, part));
   }
 

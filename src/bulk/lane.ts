@@ -258,9 +258,20 @@ export class Lane {
       }, this.#compiled.reading.maxLine);
     let held = 0;
     let total = 0;
+    let failure: unknown;
+    const next = async (): Promise<number> => {
+      try {
+        return await bytes.read(() => scanner.input, held);
+      } catch (error) {
+        // What came of a stream before it ended early counts, the last line too.
+        if (part.bytes.kind !== 'stream') throw error;
+        failure = error;
+        return 0;
+      }
+    };
     try {
       for (;;) {
-        const length = await bytes.read(() => scanner.input, held);
+        const length = await next();
         if (length === 0) break;
         total += length;
         if (part.bytes.kind === 'stream') this.#limitKept(this.limitsFor(total));
@@ -295,7 +306,9 @@ export class Lane {
       bytes.close();
       this.#account();
     }
-    return reader.end();
+    const end = await reader.end();
+    if (failure !== undefined) throw failure;
+    return end;
   }
 
   #streamOf(source: Part['source']): number {

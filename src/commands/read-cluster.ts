@@ -1,4 +1,5 @@
 import { Observation } from '../aggregate/observation.js';
+import { rowLimitsFor } from '../aggregate/rows.js';
 import type { Options } from '../cli/options.js';
 import { whyNoProxy } from '../cluster/pods.js';
 import { within } from '../filter/within.js';
@@ -18,6 +19,7 @@ export async function readCluster(
   const session = await openLive(args, options, false, environment);
   const observation = new Observation(undefined, requestId);
   const filter = within(options.filter, null, options.until);
+  let bytes = 0;
   const { live, widening } = await besideOf(session, options.cluster.with, environment.warn);
   const { failed } = await readSession(
     session,
@@ -28,6 +30,9 @@ export async function readCluster(
       onParsed: (parsed) => {
         live.parsed(parsed);
         count(observation, parsed, filter);
+        bytes += parsed.framed.line.end - parsed.framed.line.start + 1;
+        // How much comes nobody knows beforehand.
+        observation.rows.limitTo(rowLimitsFor(bytes));
       },
     },
     widening,

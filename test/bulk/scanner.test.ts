@@ -90,8 +90,8 @@ async function bothAgree(
 }
 
 /** @param meanwhile done while the next piece is waited for */
-async function* piecesOf(bytes: Buffer, meanwhile: () => Promise<void>): AsyncIterable<Buffer> {
-  const length = Math.max(977, Math.floor(bytes.length / 7));
+async function* piecesOf(bytes: Buffer, meanwhile: () => Promise<void>, pieces = 7): AsyncIterable<Buffer> {
+  const length = Math.max(977, Math.floor(bytes.length / pieces));
   for (let from = 0; from < bytes.length; from += length) {
     yield bytes.subarray(from, from + length);
     await meanwhile();
@@ -580,6 +580,34 @@ describe('the scanner', () => {
       await bothAgree(bytesOf(many), { size: 1 << 25 });
     },
   );
+
+  it('keeps of each line what it says, when texts get other numbers while it is read', async () => {
+    const names = Array.from({ length: 20_000 }, (_, i) => (i % 5 === 0 ? `hot${i % 50}` : `n${i}`));
+    const [line] = [...trafficLines('text', 1)];
+    const bytes = bytesOf(
+      names.map((name, i) =>
+        line!
+          .replace(/svc\d+\.example\.com/g, name)
+          .replace(/"Mozilla[^"]*"/, `"agent-of-${name}"`)
+          .replace(/"[0-9a-f]{8}-/, `"${((i * 0x9e3779b1) % 2 ** 32).toString(16).padStart(8, '0')}-`),
+      ),
+    );
+    const reading = { maxLine: job.maxLine, envelopeKeys: job.envelopeKeys };
+    const lane = new Lane({
+      reading,
+      filter: undefined,
+      requestId: undefined,
+      limits: { healthy: 700, failing: 700 },
+    });
+    const ask = async (): Promise<void> => void lane.settled().snapshot();
+    const [source] = [fileSource(file('hot.log', bytes))];
+    const pipe: Source = { ...source!, kind: 'pipe', open: () => piecesOf(bytes, ask, 60) };
+    for await (const part of partsOf(pipe, { size: Infinity, maxLine: job.maxLine }))
+      await lane.read({ ...part, index: 0 });
+    const { rows } = lane.settled().snapshot().rows;
+    expect(rows.length).toBeGreaterThan(100);
+    for (const row of rows) expect(row.userAgent).toBe(`agent-of-${row.authority}`);
+  });
 
   it('says the same where ids are shared by too many, and there are more lines than are kept', async () => {
     const lines = [...trafficLines('text', 12_000)].map((text, i) => {
