@@ -100,7 +100,7 @@ export class Observation {
     return {
       coverage: this.coverage.snapshot(this.tally),
       traffic: trafficOf(this.tally),
-      rows: this.rows.snapshot(),
+      rows: this.rows.snapshot(this.tally.linesByCell()),
     };
   }
 }

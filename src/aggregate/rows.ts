@@ -93,6 +93,7 @@ export class Rows {
   readonly #pin: string | undefined;
   readonly #span = new Span();
   #seen = 0;
+  #forgot = false;
 
   /** @param requestId of a request whose lines are kept in any case. */
   constructor(limits: RowLimits = ROW_LIMITS, requestId?: string) {
@@ -268,26 +269,38 @@ export class Rows {
 
   /** Lets go of what ended before a time, ms since the epoch. */
   forget(before: number): void {
+    this.#forgot = true;
     for (const sample of this.#samples) sample.forget(before);
   }
 
-  #rowsBy(clocks: Clocks): Row[] {
+  #rowsBy(clocks: Clocks, lines: Float64Array): Row[] {
     const rows: Row[] = [];
-    for (const sample of this.#samples) sample.addRowsTo(rows, clocks);
+    for (const sample of this.#samples) sample.addRowsTo(rows, clocks, lines);
     return rows;
+  }
+
+  /** How many lines of each cell are none that are kept in any case. */
+  #unpinned(counted: Float64Array): Float64Array {
+    const { figures, length } = this.#pinned.columns;
+    const lines = counted.slice();
+    for (let row = 0; row < length; row++) lines[figures[Figure.cell]![row]!]!--;
+    return lines;
   }
 
   get #samples(): readonly Sample[] {
     return [this.#healthy, this.#failing, this.#pinned];
   }
 
-  snapshot(): RowsSnapshot {
+  /** @param counted how many lines each cell counts */
+  snapshot(counted: Float64Array): RowsSnapshot {
+    // What was let go for its age stays counted.
+    const lines = this.#forgot ? new Float64Array() : this.#unpinned(counted);
     for (const sample of this.#samples) if (!sample.strata.isWhole) sample.settle();
     const several = (column: Text): boolean =>
       new Set(this.#samples.flatMap((sample) => sample.columns.texts[column]!.all())).size > 1;
-    const logged = this.#rowsBy(AGREED);
+    const logged = this.#rowsBy(AGREED, lines);
     const clocks = several(Text.proxy) ? clocksOf(logged) : AGREED;
-    const all = (clocks === AGREED ? logged : this.#rowsBy(clocks)).toSorted(byTimeAndPlace);
+    const all = (clocks === AGREED ? logged : this.#rowsBy(clocks, lines)).toSorted(byTimeAndPlace);
     const rows = several(Text.file) ? withoutRepeats(all) : all;
     for (let at = 0; at < rows.length; at++) rows[at]!.ordinal = at;
     const isWhole = this.#healthy.strata.isWhole && this.#failing.strata.isWhole;

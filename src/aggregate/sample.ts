@@ -151,13 +151,59 @@ export class Sample {
     }
   }
 
-  /** Its lines, each with what it stands for. @param clocks by which their times are corrected */
-  addRowsTo(rows: Row[], clocks: Clocks): void {
+  /**
+   * What each line stands for: those of a cell together for all lines of it, where it is known how many there were.
+   * @param lines by cell
+   */
+  #weights(lines: Float64Array): Float64Array {
+    const { figures, length } = this.columns;
+    const [shares, cells, hashes, times, numbers] = [
+      Figure.share,
+      Figure.cell,
+      Figure.hash,
+      Figure.time,
+      Figure.line,
+    ].map((figure) => figures[figure]!) as [
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+    ];
+    const weights = new Float64Array(length);
+    const sampled: number[] = [];
+    const kept = new Float64Array(lines.length);
+    for (let row = 0; row < length; row++) {
+      weights[row] = 1 / shares[row]!;
+      if (!(lines[cells[row]!]! > 0)) continue;
+      kept[cells[row]!]!++;
+      if (shares[row]! < 1) sampled.push(row);
+    }
+    // What does not divide evenly goes to the first by hash, whatever order they came in.
+    sampled.sort(
+      (a, b) =>
+        cells[a]! - cells[b]! ||
+        hashes[a]! - hashes[b]! ||
+        times[a]! - times[b]! ||
+        numbers[a]! - numbers[b]!,
+    );
+    for (let i = 0, rank = 0; i < sampled.length; i++) {
+      const row = sampled[i]!;
+      const cell = cells[row]!;
+      rank = i > 0 && cells[sampled[i - 1]!] === cell ? rank + 1 : 0;
+      const each = Math.floor(lines[cell]! / kept[cell]!);
+      weights[row] = Math.max(1, each + Number(rank < lines[cell]! % kept[cell]!));
+    }
+    return weights;
+  }
+
+  /** Its lines, each with what it stands for. @param clocks by which their times are corrected @param lines of each cell */
+  addRowsTo(rows: Row[], clocks: Clocks, lines: Float64Array): void {
     const { columns } = this;
     const texts = KIND_TEXTS.map((column) => columns.texts[column]!.ids);
     const codes = columns.figures[Figure.code]!;
     const bits = columns.figures[Figure.bits]!;
-    const shares = columns.figures[Figure.share]!;
+    const weights = this.#weights(lines);
     const key = new Int32Array(KIND_TEXTS.length + 2);
     const table = new Table(key.length);
     const kinds: SharedKind[] = [];
@@ -169,7 +215,7 @@ export class Sample {
       key[place] = bits[row]!;
       const kind = table.add(key, 1);
       if (kind === kinds.length) kinds.push(new SharedKind(columns, row, clocks));
-      rows.push(new Row(kinds[kind]!, row, 1 / shares[row]!));
+      rows.push(new Row(kinds[kind]!, row, weights[row]!));
     }
   }
 }

@@ -502,6 +502,14 @@ export class Tally {
     const id = this.#tuples.number(tuple, place);
     return id === ABSENT ? undefined : this.#texts[place - FIRST_FIELD]!.text(id);
   }
+  /** How many lines each cell counts. */
+  linesByCell(): Float64Array {
+    const lines = new Float64Array(this.#cells.length);
+    for (let tuple = 0; tuple < this.size; tuple++) {
+      if (!this.isLeftOut(tuple)) lines[this.told(tuple).cell]! += this.count(tuple);
+    }
+    return lines;
+  }
   get cells(): readonly Cell[] {
     return this.#cells;
   }

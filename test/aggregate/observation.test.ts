@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { moments, observe, print, requestId, type Logged } from '../diagnosis/traffic.js';
+import { service } from '../diagnosis/cases/case.js';
+import { moments, observe, print, requestId, RESET, server, type Logged } from '../diagnosis/traffic.js';
 import {
   incidents,
   linesOf,
@@ -143,6 +144,25 @@ describe('two halves merge to the whole', () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  it('with rows that stand for as many lines as there were of each group', () => {
+    const pods = ['checkout', 'cart', 'search'].map((name, i) => ({ name: `${name}-1`, ip: `10.9.0.${i}` }));
+    const lines = pods.flatMap((pod, p) =>
+      Array.from({ length: 1_000 * (p + 1) }, (_, i) =>
+        server(pod, service(pod.name, 'shop', 8080, pod.ip), null, {
+          at: i * 97,
+          ...(i % (7 + p) === 0 && { code: 503, flags: 'UC', details: RESET('connection_termination') }),
+        }),
+      ),
+    );
+    const { rows, traffic } = observe(lines, { healthy: 170, failing: 60 }).snapshot();
+    expect(rows.rows.length).toBeLessThan(230);
+    const weigh = (failing: boolean): number =>
+      rows.rows.filter(({ failure }) => failure === failing).reduce((sum, { weight }) => sum + weight, 0);
+    expect(weigh(true)).toBe(traffic.failures);
+    expect(weigh(false)).toBe(6_000 - traffic.failures);
+    for (const { weight } of rows.rows) expect(Number.isInteger(weight)).toBe(true);
   });
 
   it('with many distinct values', () => {
