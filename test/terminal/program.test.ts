@@ -114,9 +114,13 @@ describe('the program in a terminal', () => {
     await run.shows('evidence');
     process.kill(Number(readFileSync(pid, 'utf8')), signal);
     await run.ends();
+    // What is typed is shown and comes by lines, as the shell had it. It may be read after the end is told.
+    await until(
+      () => /(?<!-)icanon\b[^]*(?<!-)echo\b/.test(run.written),
+      () => `the terminal's modes in\n${run.written}`,
+      5_000,
+    );
     expect(run.written).toContain(`status ${status}`);
-    // What is typed is shown and comes by lines, as the shell had it.
-    expect(run.written).toMatch(/(?<!-)icanon\b[^]*(?<!-)echo\b/);
     run.restored();
   });
 
