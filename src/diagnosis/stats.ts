@@ -86,24 +86,38 @@ export function most(values: Iterable<number>): number {
   return result;
 }
 
-/** Lines in the order of their starts: how many lie between two times is looked up, not counted. */
+/** Lines in the order of their starts: which lie between two times is looked up, not searched. */
 export class LinesInTime {
-  readonly #starts: Float64Array;
+  readonly #rows: readonly Row[];
   /** What the first so many stand for. */
   readonly #weights: Float64Array;
 
   constructor(rows: readonly Row[]) {
-    const inOrder = rows.filter((row) => Number.isFinite(row.start)).toSorted((a, b) => a.start - b.start);
-    this.#starts = Float64Array.from(inOrder, (row) => row.start);
-    this.#weights = new Float64Array(inOrder.length + 1);
-    for (const [i, { weight }] of inOrder.entries()) this.#weights[i + 1] = this.#weights[i]! + weight;
+    this.#rows = rows.filter((row) => Number.isFinite(row.start)).toSorted((a, b) => a.start - b.start);
+    this.#weights = new Float64Array(this.#rows.length + 1);
+    for (const [i, { weight }] of this.#rows.entries()) this.#weights[i + 1] = this.#weights[i]! + weight;
   }
 
-  /** What the lines that began from `first` to `last`, ms since the Unix epoch, stand for. */
+  /** The lines that began from `first` to `last`, ms since the Unix epoch. */
+  between(first: number, last: number): readonly Row[] {
+    return this.#rows.slice(...this.#range(first, last));
+  }
+
+  /** What they stand for. */
   weightBetween(first: number, last: number): number {
-    const starts = this.#starts;
-    const from = countBefore(starts.length, (i) => starts[i]! < first);
-    const to = countBefore(starts.length, (i) => starts[i]! <= last);
-    return this.#weights[Math.max(from, to)]! - this.#weights[from]!;
+    const [from, to] = this.#range(first, last);
+    return this.#weights[to]! - this.#weights[from]!;
+  }
+
+  #range(first: number, last: number): [number, number] {
+    const rows = this.#rows;
+    const from = countBefore(rows.length, (i) => rows[i]!.start < first);
+    return [
+      from,
+      Math.max(
+        from,
+        countBefore(rows.length, (i) => rows[i]!.start <= last),
+      ),
+    ];
   }
 }

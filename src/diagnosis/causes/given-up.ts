@@ -132,7 +132,7 @@ function walls(study: Study): Hypothesis[] {
   const wall = wallOf(study.rows, 0.02);
   // A timer waits; what is given up at once is a click.
   if (wall.count < FEWEST_AT_A_WALL || wall.ms < 200) return [];
-  if (wall.count < study.rows.length * 0.4 && !standsOut(study.rows, wall, 0.02)) return [];
+  if (wall.count < study.rows.length * 0.4 && !standsOut(study.rows, wall)) return [];
   const members = study.cases.filter(
     ({ decider }) => decider.duration >= wall.ms - 1 && decider.duration <= wall.ms * 1.02 + 30,
   );

@@ -1,8 +1,7 @@
 import type { Row } from '../../aggregate/row.js';
-import { countBefore } from '../../aggregate/sorted.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, weigh } from '../stats.js';
+import { distinct, groupBy, LinesInTime, weigh } from '../stats.js';
 
 /* What was sent to a host or a service: that what misses a route is held against. */
 
@@ -73,6 +72,7 @@ interface Routed {
 
 /** Lines sent to one place, by their time: thousands of hosts may lead there, each with a few misses. */
 class LinesSent {
+  #inTime: LinesInTime | undefined;
   #routed: Routed | undefined;
   #outbound: ReadonlyMap<string, number> | undefined;
 
@@ -81,21 +81,15 @@ class LinesSent {
     readonly shape: (row: Row) => string,
   ) {}
 
-  /** Those that began from `first` to `last`, ms since the Unix epoch. */
-  between(first: number, last: number): readonly Row[] {
-    const { rows } = this;
-    const before = countBefore(rows.length, (i) => rows[i]!.start < first);
-    return rows.slice(
-      before,
-      countBefore(rows.length, (i) => rows[i]!.start <= last),
-    );
+  get inTime(): LinesInTime {
+    return (this.#inTime ??= new LinesInTime(this.rows));
   }
 
   #found(): Routed {
     if (this.#routed) return this.#routed;
     const routed = this.rows.filter(isRouted);
     return (this.#routed = {
-      proxies: new Set(distinct(routed, (row) => row.proxy)),
+      proxies: new Set(routed.map((row) => row.proxy)),
       byShape: groupBy(routed, (row) => `${row.proxy}\n${this.shape(row)}`),
     });
   }
@@ -140,7 +134,7 @@ export function sentTo(scene: Scene, authority: string, place: string): Sent {
 /** Those of them that began from `first` to `last`, ms since the Unix epoch. */
 export const sentBetween = ({ named, there }: Sent, first: number, last: number): readonly Row[] => [
   ...named.filter((row) => row.start >= first && row.start <= last),
-  ...there.between(first, last),
+  ...there.inTime.between(first, last),
 ];
 
 export const isRequest = (row: Row): boolean => row.http && !row.tunnel;

@@ -154,7 +154,7 @@ const cutByTimer = perScene((scene: Scene): Hypothesis[] => {
     (rows) => {
       const wall = wallOf(rows, 0.01);
       const at = rows.filter((row) => row.duration >= wall.ms - 1 && row.duration <= wall.ms * 1.01 + 30);
-      if (at.length < 5 || (at.length < rows.length * 0.4 && !standsOut(rows, wall, 0.01))) return [];
+      if (at.length < 5 || (at.length < rows.length * 0.4 && !standsOut(rows, wall))) return [];
       const areStreams = isStreamLeft(rows[0]!);
       if (areStreams && distinct(at, (row) => row.userAgent).length < FEWEST_PROGRAMS) return [];
       const longer = rows.filter((row) => row.duration > wall.ms * 1.02 + 50).length;
