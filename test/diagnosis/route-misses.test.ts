@@ -1,18 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { caller, service } from './cases/case.js';
-import { diagnosed, gateway, moments, NO_CLUSTER, type Line, type Logged, type Pod } from './traffic.js';
+import { diagnosed, gateway, moments, NO_ROUTE, type Line, type Logged, type Pod } from './traffic.js';
 
 const edge = caller('edge', '10.75.1.2');
 const keys = service('keys', 'ops', 8080, '10.75.2.20', '10.75.2.21');
-const missed: Partial<Line> = {
-  ...NO_CLUSTER,
-  code: 404,
-  flags: 'NR',
-  details: 'route_not_found',
-  ms: 0,
-  sent: 0,
-  route: null,
-};
 
 const requests = (of: readonly number[], line: (i: number) => Partial<Line>, to = keys): readonly Logged[] =>
   of.map((at, i) => gateway(edge, to, to.pods[i % to.pods.length] as Pod, { at, ...line(i) }));
@@ -26,7 +17,7 @@ describe('what no route matches', () => {
     const { incidents } = diagnosed(
       requests(moments(0, 3_000, 60), (i) => ({ method: 'GET', path: path(i) })),
       requests(moments(500, 6_000, 10), (i) => ({ method: 'DELETE', path: path(i) })),
-      requests(moments(90_000, 6_000, 12), (i) => ({ method: 'DELETE', path: path(i), ...missed })),
+      requests(moments(90_000, 6_000, 12), (i) => ({ method: 'DELETE', path: path(i), ...NO_ROUTE })),
     );
     const [first] = incidents;
     expect(first?.hypothesis).toMatchObject({
@@ -48,7 +39,7 @@ describe('what no route matches', () => {
           requests(moments(i * 7, 2_000, 60), () => ({ authority, path: '/v1/items' }), to),
           requests(
             moments(30_000 + i * 11, 5_000, 8),
-            () => ({ authority, path: '/v2/items', ...missed }),
+            () => ({ authority, path: '/v2/items', ...NO_ROUTE }),
             to,
           ),
         ].flat();

@@ -97,6 +97,16 @@ const HTTP = {
 export const NO_HOST = { host: null, from: null, service: null } as const;
 /** No cluster was chosen either. */
 export const NO_CLUSTER = { ...NO_HOST, cluster: null } as const;
+/** No route matched. */
+export const NO_ROUTE = {
+  ...NO_CLUSTER,
+  code: 404,
+  flags: 'NR',
+  details: 'route_not_found',
+  sent: 0,
+  ms: 0,
+  route: null,
+} as const;
 /** A host was tried, and no connection made. */
 export const NO_CONNECTION = { from: null, service: null } as const;
 export const RESET = (reason: string): string => `upstream_reset_before_response_started{${reason}}`;

@@ -7,6 +7,7 @@ import {
   moments,
   NO_CLUSTER,
   NO_CONNECTION,
+  NO_ROUTE,
   NO_HOST,
   rejected,
   RESET,
@@ -23,15 +24,6 @@ const reviews = service('reviews', 'shop', 9080, '10.42.6.21', '10.42.7.33');
 const ratings = service('ratings', 'shop', 9090, '10.42.6.24');
 const cache = service('cache', 'data', 7000, '10.42.6.51', '10.42.7.52');
 
-const MISS: Partial<Line> = {
-  ...NO_CLUSTER,
-  code: 404,
-  flags: 'NR',
-  details: 'route_not_found',
-  sent: 0,
-  ms: 0,
-  route: null,
-};
 const NO_SUCH_CLUSTER: Partial<Line> = {
   ...NO_CLUSTER,
   code: 503,
@@ -70,7 +62,7 @@ const unknownHost = (authority: string, line: Partial<Line> = {}) =>
   moments(5_000, 1_500, 30).map((at, i) =>
     gateway(edge, reviews, reviews.pods[0]!, {
       at,
-      ...MISS,
+      ...NO_ROUTE,
       authority,
       sni: authority,
       path: ['/', '/login', '/api/v1/me'][i % 3]!,
@@ -78,7 +70,9 @@ const unknownHost = (authority: string, line: Partial<Line> = {}) =>
     }),
   );
 const misses = (line: Partial<Line>) =>
-  moments(20_000, 1_800, 12).map((at) => client(web, reviews, reviews.pods[0]!, { at, ...MISS, ...line }));
+  moments(20_000, 1_800, 12).map((at) =>
+    client(web, reviews, reviews.pods[0]!, { at, ...NO_ROUTE, ...line }),
+  );
 const canaryMissing = (from: number, every: number, of: number) =>
   moments(from, every, of).map((at) => client(web, reviews, reviews.pods[0]!, { at, ...NO_SUCH_CLUSTER }));
 const canaryServes = (from: number) =>
@@ -215,7 +209,7 @@ export const ROUTING: readonly CauseCase[] = [
           moments(9_000, 5_000, 9).map((at, i) =>
             gateway(edge, reviews, reviews.pods[0]!, {
               at,
-              ...MISS,
+              ...NO_ROUTE,
               authority: `h${i}.example.org`,
               path: ['/.env', '/wp-login.php', '/actuator/env'][i % 3]!,
             }),
