@@ -273,9 +273,9 @@ export class Rows {
     for (const sample of this.#samples) sample.forget(before);
   }
 
-  #rowsBy(clocks: Clocks, lines: Float64Array): Row[] {
+  #rowsBy(clocks: Clocks, weights: readonly Float64Array[]): Row[] {
     const rows: Row[] = [];
-    for (const sample of this.#samples) sample.addRowsTo(rows, clocks, lines);
+    this.#samples.forEach((sample, i) => sample.addRowsTo(rows, clocks, weights[i]!));
     return rows;
   }
 
@@ -298,9 +298,10 @@ export class Rows {
     for (const sample of this.#samples) if (!sample.strata.isWhole) sample.settle();
     const several = (column: Text): boolean =>
       new Set(this.#samples.flatMap((sample) => sample.columns.texts[column]!.all())).size > 1;
-    const logged = this.#rowsBy(AGREED, lines);
+    const weights = this.#samples.map((sample) => sample.weights(lines));
+    const logged = this.#rowsBy(AGREED, weights);
     const clocks = several(Text.proxy) ? clocksOf(logged) : AGREED;
-    const all = (clocks === AGREED ? logged : this.#rowsBy(clocks, lines)).toSorted(byTimeAndPlace);
+    const all = (clocks === AGREED ? logged : this.#rowsBy(clocks, weights)).toSorted(byTimeAndPlace);
     const rows = several(Text.file) ? withoutRepeats(all) : all;
     for (let at = 0; at < rows.length; at++) rows[at]!.ordinal = at;
     const isWhole = this.#healthy.strata.isWhole && this.#failing.strata.isWhole;

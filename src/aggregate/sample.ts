@@ -155,21 +155,11 @@ export class Sample {
    * What each line stands for: those of a cell together for all lines of it, where it is known how many there were.
    * @param lines by cell
    */
-  #weights(lines: Float64Array): Float64Array {
+  weights(lines: Float64Array): Float64Array {
     const { figures, length } = this.columns;
-    const [shares, cells, hashes, times, numbers] = [
-      Figure.share,
-      Figure.cell,
-      Figure.hash,
-      Figure.time,
-      Figure.line,
-    ].map((figure) => figures[figure]!) as [
-      Float64Array,
-      Float64Array,
-      Float64Array,
-      Float64Array,
-      Float64Array,
-    ];
+    const shares = figures[Figure.share]!;
+    const cells = figures[Figure.cell]!;
+    const inOrder = [cells, figures[Figure.hash]!, figures[Figure.time]!, figures[Figure.line]!];
     const weights = new Float64Array(length);
     const sampled: number[] = [];
     const kept = new Float64Array(lines.length);
@@ -180,13 +170,10 @@ export class Sample {
       if (shares[row]! < 1) sampled.push(row);
     }
     // What does not divide evenly goes to the first by hash, whatever order they came in.
-    sampled.sort(
-      (a, b) =>
-        cells[a]! - cells[b]! ||
-        hashes[a]! - hashes[b]! ||
-        times[a]! - times[b]! ||
-        numbers[a]! - numbers[b]!,
-    );
+    sampled.sort((a, b) => {
+      const by = inOrder.find((of) => of[a] !== of[b]);
+      return by ? by[a]! - by[b]! : 0;
+    });
     for (let i = 0, rank = 0; i < sampled.length; i++) {
       const row = sampled[i]!;
       const cell = cells[row]!;
@@ -197,13 +184,12 @@ export class Sample {
     return weights;
   }
 
-  /** Its lines, each with what it stands for. @param clocks by which their times are corrected @param lines of each cell */
-  addRowsTo(rows: Row[], clocks: Clocks, lines: Float64Array): void {
+  /** Its lines, each with what it stands for. @param clocks by which their times are corrected */
+  addRowsTo(rows: Row[], clocks: Clocks, weights: Float64Array): void {
     const { columns } = this;
     const texts = KIND_TEXTS.map((column) => columns.texts[column]!.ids);
     const codes = columns.figures[Figure.code]!;
     const bits = columns.figures[Figure.bits]!;
-    const weights = this.#weights(lines);
     const key = new Int32Array(KIND_TEXTS.length + 2);
     const table = new Table(key.length);
     const kinds: SharedKind[] = [];

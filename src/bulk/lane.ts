@@ -50,8 +50,8 @@ export interface LaneRead {
 }
 
 /**
- * Reads some of the parts, in their order, into one observation. Lines of a source that lies there as it is are counted by a
- * scanner, where nothing is asked of each line; the others are read one by one.
+ * Reads some of the parts, in their order, into one observation. Lines are counted by a scanner where nothing is asked of
+ * each; else they are read one by one.
  */
 export class Lane {
   readonly observation: Observation;
@@ -168,7 +168,7 @@ export class Lane {
   #limitKept(limits: RowLimits): void {
     if (!this.observation.rows.limitTo(limits)) return;
     const most = this.observation.rows.limits;
-    this.#scanner!.keepAtMost(most);
+    this.#scanner!.limitKept(most);
     for (const failing of BOTH) {
       if (this.#scanner!.keptCount(failing) > (failing ? most.failing : most.healthy)) this.#thin(failing);
     }

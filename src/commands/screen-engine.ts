@@ -223,7 +223,7 @@ const readingOfJob: HowToRead = {
   format: format === undefined ? undefined : compileFormat(format),
 };
 
-/** Who reads files; lines of pipes and live targets are counted with theirs. */
+/** Who reads files and what is piped in, where nothing is asked of each line. */
 const lane = job.live
   ? null
   : new Lane(
@@ -294,16 +294,14 @@ async function read(source: Source): Promise<void> {
   }
 }
 
-/** A file as one part: what was counted of it so far can be asked for meanwhile. */
+/** A file, or a pipe, as one part: what was counted of it so far can be asked for meanwhile. */
 async function scan(by: Lane, source: Source): Promise<void> {
   const before = lines;
   const onChunk = (bytes: number, linesOfSource: number): Promise<void> | undefined => {
     bytesOfInput += bytes;
     lines = before + linesOfSource;
-    if (performance.now() < tickDue) return undefined;
-    tickAmongLines();
-    // For whoever waits for something else than a message.
-    return new Promise(setImmediate);
+    // The ticker, and whoever waits for something else than a message, have their turn.
+    return performance.now() < tickDue ? undefined : new Promise(setImmediate);
   };
   for await (const part of partsOf(source, { size: Infinity, maxLine })) {
     await by.read({ ...part, index: 0 }, onChunk);

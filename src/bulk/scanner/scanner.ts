@@ -294,7 +294,7 @@ export class Scanner {
   }
 
   /** No more lines are kept than so many from now on, nor than were allowed before. */
-  keepAtMost({ healthy, failing }: KeptLimits): void {
+  limitKept({ healthy, failing }: KeptLimits): void {
     this.#exports.limit_kept(healthy, failing);
   }
 
@@ -431,7 +431,7 @@ export class Scanner {
     }
   }
 
-  /** Forgets all kinds and counts; the input and what lines are kept stay. */
+  /** Forgets all counts; the input, the kinds that were met and what lines are kept stay. */
   clear(): void {
     this.#inputAt = this.#exports.clear(INPUT_SIZE, this.#longestLine);
   }
