@@ -155,11 +155,6 @@ class TextColumn {
     return this.dictionary.text(this.ids[row]!);
   }
 
-  /** Every text of the column, and maybe some that were there. */
-  all(): (string | null)[] {
-    return Array.from({ length: this.dictionary.size }, (_, id) => this.dictionary.text(id));
-  }
-
   /** One thing that follows from a text, `null` where there is none; always the same of one column. */
   derived<T>(row: number, compute: (text: string) => T): T | null {
     const id = this.ids[row]!;

@@ -20,6 +20,7 @@ import { hashOfLine } from './line-hash.js';
 import type { Row } from './row.js';
 import { Sample, type PackedSample } from './sample.js';
 import type { CellLines, LineCounts, Strata } from './strata.js';
+import { proxyNamesOf } from './unnamed-pods.js';
 
 /*
  * The lines themselves, in columns, for what counters cannot answer: gaps, equal ends, joins, partitions nobody thought
@@ -279,6 +280,18 @@ export class Rows {
     return rows;
   }
 
+  /** The same rows, where some stand in the log of a pod that is not named. */
+  #named(rows: Row[], weights: readonly Float64Array[]): Row[] {
+    const names = proxyNamesOf(rows);
+    if (names === null) return rows;
+    let at = 0;
+    for (const sample of this.#samples) {
+      sample.callProxies(names, at);
+      at += sample.columns.length;
+    }
+    return this.#rowsBy(AGREED, weights);
+  }
+
   /** How many lines of each cell are none that are kept in any case. */
   #unpinned(counted: Float64Array): Float64Array {
     const { figures, length } = this.#pinned.columns;
@@ -296,13 +309,11 @@ export class Rows {
     // What was let go for its age stays counted.
     const lines = this.#forgot ? new Float64Array() : this.#unpinned(counted);
     for (const sample of this.#samples) if (!sample.strata.isWhole) sample.settle();
-    const several = (column: Text): boolean =>
-      new Set(this.#samples.flatMap((sample) => sample.columns.texts[column]!.all())).size > 1;
     const weights = this.#samples.map((sample) => sample.weights(lines));
-    const logged = this.#rowsBy(AGREED, weights);
-    const clocks = several(Text.proxy) ? clocksOf(logged) : AGREED;
+    const logged = this.#named(this.#rowsBy(AGREED, weights), weights);
+    const clocks = haveSeveral(logged, (row) => row.proxy) ? clocksOf(logged) : AGREED;
     const all = (clocks === AGREED ? logged : this.#rowsBy(clocks, weights)).toSorted(byTimeAndPlace);
-    const rows = several(Text.file) ? withoutRepeats(all) : all;
+    const rows = haveSeveral(all, (row) => row.file) ? withoutRepeats(all) : all;
     for (let at = 0; at < rows.length; at++) rows[at]!.ordinal = at;
     const isWhole = this.#healthy.strata.isWhole && this.#failing.strata.isWhole;
     const complete = isWhole && all.every(({ weight }) => weight === 1);
@@ -315,6 +326,9 @@ export class Rows {
     };
   }
 }
+
+const haveSeveral = (rows: readonly Row[], of: (row: Row) => string | null): boolean =>
+  rows.some((row) => of(row) !== of(rows[0]!));
 
 /** Leaves out what another file holds word for word: no two proxies log the same addresses, id and times. */
 function withoutRepeats(rows: readonly Row[]): readonly Row[] {

@@ -24,7 +24,7 @@ const LONE = [Figure.time, Figure.duration, Figure.sent] as const;
 
 /** The stream that a kept line stands in. */
 const placeAt = (columns: Columns, row: number): string =>
-  columns.texts[Text.file]!.text(row) || (columns.texts[Text.proxy]!.text(row) ?? '');
+  columns.texts[Text.file]!.text(row) ?? columns.texts[Text.pod]!.text(row) ?? '';
 
 /** Rows of one kind: all while they are few, then those that `Strata` keeps. */
 export class Sample {
@@ -182,6 +182,13 @@ export class Sample {
       weights[row] = Math.max(1, each + Number(rank < lines[cell]! % kept[cell]!));
     }
     return weights;
+  }
+
+  /** Calls the proxies of its lines by other names. @param at where those stand among the names */
+  callProxies(names: readonly string[], at: number): void {
+    for (let row = 0; row < this.columns.length; row++) {
+      this.columns.texts[Text.proxy]!.put(row, names[at + row]);
+    }
   }
 
   /** Its lines, each with what it stands for. @param clocks by which their times are corrected */

@@ -1,14 +1,11 @@
 import type { Kind, Row } from '../aggregate/row.js';
-import { hostOf, isPrivate } from '../record/address.js';
+import { hostOf, isIp, isPrivate } from '../record/address.js';
 import { boundedCache } from '../record/bounded-cache.js';
 import { parseMeshServerName } from '../record/upstream-cluster.js';
 import type { Scene } from './scene.js';
 import { connectErrorOf } from './connect-error.js';
 
 /** Small questions about one line that several causes ask; each is a fact of Envoy or Istio, not a judgement. */
-
-export const isIp = (text: string): boolean =>
-  /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) || text.startsWith('[') || /^[0-9a-f]*:[0-9a-f:]+$/i.test(text);
 
 /** An authority's host: no port, no trailing dot. */
 export const bareAuthority = (authority: string): string => {

@@ -22,6 +22,9 @@ export type ReadAgain = (
   line: number,
 ) => Promise<{ readonly record: AccessRecord; readonly raw: string } | null>;
 
+/** What standard input is called among the inputs. */
+const STDIN = '-';
+
 /** Moments are told apart by this part of the recording, so that playing does not explain every frame anew. */
 const STEPS = 500;
 const FINEST_STEP_MS = 100;
@@ -385,25 +388,25 @@ function trafficBy(
 }
 
 function streamsOf(narrowed: Narrowed, { observation }: Moment): Stream[] {
+  const { inputs } = observation.coverage;
+  const followed = new Set(inputs.map(({ pod }) => pod));
   const failing = new Map<string, number>();
   for (const row of narrowed.moment.rows) {
     if (!row.failure || row.tunnel || !narrowed.keeps(row)) continue;
-    const key = row.file ?? row.proxy;
+    const key = row.file ?? (row.pod !== null && followed.has(row.pod) ? row.pod : STDIN);
     failing.set(key, (failing.get(key) ?? 0) + row.weight);
   }
-  return observation.coverage.inputs.map(
-    ({ name, pod, format, role, lines, records, malformed, first, last }) => ({
-      name: pod ?? name,
-      format,
-      role,
-      lines,
-      records,
-      malformed,
-      failures: failing.get(name) ?? failing.get(pod ?? '') ?? 0,
-      first,
-      last,
-    }),
-  );
+  return inputs.map(({ name, pod, format, role, lines, records, malformed, first, last }) => ({
+    name: pod ?? name,
+    format,
+    role,
+    lines,
+    records,
+    malformed,
+    failures: failing.get(name) ?? failing.get(pod ?? '') ?? 0,
+    first,
+    last,
+  }));
 }
 
 /**

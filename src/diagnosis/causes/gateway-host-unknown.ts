@@ -5,7 +5,8 @@ import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { claim, top, type Study } from '../study.js';
 import { distinct, groupBy, LinesInTime, weigh } from '../stats.js';
-import { bareAuthority, isIp } from '../traits.js';
+import { isIp } from '../../record/address.js';
+import { bareAuthority } from '../traits.js';
 import { clock, plural, shellWord } from '../words.js';
 import { isScannerRequest, routeMisses, type RouteMiss } from './route-misses.js';
 

@@ -1,7 +1,7 @@
 import { isRejectedConnection } from '../../aggregate/ends.js';
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/row.js';
-import { hostOf } from '../../record/address.js';
+import { hostOf, isIp } from '../../record/address.js';
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { proxyName } from '../kubectl.js';
@@ -9,7 +9,7 @@ import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, weigh } from '../stats.js';
 import { claim, Study } from '../study.js';
-import { isCut, isIp } from '../traits.js';
+import { isCut } from '../traits.js';
 import { listed, ofWords, plural, shellWord } from '../words.js';
 import { orRefusedClient } from './client-certificate.js';
 

@@ -3,7 +3,8 @@ import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { Study, studies } from '../study.js';
 import { distinct, groupBy } from '../stats.js';
-import { bareAuthority, isIp } from '../traits.js';
+import { isIp } from '../../record/address.js';
+import { bareAuthority } from '../traits.js';
 
 /** No route matched: told by the flag, and by the details where the layout has them. */
 export function isRouteMiss(row: Kind): boolean {

@@ -1,0 +1,95 @@
+import { hostOf, isIp } from '../record/address.js';
+import { isRejectedConnection } from './ends.js';
+import { isZtunnel } from './joins.js';
+import type { Row } from './row.js';
+
+/*
+ * Whose log a line stands in where nothing around it names the pod: `kubectl logs deploy/x | …`, a file that is called
+ * access.log, the logs of many pods poured into one. A pod is known by its address, and most lines hold that of their
+ * own: where it was called at, or where it called from. So the pods of one stream are told apart, and are the same pods in
+ * all streams.
+ */
+
+/**
+ * What to call the proxy of each row: its pod, else the pod that has its own address, else that address, else what it was
+ * read from. `null` where all are named.
+ */
+export function proxyNamesOf(rows: readonly Row[]): readonly string[] | null {
+  if (rows.every(({ pod }) => pod !== null)) return null;
+  const addresses = new Addresses();
+  for (const row of rows) {
+    const ip = ownAddress(row);
+    if (ip !== null) addresses.add(row, ip);
+  }
+  const only = addresses.ofSinglePods();
+  return rows.map((row) => {
+    if (row.pod !== null) return row.pod;
+    const ip = only.get(row.file) ?? ownAddress(row) ?? addresses.guess(row);
+    if (ip !== null) return addresses.podAt(ip) ?? ip;
+    return row.file === null ? 'standard input' : `log ${row.file}`;
+  });
+}
+
+/** What the lines that show their own pod's address tell of the others. */
+class Addresses {
+  readonly #pods = new Map<string, string>();
+  readonly #streams = new Map<string | null, Set<string>>();
+  /** Whose proxies serve an app, or call for one; and whose pass on what others call. */
+  readonly #sidecars = new Set<string>();
+  readonly #servers = new Set<string>();
+  readonly #gateways = new Set<string>();
+
+  add(row: Row, ip: string): void {
+    if (row.pod !== null) this.#pods.set(ip, row.pod);
+    else {
+      const stream = this.#streams.get(row.file);
+      if (stream) stream.add(ip);
+      else this.#streams.set(row.file, new Set([ip]));
+    }
+    if (isCalledAt(row)) this.#servers.add(ip);
+    else if (row.fromOwnPod === true) this.#sidecars.add(ip);
+    else if (row.fromOwnPod === false) this.#gateways.add(ip);
+  }
+
+  podAt(ip: string): string | undefined {
+    return this.#pods.get(ip);
+  }
+
+  /** By stream the address of its pod, the IPv4 one of two, where all that it shows are of one. */
+  ofSinglePods(): ReadonlyMap<string | null, string> {
+    const single = new Map<string | null, string>();
+    for (const [stream, addresses] of this.#streams) {
+      const [first = '', second = first, ...others] = [...addresses].toSorted(byFamily);
+      const isOne = second === first || first.includes(':') !== second.includes(':');
+      if (isOne && others.length === 0) single.set(stream, first);
+    }
+    return single;
+  }
+
+  /** Of a row that shows both ends of its downstream connection and neither as its own: which one is, in a stream of several pods. */
+  guess(row: Row): string | null {
+    if (isZtunnel(row) || !this.#streams.has(row.file)) return null;
+    const local = row.downstreamLocal && hostOf(row.downstreamLocal);
+    const { peer } = row;
+    if (local && this.#gateways.has(local)) return local;
+    if (local && row.direction === 'unknown' && this.#servers.has(local)) return local;
+    return peer && (this.#sidecars.has(peer) || this.#servers.has(peer)) ? peer : null;
+  }
+}
+
+/** Whether the downstream connection of a line was made to the pod itself: a server's, or one that its listener refused. */
+const isCalledAt = (row: Row): boolean =>
+  isRejectedConnection(row) || (row.direction === 'inbound' && row.cluster?.kind !== 'inbound-vip');
+
+/** The address of the pod whose proxy wrote a line, where that alone shows it: a sidecar's local end of an outbound call is the service's. */
+function ownAddress(row: Row): string | null {
+  if (isZtunnel(row)) return null;
+  const local = isCalledAt(row) ? row.downstreamLocal : row.upstreamLocal;
+  const ip = local === null ? null : hostOf(local);
+  return ip !== null && isIp(ip) && !LOOPBACK.test(ip) ? ip : null;
+}
+
+/** A sidecar calls its app from 127.0.0.6, or ::6; a proxy on the same host as all others tells nothing by its address. */
+const LOOPBACK = /^(?:127\.|::\d$)/;
+
+const byFamily = (a: string, b: string): number => Number(a.includes(':')) - Number(b.includes(':'));
