@@ -12,6 +12,7 @@ export interface Answer {
 export interface Variants {
   readonly skewed: Answer;
   readonly thinned: Answer;
+  readonly unnamed: Answer;
   /** By the apps whose logs are missing. */
   readonly without: Readonly<Record<string, Answer>>;
 }

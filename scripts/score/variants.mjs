@@ -1,5 +1,5 @@
 // The same incidents with less to go by: one side's logs taken away, the servers' clocks 3 s ahead, a tenth of the
-// lines lost. What is right without a side stands in the truth (`without`), written before any rule was looked at.
+// lines lost, all logs poured into one in which no line names its pod. What is right without a side stands in the truth (`without`), written before any rule was looked at.
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +64,8 @@ function thinnedOut(logs) {
   return logs.map(({ name, lines }) => ({ name, lines: lines.filter(() => next() >= 0.1) }));
 }
 
+const poured = (logs) => [{ name: 'access.log', lines: logs.flatMap(({ lines }) => lines) }];
+
 /** Whether one side of a hop can be missing. */
 export const isOfSeveralProxies = (folder) =>
   readdirSync(folder).filter((name) => name.endsWith('.log.gz')).length > 1;
@@ -78,21 +80,23 @@ export async function variantsOf(folder, id, truth) {
     });
   const skewed = await scored(skewedBy(logs));
   const thinned = await scored(thinnedOut(logs));
+  const unnamed = await scored(poured(logs));
   const without = {};
   for (const one of truth.without ?? []) {
     const rest = logs.filter(({ name }) => !one.remove.includes(name.slice(0, -'.log'.length)));
     without[appsOf(one.remove)] = await inFolder(rest, (made) => oneSide(made, one));
   }
-  return { skewed, thinned, without };
+  return { skewed, thinned, unnamed, without };
 }
 
 /** `orders-7d9f-x2k4q` is of `orders`. */
 const appsOf = (pods) => [...new Set(pods.map((pod) => pod.replace(/(?:-[^-]+){1,2}$/, '')))].join('+');
 
 /** All answers by what the variant is called. */
-export const answersOf = ({ skewed, thinned, without }) => ({
+export const answersOf = ({ skewed, thinned, unnamed, without }) => ({
   '3 s apart': skewed,
   'a tenth lost': thinned,
+  'pods unnamed': unnamed,
   ...Object.fromEntries(Object.entries(without).map(([apps, answer]) => [`without ${apps}`, answer])),
 });
 
@@ -139,6 +143,7 @@ export function variantTotals(all) {
     incidents: all.length,
     '3 s apart': of(all.map((one) => one.skewed)),
     'a tenth lost': of(all.map((one) => one.thinned)),
+    'pods unnamed': of(all.map((one) => one.unnamed)),
     'one side missing': of(without),
     'of these, in so many incidents': all.filter((one) => Object.keys(one.without).length > 0).length,
     'asks for the missing log by name': `${asking.filter(({ asks }) => asks).length} of ${asking.length}`,

@@ -2,6 +2,7 @@ import type { Case, LeftOut } from '../aggregate/joins.js';
 import type { ObservationSnapshot } from '../aggregate/observation.js';
 import type { Row } from '../aggregate/row.js';
 import { timeShape, type TimeShape } from '../aggregate/time-shape.js';
+import { isIp } from '../record/address.js';
 import { retryFacts } from './attempts.js';
 import { catalogue } from './catalogue.js';
 import type { Cause } from './cause.js';
@@ -13,6 +14,7 @@ import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js'
 import { exampleJourney, type Told } from './journey.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, distinct, groupBy, least, most, union, weigh } from './stats.js';
+import { isPod } from './kubectl.js';
 import { modest } from './missing-side.js';
 import { named, namedHypothesis, namedJourney } from './named.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
@@ -144,7 +146,7 @@ export function diagnose(
       dismissed.push(dismissal(words, words.why));
       continue;
     }
-    const told = withRetries(scene, modest(scene, hypothesis));
+    const told = byAddress(withRetries(scene, modest(scene, hypothesis)));
     const incident = named(scene, incidentOf(scene, told, others));
     if (isStray(incident)) {
       const { failures, requests } = incident;
@@ -180,6 +182,21 @@ function withRetries(scene: Scene, hypothesis: Hypothesis): Hypothesis {
       : []),
   ];
   return facts.length === 0 ? hypothesis : { ...hypothesis, evidence: [...hypothesis.evidence, ...facts] };
+}
+
+/** A pod that no log names is known by its address alone. */
+function byAddress(hypothesis: Hypothesis): Hypothesis {
+  const { pods = [], endpoints = [] } = hypothesis.at;
+  if (pods.every(isPod)) return hypothesis;
+  const unnamed = pods.filter(isIp);
+  return {
+    ...hypothesis,
+    at: {
+      ...hypothesis.at,
+      pods: pods.filter(isPod),
+      endpoints: [...new Set([...endpoints, ...unnamed])],
+    },
+  };
 }
 
 const scenes = new WeakMap<Incident, Scene>();

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { logsCommand, proxyAt, proxyName, proxyOf, withoutLookUps } from '../../src/diagnosis/kubectl.js';
+import {
+  adminCommand,
+  logsCommand,
+  podCommand,
+  proxyAt,
+  proxyName,
+  proxyOf,
+  seePodCommand,
+  withoutLookUps,
+} from '../../src/diagnosis/kubectl.js';
 
 describe('the log of an app', () => {
   it('is asked for from two whole seconds before', () => {
@@ -11,6 +20,35 @@ describe('the log of an app', () => {
   it('is asked for whole where no line has a time', () => {
     expect(logsCommand('shop', 'cart-1', NaN)).toBe('kubectl -n shop logs cart-1 --all-containers');
     expect(logsCommand('shop', 'cart-1', Infinity)).toBe('kubectl -n shop logs cart-1 --all-containers');
+  });
+});
+
+describe('a pod that no log names', () => {
+  const found = `$(kubectl get pods -A --no-headers --field-selector status.podIP=10.1.0.9 | awk '{print "-n", $1, $2; exit}')`;
+  const admin = { inbound: true, place: 'cart.shop', proxies: ['10.1.0.9'] };
+
+  it('is looked up by its address', () => {
+    expect(podCommand('shop', 'describe pod', '10.1.0.9')).toBe(`kubectl describe pod ${found}`);
+    expect(adminCommand(admin, 'stats')).toBe(
+      `kubectl exec ${found} -c istio-proxy -- pilot-agent request GET 'stats'`,
+    );
+    expect(proxyName('shop', '10.1.0.9')).toBe(proxyAt('10.1.0.9'));
+    expect(seePodCommand('10.1.0.9')).toBe(
+      'kubectl get pods -A -o wide --field-selector status.podIP=10.1.0.9',
+    );
+  });
+
+  it('is named where a cluster tells', () => {
+    const known = { podNamed: () => null, podAt: () => ({ namespace: 'shop', name: 'cart-1' }) };
+    expect(withoutLookUps(logsCommand('shop', '10.1.0.9', NaN), known)).toBe(
+      'kubectl logs -n shop cart-1 --all-containers',
+    );
+  });
+
+  it.each(['standard input', 'log access.log', '', '$(reboot)', '-o'])('is left to fill in: %s', (name) => {
+    expect(podCommand('shop', 'describe pod', name)).toBe('kubectl -n shop describe pod POD');
+    expect(podCommand(null, 'describe pod', name)).toBe('kubectl -n NAMESPACE describe pod POD');
+    expect(proxyName(null, name)).toBe('POD.NAMESPACE');
   });
 });
 

@@ -5,7 +5,7 @@ import { hungUp } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { turnover } from '../hosts.js';
 import type { Hypothesis, Severity } from '../hypothesis.js';
-import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, podCommand } from '../kubectl.js';
+import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, podCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { byFrequency, distinct, groupBy, least, median, most, weigh } from '../stats.js';
@@ -440,7 +440,7 @@ const masked = perScene((scene: Scene): Hypothesis[] => {
             ? { purpose: 'read why', command: logsCommand(namespaceOf(place), pods[0], study.first) }
             : {
                 purpose: 'see the retry policy',
-                command: `istioctl proxy-config route ${shellWord(group[0]!.root.proxy)} -o json | grep -n -A8 retryPolicy`,
+                command: `istioctl proxy-config route ${proxyName(null, group[0]!.root.proxy)} -o json | grep -n -A8 retryPolicy`,
               },
         ],
         fix: ['Mend or replace the pod before a second one fails; retry only what may run twice.'],

@@ -1,9 +1,10 @@
 import type { Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
+import { proxyOf } from '../kubectl.js';
 import { claim } from '../study.js';
 import { distinct, weigh } from '../stats.js';
 import { bareAuthority } from '../traits.js';
-import { listed, shellWord } from '../words.js';
+import { listed } from '../words.js';
 import { routeMisses, type RouteMiss } from './route-misses.js';
 
 /** The host is known by its bare name, and missed with a port or a trailing dot. */
@@ -38,7 +39,7 @@ function spelling({ study, authority, routed }: RouteMiss): Hypothesis | null {
     next: [
       {
         purpose: 'see the names that the proxy matches',
-        command: `istioctl proxy-config route ${shellWord(study.proxies[0]!)} -o json | grep -n -A4 domains`,
+        command: `istioctl proxy-config route ${proxyOf(study)} -o json | grep -n -A4 domains`,
       },
     ],
     fix: [

@@ -1,10 +1,10 @@
 import type { Kind, Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
-import { proxyOf } from '../kubectl.js';
+import { adminCommand, proxyOf } from '../kubectl.js';
 import { fromMeshClient } from '../traits.js';
 import { byFrequency, distinct, median, quantile, weigh } from '../stats.js';
 import { top, type Study } from '../study.js';
-import { listed, ofWords, plural, shellWord, span } from '../words.js';
+import { listed, ofWords, plural, span } from '../words.js';
 import { replyCause } from './reply-cause.js';
 
 const details = (row: Kind): string => row.details ?? '';
@@ -198,7 +198,7 @@ export const extAuthzInvalid: Cause = replyCause({
     next: [
       {
         purpose: 'count invalid answers',
-        command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'stats?filter=ext_authz'`,
+        command: adminCommand(study, 'stats?filter=ext_authz'),
       },
     ],
     fix: ['Correct the headers that the authorizer adds (names, values), or its mutation rules.'],
@@ -402,7 +402,7 @@ export const dropOverload: Cause = replyCause({
     next: [
       {
         purpose: 'see the order',
-        command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'config_dump?include_eds' | grep -n -A6 drop_overload`,
+        command: `${adminCommand(study, 'config_dump?include_eds')} | grep -n -A6 drop_overload`,
       },
     ],
     fix: ['Lift the drop in the control plane; bring the backends back.'],

@@ -1,6 +1,6 @@
 import type { Kind } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
-import { namespaceFlag, proxyOf } from '../kubectl.js';
+import { adminCommand, namespaceOf, podCommand, proxyOf, seePodCommand } from '../kubectl.js';
 import { distinct, weigh } from '../stats.js';
 import { top, type Study } from '../study.js';
 import { listed, plural, shellWord } from '../words.js';
@@ -290,7 +290,7 @@ export const proxyOverload: Cause = replyCause({
     next: [
       {
         purpose: 'see which resource runs out',
-        command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'stats?filter=overload'`,
+        command: adminCommand(study, 'stats?filter=overload'),
       },
     ],
     fix: [
@@ -315,7 +315,7 @@ export const healthCheckFilter: Cause = replyCause({
     next: [
       {
         purpose: 'see whether it drains',
-        command: `kubectl get pods -A | grep ${shellWord(study.proxies[0]!)}`,
+        command: seePodCommand(study.proxies[0]!),
       },
     ],
     fix: [
@@ -346,7 +346,11 @@ export const upstreamProtocolError: Cause = replyCause({
       next: [
         {
           purpose: 'see the raw response',
-          command: `kubectl ${namespaceFlag(study.place)}debug -it ${study.scene.podOf(study.hosts[0] ?? '') ?? study.proxies[0]} --image=nicolaka/netshoot -- curl -sv ${shellWord(`http://localhost:${study.sample.cluster?.port ?? 80}${study.sample.path ?? '/'}`)}`,
+          command: `${podCommand(
+            namespaceOf(study.place),
+            'debug -it --image=nicolaka/netshoot',
+            study.scene.podOf(study.hosts[0] ?? '') ?? study.hosts[0] ?? study.proxies[0]!,
+          )} -- curl -sv ${shellWord(`http://localhost:${study.sample.cluster?.port ?? 80}${study.sample.path ?? '/'}`)}`,
         },
       ],
       fix: [
@@ -372,7 +376,7 @@ export const upstreamStreamReset: Cause = replyCause({
       next: [
         {
           purpose: 'count resets',
-          command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'stats?filter=http2.*reset|upstream_rq_rx_reset'`,
+          command: adminCommand(study, 'stats?filter=http2.*reset|upstream_rq_rx_reset'),
         },
       ],
       fix: [
@@ -398,7 +402,7 @@ export const localStreamReset: Cause = replyCause({
     next: [
       {
         purpose: 'see what rises with it',
-        command: `kubectl exec ${shellWord(study.proxies[0]!)} -c istio-proxy -- pilot-agent request GET 'stats?filter=tx_reset|protocol_error'`,
+        command: adminCommand(study, 'stats?filter=tx_reset|protocol_error'),
       },
     ],
     fix: ['Let the server read the whole request before it answers; look for a filter that interferes.'],

@@ -4,7 +4,14 @@ import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import { hostLives, turnover } from '../hosts.js';
 import type { Confidence, Hypothesis } from '../hypothesis.js';
-import { namespaceFlag, namespaceOf, podAtCommand, podCommand, proxyName } from '../kubectl.js';
+import {
+  namespaceFlag,
+  namespaceOf,
+  podAtCommand,
+  podCommand,
+  proxyName,
+  seePodCommand,
+} from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { distinct, groupBy, most, weigh } from '../stats.js';
@@ -475,7 +482,7 @@ const refusedToOne = perScene((scene: Scene): Hypothesis[] => {
         next: [
           {
             purpose: 'find its node, and whether other pods there fail as well',
-            command: podCommand(null, 'get pod -o wide', proxy),
+            command: seePodCommand(proxy),
           },
         ],
         fix: ['Let the node’s firewall (nftables, firewalld, a security agent) pass the pod networks.'],
