@@ -142,7 +142,7 @@ async function* heldParts(source: Source, { size, maxLine }: Cut): AsyncIterable
     last,
   });
   try {
-    for await (const whole of source.open()) {
+    for await (const whole of source.open(true)) {
       for (let chunk = whole; chunk.length > 0;) {
         const room = nextCut(start, size) - start;
         const there = length + leftOut;

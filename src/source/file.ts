@@ -15,7 +15,7 @@ const LEAST_PIECE = 4;
 
 /** A log file, plain, gzip or zstd (told by its first bytes, not by its name). */
 export function fileSource(path: string): Source {
-  return { name: path, path, origin: originOfFile(path), kind: 'file', open: () => readFile(path) };
+  return { name: path, path, origin: originOfFile(path), kind: 'file', open: (here) => readFile(path, here) };
 }
 
 /** A file's bytes as they lie on disk. */
@@ -34,7 +34,7 @@ export function headOf(path: string, length: number): Buffer {
   }
 }
 
-async function* readFile(path: string): AsyncIterable<Buffer> {
+async function* readFile(path: string, here = false): AsyncIterable<Buffer> {
   let read = 0;
   let given = 0;
   async function* chunks(): AsyncIterable<Buffer> {
@@ -44,7 +44,7 @@ async function* readFile(path: string): AsyncIterable<Buffer> {
     }
   }
   try {
-    for await (const chunk of unpacked(chunks(), MANY)) {
+    for await (const chunk of unpacked(chunks(), { outChunk: MANY, here })) {
       given += chunk.length;
       yield chunk;
     }

@@ -9,6 +9,9 @@ export interface Source {
   readonly kind: 'file' | 'pipe' | 'lines';
   /** Where it lies on the disk as it is, so that parts of it can be read by themselves; packed ones do not. */
   readonly path?: string;
-  /** @throws MeshtailError where it cannot be opened or read on; what was read before has been yielded. */
-  open(): AsyncIterable<Buffer>;
+  /**
+   * @param here unpacks in the calling thread, which then does nothing else
+   * @throws MeshtailError where it cannot be opened or read on; what was read before has been yielded.
+   */
+  open(here?: boolean): AsyncIterable<Buffer>;
 }

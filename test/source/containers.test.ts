@@ -19,10 +19,10 @@ function file(name: string, bytes: Buffer | string): string {
 }
 
 /** What a source gives, and the code of the error it ends with. */
-async function read(source: Source): Promise<{ text: string; error?: string }> {
+async function read(source: Source, here = false): Promise<{ text: string; error?: string }> {
   let text = '';
   try {
-    for await (const chunk of source.open()) text += chunk.toString('latin1');
+    for await (const chunk of source.open(here)) text += chunk.toString('latin1');
   } catch (error) {
     return { text, error: (error as MeshtailError).code };
   }
@@ -38,7 +38,10 @@ async function sourcesOf(...paths: string[]): Promise<readonly Source[]> {
 }
 
 async function readPath(path: string): Promise<{ text: string; error?: string }> {
-  return read((await sourcesOf(path))[0]!);
+  const found = await read((await sourcesOf(path))[0]!);
+  // The same, whichever thread unpacks it.
+  expect(await read((await sourcesOf(path))[0]!, true)).toEqual(found);
+  return found;
 }
 
 /** A ustar archive of files. */
