@@ -3,6 +3,7 @@ import type { Row } from '../aggregate/row.js';
 import { NO_FACTS, type ClusterFacts } from '../diagnosis/cluster-facts.js';
 import type { Diagnosis, Incident } from '../diagnosis/diagnose.js';
 import { edgeOf, touches } from '../diagnosis/edge.js';
+import { spansOfLogs } from '../diagnosis/vantage.js';
 import type { Wanted } from '../diagnosis/widening.js';
 import { least, median, most } from '../diagnosis/stats.js';
 import { compileFilter, type Filter } from '../filter/filter.js';
@@ -152,7 +153,7 @@ export class Engine {
       foreign: coverage.foreign,
       malformed: coverage.malformed,
       sampled: sampledOf(whole),
-      proxies: coverage.inputs.filter(({ records }) => records > 0).length,
+      proxies: spansOfLogs(whole.scene).size,
       ...counted.totals,
       timeline: timelineOf(whole, moment, spec),
       markers: markersOf(moment, spec.now),
