@@ -22,9 +22,10 @@ export function proxyNamesOf(rows: readonly Row[]): readonly string[] | null {
     if (ip !== null) addresses.add(row, ip);
   }
   const only = addresses.ofSinglePods();
+  const servers = serversOf(rows.filter((row) => row.pod === null && !addresses.areShownIn(row)));
   return rows.map((row) => {
     if (row.pod !== null) return row.pod;
-    const ip = only.get(row.file) ?? ownAddress(row) ?? addresses.guess(row);
+    const ip = only.get(row.file) ?? ownAddress(row) ?? addresses.guess(row) ?? servers.get(row) ?? null;
     if (ip !== null) return addresses.podAt(ip) ?? ip;
     return row.file === null ? 'standard input' : `log ${row.file}`;
   });
@@ -66,9 +67,13 @@ class Addresses {
     return single;
   }
 
+  areShownIn({ file }: Row): boolean {
+    return this.#streams.has(file);
+  }
+
   /** Of a row that shows both ends of its downstream connection and neither as its own: which one is, in a stream of several pods. */
   guess(row: Row): string | null {
-    if (isZtunnel(row) || !this.#streams.has(row.file)) return null;
+    if (isZtunnel(row) || !this.areShownIn(row)) return null;
     const local = row.downstreamLocal && hostOf(row.downstreamLocal);
     const { peer } = row;
     if (local && this.#gateways.has(local)) return local;
@@ -76,6 +81,31 @@ class Addresses {
     return peer && (this.#sidecars.has(peer) || this.#servers.has(peer)) ? peer : null;
   }
 }
+
+/**
+ * Where a layout shows no local address (Envoy's own): of two lines of one request to one host, of which one lasted within
+ * the other, that one was written there. @returns its address
+ */
+function serversOf(rows: readonly Row[]): ReadonlyMap<Row, string> {
+  const requests = new Map<string, Row[]>();
+  for (const row of rows) {
+    if (!row.requestId || row.upstreamHost === null) continue;
+    const key = `${row.requestId}\n${row.upstreamHost}`;
+    const others = requests.get(key);
+    if (others) others.push(row);
+    else requests.set(key, [row]);
+  }
+  const servers = new Map<Row, string>();
+  for (const [one, other, ...more] of requests.values()) {
+    if (!one || !other || more.length > 0 || one.upstreamIp === null) continue;
+    if (lastedWithin(one, other)) servers.set(one, one.upstreamIp);
+    else if (lastedWithin(other, one)) servers.set(other, one.upstreamIp);
+  }
+  return servers;
+}
+
+const lastedWithin = (inner: Row, outer: Row): boolean =>
+  inner.start >= outer.start && inner.end <= outer.end && inner.duration < outer.duration;
 
 /** Whether the downstream connection of a line was made to the pod itself: a server's, or one that its listener refused. */
 const isCalledAt = (row: Row): boolean =>

@@ -32,6 +32,9 @@ const passed: Partial<Line> = {
 };
 const toNobody = { cluster: null, from: null, code: 404, flags: 'NR', details: 'route_not_found' } as const;
 
+/** What Envoy's own layout holds of addresses. */
+const addressless: Partial<Line> = { cluster: null, host: `${cart}:8080` };
+
 const file = (name: string, lines: readonly Partial<Line>[]): LogFile => ({
   name,
   bytes: Buffer.from(
@@ -78,6 +81,16 @@ describe('a line in a log that names no pod', () => {
       [cart, cart],
     ],
     ['none by the loopback', [{ ...called, from: '127.0.0.1:4000' }], ['log access.log']],
+    [
+      'the server of a request, of two lines of it that show no local address',
+      [
+        { ...addressless, at: 0, ms: 20, id: 'a' },
+        { ...addressless, at: 1, ms: 18, id: 'a' },
+        { ...addressless, at: 0, ms: 20, id: 'b' },
+        { ...addressless, at: 30, ms: 8, id: 'b' },
+      ],
+      ['log access.log', cart, 'log access.log', 'log access.log'],
+    ],
     ['none by nothing', [{ ...called, from: null }], ['log access.log']],
   ])('tells %s', (_, lines, names) => {
     expect(namesIn([file('access.log', lines)])['access.log']).toEqual(names);
