@@ -33,7 +33,8 @@ export function proxyNamesOf(rows: readonly Row[]): readonly string[] | null {
 
 /** What the lines that show their own pod's address tell of the others. */
 class Addresses {
-  readonly #pods = new Map<string, string>();
+  /** `null`: of more than one. */
+  readonly #pods = new Map<string, string | null>();
   readonly #streams = new Map<string | null, Set<string>>();
   /** Whose proxies serve an app, or call for one; and whose pass on what others call. */
   readonly #sidecars = new Set<string>();
@@ -41,8 +42,10 @@ class Addresses {
   readonly #gateways = new Set<string>();
 
   add(row: Row, ip: string): void {
-    if (row.pod !== null) this.#pods.set(ip, row.pod);
-    else {
+    if (row.pod !== null) {
+      const known = this.#pods.get(ip);
+      this.#pods.set(ip, known === undefined || known === row.pod ? row.pod : null);
+    } else {
       const stream = this.#streams.get(row.file);
       if (stream) stream.add(ip);
       else this.#streams.set(row.file, new Set([ip]));
@@ -52,8 +55,8 @@ class Addresses {
     else if (row.fromOwnPod === false) this.#gateways.add(ip);
   }
 
-  podAt(ip: string): string | undefined {
-    return this.#pods.get(ip);
+  podAt(ip: string): string | null {
+    return this.#pods.get(ip) ?? null;
   }
 
   /** By stream the address of its pod, the IPv4 one of two, where all that it shows are of one. */
