@@ -109,13 +109,12 @@ export class LineReader {
     this.#unwrapper.pass(lines);
   }
 
-  /** Parses the line behind those that came so far, which has no wrapper, and does nothing more with it. */
-  peek(line: Line): { readonly result: ParseResult; readonly origin: Origin } {
+  /** Parses the line behind those that came so far, its wrappers aside, and does nothing more with it. @returns its number too */
+  peek(line: Line): { readonly result: ParseResult; readonly number: number } {
     const number = this.#linesBefore + this.#unwrapper.lines + 1;
     const result = this.#parser.parse(line, this.record);
-    this.#plain.line = number;
     this.#tellFormat(result, number);
-    return { result, origin: this.#plain };
+    return { result, number };
   }
 
   end(): Ended {

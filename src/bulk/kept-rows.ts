@@ -18,7 +18,7 @@ const OWN: readonly Text[] = [
   Text.requestId,
 ];
 
-type Unread = Pick<KeptLine, 'bytes' | 'start' | 'end' | 'hash' | 'cell' | 'part' | 'line'>;
+type Unread = Pick<KeptLine, 'bytes' | 'start' | 'end' | 'hash' | 'cell' | 'part' | 'line' | 'stream'>;
 
 /** As long as texts keep their numbers. */
 class Kinds {
@@ -36,29 +36,32 @@ class Kinds {
 export class KeptRows {
   readonly #parser = new LineParser();
   readonly #record = new RecordCursor();
-  /** Where each part stands whose lines the scanner read, and how many lines are before it. */
-  readonly #parts: { readonly origin: StreamOrigin; readonly linesBefore: number }[] = [];
+  /** Of each part whose lines the scanner read, how many are before it. */
+  readonly #linesBefore: number[] = [];
   /** What the lines of a tuple have in common, by its number; of the healthy, and of the failing lines. */
   readonly #kinds = [new Kinds(), new Kinds()];
 
-  constructor(readonly observation: Observation) {}
+  /** @param originOf a stream, by the number that the scanner knows it by */
+  constructor(
+    readonly observation: Observation,
+    readonly originOf: (stream: number) => StreamOrigin,
+  ) {}
 
   /** What the scanner reads from now on is of another part. */
-  begin(origin: StreamOrigin, linesBefore: number): void {
-    this.#parts.push({ origin, linesBefore });
+  begin(linesBefore: number): void {
+    this.#linesBefore.push(linesBefore);
   }
 
   /** The number of the part that the scanner reads, as it counts them too. */
   get part(): number {
-    return this.#parts.length;
+    return this.#linesBefore.length;
   }
 
   /** Parses a line, as somebody would who had not read it. */
-  parse({ bytes, start, end, hash, cell, part, line }: Unread): void {
+  parse({ bytes, start, end, hash, cell, part, line, stream }: Unread): void {
     const record = this.#record;
     this.#parser.parse({ bytes, start, end }, record);
-    const { origin, linesBefore } = this.#parts[part - 1]!;
-    const place = { ...origin, line: linesBefore + line };
+    const place = { ...this.originOf(stream), line: this.#linesBefore[part - 1]! + line };
     const fromOwnPod = isFromOwnPod(
       record.text('upstream_local_address'),
       record.text('downstream_remote_address'),
@@ -68,25 +71,25 @@ export class KeptRows {
 
   /** A line that stays. */
   add(line: KeptLine, failing: boolean): void {
-    const kind = line.read ? this.#kindOf(line.name, failing, line.part) : null;
+    const kind = line.read ? this.#kindOf(line.name, failing, line.stream) : null;
     if (!kind) return this.parse(line);
-    const number = this.#parts[line.part - 1]!.linesBefore + line.line;
+    const number = this.#linesBefore[line.part - 1]! + line.line;
     this.observation.rows.keepRead(failing, kind, line, number, OWN);
   }
 
   /** `null` where not all that its lines have in common is known. */
-  #kindOf(tuple: number, failing: boolean, part: number): RowsKind | null {
+  #kindOf(tuple: number, failing: boolean, stream: number): RowsKind | null {
     const { numbering } = this.observation.rows.columnsOf(failing);
     const known = this.#kinds[Number(failing)]!.of(numbering);
-    return (known[tuple] ??= this.#newKind(tuple, failing, part));
+    return (known[tuple] ??= this.#newKind(tuple, failing, stream));
   }
 
-  #newKind(tuple: number, failing: boolean, part: number): RowsKind | null {
+  #newKind(tuple: number, failing: boolean, stream: number): RowsKind | null {
     const { tally, rows } = this.observation;
     if (!tally.isWhole(tuple)) return null;
     const told = tally.told(tuple);
     const { group, cluster } = told;
-    const { origin } = this.#parts[part - 1]!;
+    const origin = this.originOf(stream);
     const format = tally.format(tuple);
     return rows.columnsOf(failing).kindOf(
       [

@@ -6,17 +6,19 @@ import { MOST_OF_ONE_ID } from '../aggregate/sample.js';
 import { LineCounts } from '../aggregate/strata.js';
 import { MeshtailError } from '../errors.js';
 import { LineScanner, type Framed } from '../framing/lines.js';
+import { namesInFront } from '../framing/wrappers.js';
 import { count, LineReader, parseSource, type Parsed, type Reading } from '../pipeline.js';
 import { istioJson } from '../../parsers/istio-json.js';
 import { istioText } from '../../parsers/istio-text.js';
 import { deeper } from '../../parsers/text-layout.js';
+import { originWithin, type StreamOrigin } from '../record/origin.js';
 import { parseTime } from '../record/time.js';
 import type { Source } from '../source/source.js';
 import type { Compiled } from './job.js';
 import { KeptRows } from './kept-rows.js';
 import { chunksOf, openPart, type Part } from './parts.js';
 import { membersOf } from './scanner/members.js';
-import { MOST_CELLS, Scanner, type KindOfLine } from './scanner/scanner.js';
+import { MOST_CELLS, Scanner, type KindOfLine, type Stream } from './scanner/scanner.js';
 
 /** Numbers of lines are told apart by their part until it is known how many lines the parts before had. */
 export const LINES_OF_A_PART = 2 ** 32;
@@ -58,8 +60,9 @@ export class Lane {
   readonly ends: PartEnd[] = [];
   readonly #compiled: Compiled;
   readonly #scanner: Scanner | undefined;
-  /** Sources that the scanner read, by their number there. */
-  readonly #streams: Part['source'][] = [];
+  /** What the scanner knows by a number: sources, and those whose names stand in front of their lines. */
+  readonly #streams: StreamOrigin[] = [];
+  readonly #streamNumbers = new Map<string, number>();
   /** The source being read, and what its lines so far make of those to come. */
   #source: Part['source'] | undefined;
   #depths: Depths | undefined;
@@ -85,17 +88,18 @@ export class Lane {
     if (filter !== undefined || requestId !== undefined || reading.format !== undefined) return;
     this.#scanner = new Scanner(
       {
-        met: (start, end) => this.#met(start, end),
+        met: (start, end, stream) => this.#met(start, end, stream),
+        prefix: (start, end) => this.#prefix(start, end),
         layout: (start, end) => membersOf(this.#scanner!.input, start, end, reading.envelopeKeys ?? []),
         other: (start, end) => this.#other(start, end),
-        keep: (start, end, hash, cell) => this.#keep(start, end, hash, cell),
+        keep: (start, end, hash, cell, stream) => this.#keep(start, end, hash, cell, stream),
         full: (failing) => this.#thin(failing),
         timeOf: (start, end) => parseTime(this.#scanner!.input, start, end),
       },
       reading.maxLine,
       limits,
     );
-    this.#kept = new KeptRows(this.observation);
+    this.#kept = new KeptRows(this.observation, (stream) => this.#streams[stream]!);
   }
 
   /** Whether lines are counted by a scanner, which asks nothing of each. */
@@ -246,8 +250,8 @@ export class Lane {
     this.#part = part;
     const reader = new LineReader(source, this.#readingOf(part), this.#onParsed, { depths, linesBefore });
     this.#reader = reader;
-    scanner.begin(this.#streamOf(source), placeHash(source.origin));
-    this.#kept!.begin(source.origin, linesBefore);
+    scanner.begin(this.#streamOf(source.name, '', source.origin));
+    this.#kept!.begin(linesBefore);
     this.#accounted = 0;
     const bytes = openPart(part);
     let long: LineScanner | undefined;
@@ -311,9 +315,22 @@ export class Lane {
     return end;
   }
 
-  #streamOf(source: Part['source']): number {
-    const known = this.#streams.findLastIndex(({ name }) => name === source.name);
-    return known >= 0 ? known : this.#streams.push(source) - 1;
+  /** @param prefix of lines that have one */
+  #streamOf(source: string, prefix: string, origin: StreamOrigin): Stream {
+    const key = `${source}\n${prefix}`;
+    let number = this.#streamNumbers.get(key);
+    if (number === undefined) {
+      number = this.#streams.push(origin) - 1;
+      this.#streamNumbers.set(key, number);
+    }
+    return { number, hash: placeHash(origin) };
+  }
+
+  #prefix(start: number, end: number): Stream | null {
+    const { name, origin } = this.#part.source;
+    const prefix = this.#scanner!.input.subarray(start, end);
+    const names = namesInFront(prefix);
+    return names ? this.#streamOf(name, prefix.toString('latin1'), originWithin(origin, names, 0)) : null;
   }
 
   /** Tells the reader how many lines there were before the one that the scanner just came to. */
@@ -323,15 +340,15 @@ export class Lane {
     return reader;
   }
 
-  #met(start: number, end: number): KindOfLine | null {
+  #met(start: number, end: number, stream: number): KindOfLine | null {
     const reader = this.#catchUp();
     const { name } = this.#part.source;
-    const { result, origin } = reader.peek({ bytes: this.#scanner!.input, start, end });
+    const { result, number } = reader.peek({ bytes: this.#scanner!.input, start, end });
     // The same line is handed over then, and read again.
     this.#tuples.push(-1);
     if (result !== 'record' || !SCANNED.has(reader.record.format)) return null;
     const { tally } = this.observation;
-    const tuple = tally.admit(reader.record, origin, name);
+    const tuple = tally.admit(reader.record, { ...this.#streams[stream]!, line: number }, name);
     this.#tuples[this.#tuples.length - 1] = tuple;
     const { outcome, group, cell } = tally.told(tuple);
     if (cell >= MOST_CELLS) return null;
@@ -363,10 +380,11 @@ export class Lane {
     this.#scanner!.hold(reader.holds);
   }
 
-  #keep(start: number, end: number, hash: number, cell: number): void {
+  #keep(start: number, end: number, hash: number, cell: number, stream: number): void {
     const scanner = this.#scanner!;
     const kept = this.#kept!;
-    kept.parse({ bytes: scanner.input, start, end, hash, cell, part: kept.part, line: scanner.lines });
+    const { part } = kept;
+    kept.parse({ bytes: scanner.input, start, end, hash, cell, part, line: scanner.lines, stream });
     this.#tellKept();
   }
 

@@ -387,6 +387,20 @@ export class Unwrapper {
   }
 }
 
+const ANY_LINE = Buffer.from('[2026-01-01T00:00:00.000Z]');
+
+/** What all that stands in front of a line tells; `undefined` where it would not be peeled as a whole. */
+export function namesInFront(prefix: Buffer): Names | undefined {
+  let told: Names | undefined;
+  const options = { maxLine: Infinity, envelopeKeys: [], isAccess: () => false };
+  const unwrapper = new Unwrapper(({ line }, names) => {
+    if (line.start === prefix.length) told = names;
+  }, options);
+  const bytes = Buffer.concat([prefix, ANY_LINE]);
+  unwrapper.push({ line: { bytes, start: 0, end: bytes.length }, overlong: false, unterminated: false });
+  return told;
+}
+
 function ansiFreeText(text: string): Buffer {
   const bytes = Buffer.from(text);
   return bytes.includes(ESC) ? ansiFree(bytes, 0, bytes.length) : bytes;

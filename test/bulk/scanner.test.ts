@@ -115,6 +115,8 @@ function scan(lines: readonly string[]): { counted: number; other: string[] } {
   const other: string[] = [];
   const host: Host = {
     met: () => KIND,
+    prefix: (start, end) =>
+      scanner.input.toString('latin1', start, end).includes('strange') ? null : { number: 1, hash: 1 },
     layout: (start, end) => membersOf(scanner.input, start, end, []),
     other: (start, end) => other.push(scanner.input.toString('latin1', start, end)),
     keep: () => undefined,
@@ -122,7 +124,7 @@ function scan(lines: readonly string[]): { counted: number; other: string[] } {
     timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
   };
   const scanner = new Scanner(host, DEFAULT_MAX_LINE, { healthy: 10, failing: 10 });
-  scanner.begin(0, 0);
+  scanner.begin({ number: 0, hash: 0 });
   const text = Buffer.from(`${lines.join('\n')}\n`);
   expect(scanner.scan(0, text.copy(scanner.input))).toBe(text.length);
   return { counted: scanner.counted.lines, other };
@@ -268,6 +270,7 @@ describe('the scanner', () => {
     let cells = 0;
     const host: Host = {
       met: () => ({ ...KIND, cell: cells++ }),
+      prefix: () => null,
       layout: () => null,
       other: () => undefined,
       keep: () => undefined,
@@ -275,7 +278,7 @@ describe('the scanner', () => {
       timeOf: (start, end) => Date.parse(scanner.input.toString('latin1', start, end)),
     };
     const scanner = new Scanner(host, DEFAULT_MAX_LINE, { healthy: 1, failing: 1 });
-    scanner.begin(0, 0);
+    scanner.begin({ number: 0, hash: 0 });
     let full = 0;
     for (let i = 0; i < 160_000; i += 1_000) {
       const lines = Array.from({ length: 1_000 }, (_, j) => {
@@ -432,6 +435,93 @@ describe('the scanner', () => {
       ),
       { numRuns: 150 },
     );
+  });
+
+  it('counts lines behind the names that kubectl and stern write, but for the first of each kind', () => {
+    const lines = [...trafficLines('text', 60), ...trafficLines('json', 60)];
+    const named = lines.flatMap((text, i) => [
+      `[pod/web-${i % 7}/istio-proxy] ${text}`,
+      `web-${i % 7} istio-proxy ${text}`,
+      `shop web-${i % 7} istio-proxy 2026-02-28T23:59:59.${i + 1}Z ${text}`,
+    ]);
+    expect(scan(named)).toEqual({ counted: 357, other: named.slice(0, 3) });
+    const strange = named.map((text) => text.replace('web', 'strange'));
+    expect(scan(strange)).toEqual({ counted: 0, other: strange });
+  });
+
+  it('says the same of lines behind names, of many pods in turn', async () => {
+    const long = 'n'.repeat(190);
+    const names = field(
+      [
+        '[pod/web-7d9f8c6b54-x2k4q/istio-proxy] ',
+        '[pod/a/b] ',
+        'web-7d9f8c6b54-x2k4q istio-proxy ',
+        'web-7d9f8c6b54-x2k4q app ',
+        'shop web-1 istio-proxy ',
+        'a b ',
+        'istio-proxy ',
+        `[pod/${long}/c] `,
+        '',
+      ],
+      [
+        '[pod/a] ',
+        '[pod//b] ',
+        '[pod/a/] ',
+        '[pod/a/b/c] ',
+        '[pod/a/b]',
+        '[pod/a/b]  ',
+        '[pod/a/b',
+        '[Pod/a/b] ',
+        '[pod/A b/c] ',
+        '[pod/\u001b[1ma/b] ',
+        `[pod/${long}${long}${long}/c] `,
+        'Web istio-proxy ',
+        'web  istio-proxy ',
+        ' web istio-proxy ',
+        'web\tistio-proxy ',
+        'a b c d ',
+        'a_b c ',
+        `${long}${long} c `,
+        `${'m'.repeat(254)} `,
+        `${'m'.repeat(255)} `,
+        '[pod/a/b] [pod/c/d] ',
+        '[pod/a/b] web istio-proxy ',
+        '7 8 9 ',
+      ],
+    );
+    const stamp = fc.oneof(
+      { weight: 20, arbitrary: fc.constant('') },
+      {
+        weight: 4,
+        arbitrary: fc.constantFrom(
+          '2026-11-24T08:13:37.675Z ',
+          '2026-11-24T08:13:38.1Z stdout F ',
+          '2026-11-24T08:13:38.1Z stdout P ',
+          '2026-11-24T08:13:38.1Z  ',
+          '2026-11-2',
+          '2026',
+        ),
+      },
+    );
+    const inner = fc.oneof(
+      { weight: 8, arbitrary: line },
+      { weight: 4, arbitrary: fc.constantFrom(...trafficLines('mixed', 60)) },
+      { weight: 1, arbitrary: fc.constantFrom('', '{', '[', '[20', 'x', '{}', 'Envoy proxy is ready') },
+    );
+    const logged = fc.tuple(names, stamp, inner).map((parts) => parts.join(''));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(logged, { minLength: 1, maxLength: 150 }),
+        fc.constantFrom(job.maxLine, 420),
+        (lines, maxLine) => bothAgree(bytesOf(lines), { maxLine }),
+      ),
+      { numRuns: 80 },
+    );
+  });
+
+  it('says the same of more names than it knows at once', async () => {
+    const lines = [...trafficLines('text', 5_000)].map((text, i) => `web-${i % 4_500} istio-proxy ${text}`);
+    await bothAgree(bytesOf(lines), { size: 1 << 20 });
   });
 
   it('says the same of lines that were damaged', async () => {

@@ -12,13 +12,15 @@ typedef uint64_t u64;
 
 /* A key that is new: `bytes[start, end)` is a line of it. Answers its cell and signs, or a negative number for a line
  * that is to be handed over each time. */
-IMPORT(met) extern int32_t met(u32 start, u32 end);
+IMPORT(met) extern int32_t met(u32 start, u32 end, u32 stream);
+/* Names that are new in front of lines: the host says whose those are (`name_prefix`), or nothing where it is to read them. */
+IMPORT(prefix) extern void prefix(u32 start, u32 end);
 /* A line of JSON with keys that are new: the host adds their members; 0 where lines like it are to be handed over. */
 IMPORT(layout) extern u32 layout(u32 start, u32 end);
 /* A line that is not read here. */
 IMPORT(other) extern void other(u32 start, u32 end);
 /* A line that is to be kept, and for which there is no room here. */
-IMPORT(keep) extern void keep(u32 start, u32 end, u32 hash, u32 cell);
+IMPORT(keep) extern void keep(u32 start, u32 end, u32 hash, u32 cell, u32 stream);
 /* Too many lines are kept: the host says which are not, or takes them over; `failing`: 1 or 0. */
 IMPORT(full) extern void full(u32 failing);
 /* ms since the Unix epoch of the 24 bytes at `start`; NaN where they are no time. */

@@ -80,7 +80,7 @@ static u32 key_of(const Fields *fields, u32 signs, u32 with_local) {
     if (held) return held - 1;
   }
   if (keys_count == MOST_KEYS) return MOST_KEYS;
-  int32_t answer = met((u32)fields->line, (u32)fields->end);
+  int32_t answer = met((u32)fields->line, (u32)fields->end, stream);
   if (answer >= 0 && (answer & FOR_ALL)) {
     some_for_all = 1;
     digest = digest_of_kind(fields, signs, with_local, 1);

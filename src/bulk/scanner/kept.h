@@ -13,6 +13,7 @@ typedef struct {
   /* Where path, user agent, upstream host, local, downstream local and peer address and request id begin and end in the line;
    * twice 0 for one that is null, 1 and 0 for one that is absent. */
   u32 spans[2 * KEPT_FIELDS];
+  u32 stream;
   double time;
 } Kept;
 _Static_assert(sizeof(Kept) == 112 && __builtin_offsetof(Kept, time) == 104, "scanner.ts reads it");
@@ -90,11 +91,12 @@ static __attribute__((noinline)) void keep_line(const Fields *fields, u32 name, 
   Sample *sample = &samples[failing];
   u32 length = (u32)(fields->end - fields->line);
   if (sample->count > sample->most || sample->used + length > sample->size)
-    return keep((u32)fields->line, (u32)fields->end, hash, cell);
+    return keep((u32)fields->line, (u32)fields->end, hash, cell, stream);
   Kept *kept = &sample->lines[sample->count++];
   kept->hash = hash;
   kept->name = name;
   kept->part = part;
+  kept->stream = stream;
   kept->line = lines;
   kept->at = (u32)sample->text + sample->used;
   kept->length = length;

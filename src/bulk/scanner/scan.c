@@ -8,7 +8,7 @@
  *
  * A line is counted here only where its quotes and blanks stand in the one place each that the layout has for them, or its
  * members in an order that the host has told, with nothing escaped: then the reader in the host, which knows many layouts,
- * would have found the same fields. It may have a stamp in front. Nothing here may read a line otherwise.
+ * would have found the same fields. It may have names and a stamp in front. Nothing here may read a line otherwise.
  *
  * One unit in several files, each of which may use those before it. Built by scripts/build-scanner.mjs into module.ts; the
  * host's side is scanner.ts.
@@ -27,6 +27,7 @@
 #include "json.h"
 #include "shapes.h"
 #include "stamps.h"
+#include "prefixes.h"
 
 EXPORT(is_full) u32 is_full(void) {
   return pages_used > MOST_PAGES || arena_used > MOST_TEXT || spellings_count > MOST_SPELLINGS ||
@@ -42,11 +43,17 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
   static u32 cut[MOST_JSON_QUOTES + 80];
   while (from < to) {
     if (is_full()) break;
-    Stamp stamp = stamp_of((const u8 *)from);
-    const u8 *line = (const u8 *)from + stamp.length;
+    const u8 *line = (const u8 *)from;
+    Wrapper prefix = {NONE, 0}, stamp = {NONE, 0};
+    if (!is_line_start(line)) {
+      if (*line != '2') prefix = prefix_of(line);
+      line += prefix.length;
+      stamp = stamp_of(line);
+      line += stamp.length;
+    }
     int json = *line == '{';
     Shape shape = json ? shape_of_json(line, cut) : shape_of_text(line, cut);
-    u32 length = stamp.length + shape.length;
+    u32 length = (u32)(line - (const u8 *)from) + shape.length;
     if (from + length >= to) break;
     lines++;
     const u8 *end = line + shape.length;
@@ -54,7 +61,9 @@ EXPORT(scan) u32 scan(u32 from, u32 to) {
       shape.control = 0;
       end--;
     }
-    int read = shape.control == 0 && (u32)(end - (const u8 *)from) <= longest_line && !(stamp.kind && is_for_host(stamp.kind));
+    int read = shape.control == 0 && (u32)(end - (const u8 *)from) <= longest_line && is_line_start(line) &&
+               !(stamp.kind && is_for_host(stamp.kind)) && !(prefix.kind && is_for_host(prefix.kind)) &&
+               is_of_known_stream((const u8 *)from, prefix);
     if (json) read = read && shape.cuts <= MOST_JSON_QUOTES && count_json(line, end, cut, shape.cuts);
     else
       read = read && shape.cuts == SEPARATORS && shape.quotes == QUOTES && !(end[-1] == 'n' && end[-2] == '\\') &&

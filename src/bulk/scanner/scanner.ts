@@ -4,17 +4,26 @@ import { MODULE } from './module.js';
 /** Who takes what the scanner finds. Places are offsets in `Scanner.input`, valid during the call. */
 export interface Host {
   /** The first line of a kind: what all of its kind are counted as; `null` where each is to be handed over. */
-  readonly met: (start: number, end: number) => KindOfLine | null;
+  readonly met: (start: number, end: number, stream: number) => KindOfLine | null;
+  /** Names in front of a line that are new in a source: whose such lines are; `null` where they are to be handed over. */
+  readonly prefix: (start: number, end: number) => Stream | null;
   /** A line of JSON with keys in an order that is new: their members; `null` where such lines are to be handed over. */
   readonly layout: (start: number, end: number) => readonly Member[] | null;
   /** A line that the scanner does not read. */
   readonly other: (start: number, end: number) => void;
   /** A line that it counted and that is to be kept, and for which it has no room. */
-  readonly keep: (start: number, end: number, hash: number, cell: number) => void;
+  readonly keep: (start: number, end: number, hash: number, cell: number, stream: number) => void;
   /** Too many lines are kept: to be told by `thin` which are not, or taken. */
   readonly full: (failing: boolean) => void;
   /** ms since the Unix epoch; `NaN` for no time. */
   readonly timeOf: (start: number, end: number) => number;
+}
+
+/** Whose lines are. */
+export interface Stream {
+  readonly number: number;
+  /** By which its lines are kept that name no connection. */
+  readonly hash: number;
 }
 
 /** A key of an object, with its quotes and colon, and the field that it is; `null` for one that does not count. */
@@ -84,6 +93,8 @@ export interface KeptLine {
   /** How often `begin` had been called, and which line it was since. */
   readonly part: number;
   readonly line: number;
+  /** Its number. */
+  readonly stream: number;
   /** Where it stands. */
   readonly bytes: Buffer;
   readonly start: number;
@@ -128,6 +139,7 @@ const KEY_NUMBERS = 10;
 const KEPT_NUMBERS = 28;
 const KEPT_SIGNS = 6;
 const KEPT_SPANS = 11;
+const KEPT_STREAM = 25;
 const KEPT_TIME = 26;
 const TIME_LENGTH = 24;
 
@@ -155,6 +167,7 @@ interface Exports {
   readonly kept_at: (failing: number) => number;
   readonly drop_kept: (failing: number) => void;
   readonly name_key: (name: number) => void;
+  readonly name_prefix: (stream: number, hash: number) => void;
   readonly skip_lines: (count: number) => void;
   readonly hold: (some: number) => void;
   readonly add_member: (start: number, length: number, field: number) => void;
@@ -187,6 +200,7 @@ class KeptCursor implements KeptLine {
   name = 0;
   part = 0;
   line = 0;
+  stream = 0;
   start = 0;
   end = 0;
   read = false;
@@ -221,11 +235,16 @@ export class Scanner {
     const place = (at: number): number => at - this.#inputAt;
     compiled ??= new WebAssembly.Module(Buffer.from(MODULE, 'base64'));
     const imports = {
-      met: (start: number, end: number) => this.#signsOf(host.met(place(start), place(end))),
+      met: (start: number, end: number, stream: number) =>
+        this.#signsOf(host.met(place(start), place(end), stream)),
+      prefix: (start: number, end: number) => {
+        const stream = host.prefix(place(start), place(end));
+        if (stream) this.#exports.name_prefix(stream.number, stream.hash);
+      },
       layout: (start: number, end: number) => this.#addLayout(host.layout(place(start), place(end))),
       other: (start: number, end: number) => host.other(place(start), place(end)),
-      keep: (start: number, end: number, hash: number, cell: number) =>
-        host.keep(place(start), place(end), hash >>> 0, cell),
+      keep: (start: number, end: number, hash: number, cell: number, stream: number) =>
+        host.keep(place(start), place(end), hash >>> 0, cell, stream),
       full: (failing: number) => host.full(failing !== 0),
       time_of: (start: number) => host.timeOf(place(start), place(start) + TIME_LENGTH),
     };
@@ -267,9 +286,9 @@ export class Scanner {
     this.#input = Buffer.from(this.#exports.memory.buffer, this.#inputAt, INPUT_SIZE);
   }
 
-  /** What follows is of another stream, or another part of it. @param hash by which its lines are kept that name no connection */
-  begin(stream: number, hash: number): void {
-    this.#exports.begin(stream, hash);
+  /** What follows is of another source, or another part of one. @param stream of lines without names in front */
+  begin({ number, hash }: Stream): void {
+    this.#exports.begin(number, hash);
   }
 
   /** So many lines of the part were read by somebody else. */
@@ -336,6 +355,7 @@ export class Scanner {
       line.name = numbers[at + 1]!;
       line.part = numbers[at + 2]!;
       line.line = numbers[at + 3]!;
+      line.stream = numbers[at + KEPT_STREAM]!;
       line.start = numbers[at + 4]!;
       line.end = line.start + numbers[at + 5]!;
       line.cell = numbers[at + KEPT_SIGNS]! >>> 1;

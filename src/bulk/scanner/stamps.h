@@ -3,18 +3,18 @@
  * stream and that the line is whole. framing/wrappers.ts peels it, and much else.
  */
 
-enum { NO_STAMP, TIMESTAMP, CRI };
+enum { NONE, TIMESTAMP, CRI, PREFIX, NAMES };
 
 typedef struct {
   u32 kind;
   /* Of its bytes, the blank behind it included. */
   u32 length;
-} Stamp;
+} Wrapper;
 
-/* Whether the host is to read a stamped line: one that ends a line in pieces, and the first of its kind in each part. */
+/* Whether the host is to read a wrapped line: one that ends a line in pieces, and the first of its kind in each part. */
 static inline int is_for_host(u32 kind) {
-  u32 is_shown = stamps_shown >> kind & 1;
-  stamps_shown |= 1u << kind;
+  u32 is_shown = wrappers_shown >> kind & 1;
+  wrappers_shown |= 1u << kind;
   return holding || !is_shown;
 }
 
@@ -35,8 +35,8 @@ static __attribute__((noinline)) int is_minute(const u8 *at) {
 static inline int is_line_start(const u8 *at) { return *at == '{' || (at[0] == '[' && at[1] == '2' && at[2] == '0'); }
 
 /* The stamp in front of a line; of no kind where there is none, or one that only the host may peel. */
-static inline Stamp stamp_of(const u8 *line) {
-  const Stamp none = {NO_STAMP, 0};
+static inline Wrapper stamp_of(const u8 *line) {
+  const Wrapper none = {NONE, 0};
   if (*line != '2') return none;
   if (!same(line, stamp_minute, 17)) {
     if (!is_minute(line)) return none;
@@ -55,12 +55,12 @@ static inline Stamp stamp_of(const u8 *line) {
   else return none;
   if (*at++ != ' ') return none;
   if (is_line_start(at)) {
-    Stamp stamp = {TIMESTAMP, (u32)(at - line)};
+    Wrapper stamp = {TIMESTAMP, (u32)(at - line)};
     return stamp;
   }
   /* `stdout F ` or `stderr F `. */
   u64 head = word_at(at);
   if ((head != 0x462074756f647473ull && head != 0x4620727265647473ull) || at[8] != ' ' || !is_line_start(at + 9)) return none;
-  Stamp stamp = {CRI, (u32)(at + 9 - line)};
+  Wrapper stamp = {CRI, (u32)(at + 9 - line)};
   return stamp;
 }

@@ -1,7 +1,8 @@
 /* What the host sets, and how all begins anew. */
 
-static u32 stream;
-static u32 stream_hash;
+/* Of the line that is read, and of lines without a prefix. */
+static u32 stream, bare_stream;
+static u32 stream_hash, bare_stream_hash;
 static u32 part;
 static double first_time;
 static double last_time;
@@ -10,8 +11,8 @@ static u32 lines;
 static u32 longest_line;
 /* A line in pieces waits for the rest of it: no line stands for itself. */
 static u32 holding;
-/* The stamps in front of lines that the host was shown, one bit each: it is told which wrappers a part has. */
-static u32 stamps_shown;
+/* The kinds of stamps and prefixes that the host was shown, one bit each: it is told which wrappers a part has. */
+static u32 wrappers_shown;
 
 /* Request ids and connections (their hashes) that are on too many lines to be kept or dropped together. */
 #define SHARED_SLOTS 4096
@@ -35,13 +36,13 @@ EXPORT(share_id) void share_id(u32 failing, u32 hash) {
 
 /* What follows is of another source, or another part of one: parts are numbered from 1. */
 EXPORT(begin) void begin(u32 number, u32 hash) {
-  stream = number;
-  stream_hash = hash;
+  stream = bare_stream = number;
+  stream_hash = bare_stream_hash = hash;
   part++;
   counted = 0;
   lines = 0;
   holding = 0;
-  stamps_shown = 0;
+  wrappers_shown = 0;
   first_time = __builtin_inf();
   last_time = -__builtin_inf();
 }
