@@ -3,7 +3,7 @@ import { catalogue } from './catalogue.js';
 import { failedCallsWithin } from './echoes.js';
 import type { Confidence, Hypothesis } from './hypothesis.js';
 import type { Scene } from './scene.js';
-import { union } from './stats.js';
+import { least, most, union } from './stats.js';
 import { listed } from './words.js';
 
 /* Which of the hypotheses are told: each failed request in one story, and one event once. */
@@ -49,16 +49,36 @@ export function withoutOrphans(chosen: readonly Chosen[]): readonly Chosen[] {
     );
     const story = bestOf(deeper, (other) => followed(other, endsAt));
     if (!story) continue;
-    kept.splice(kept.indexOf(one), 1);
+    const { cases } = one.hypothesis;
+    const isOfItsTime = timeOf(story.hypothesis);
+    const rest = cases.filter((some) => !isOfItsTime(some));
+    if (rest.length === cases.length) continue;
+    kept.splice(
+      kept.indexOf(one),
+      1,
+      ...(rest.length > 0 ? [{ ...one, hypothesis: { ...one.hypothesis, cases: rest } }] : []),
+    );
     // What a retry hid wherever the caller's line is there, it hid where that is missing.
     const isHidden = story.hypothesis.cases.every(({ masked }) => masked);
-    const joined = one.hypothesis.cases.map((some) => (isHidden ? { ...some, masked: true } : some));
+    const joined = cases.filter(isOfItsTime).map((some) => (isHidden ? { ...some, masked: true } : some));
     kept[kept.indexOf(story)] = {
       hypothesis: { ...story.hypothesis, cases: [...story.hypothesis.cases, ...joined] },
       others: story.others,
     };
   }
   return kept;
+}
+
+/** A lost line is of the time of the others. */
+const SLACK_MS = 5_000;
+
+/** Whether a request was decided while those of a story were, or about then. */
+function timeOf({ cases }: Hypothesis): (one: Case) => boolean {
+  const starts = cases.map(({ decider }) => decider.start);
+  const first = least(starts);
+  const last = most(starts);
+  const slack = Math.max(SLACK_MS, (last - first) / 10);
+  return ({ decider: { start } }) => !(start < first - slack || start > last + slack);
 }
 
 /** Requests of a story with a line like these ends, that were followed to another line, deeper or further out. */

@@ -3,13 +3,14 @@ import type { Row } from '../../aggregate/row.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { connectCommand, podAtCommand } from '../kubectl.js';
+import { connectCommand } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, most, weigh } from '../stats.js';
+import { groupBy, most } from '../stats.js';
 import { claim, Study } from '../study.js';
-import { isConnectFailure, isConnectTimeout, isExternal, isPassthrough, networkOf } from '../traits.js';
-import { clock, listed, ofWords, plural, shellWord, span } from '../words.js';
+import { nodeUnreachable } from './dead-node.js';
+import { isConnectFailure, isConnectTimeout, isExternal, isPassthrough } from '../traits.js';
+import { listed, ofWords, shellWord, span } from '../words.js';
 
 /** A share of the waits ends in one instant: the oldest connect attempt takes all that wait for its host with it. */
 function alignedEnds(rows: readonly Row[]): number {
@@ -46,13 +47,7 @@ const timedOut = perScene((scene: Scene): Hypothesis[] => {
   const failed = scene.casesOf((kind) => kind.direction !== 'inbound' && isConnectFailure(kind));
   const waited = unanswered(failed);
   if (waited.length === 0) return [];
-  const cases = [
-    ...waited,
-    ...failed.filter(({ decider }) => ['no-route', 'unreachable'].includes(connectErrorOf(decider) ?? '')),
-  ];
   const found: Hypothesis[] = [];
-  const node = deadNode(scene, cases);
-  if (node) found.push(node);
   for (const [place, group] of groupBy(waited, ({ decider }) => scene.placeOf(decider))) {
     const study = new Study(scene, group);
     const port = study.sample.upstreamHost?.match(/:(\d+)$/)?.[1];
@@ -66,43 +61,6 @@ const timedOut = perScene((scene: Scene): Hypothesis[] => {
   }
   return found;
 });
-
-function deadNode(scene: Scene, cases: readonly Case[]): Hypothesis | null {
-  const inside = cases.filter(({ decider }) => !isExternal(decider));
-  const networks = groupBy(inside, ({ decider }) => decider.upstreamIp && networkOf(decider.upstreamIp));
-  for (const [network, group] of networks) {
-    const study = new Study(scene, group);
-    const places = distinct(study.rows, (row) => scene.placeOf(row)).toSorted();
-    if (places.length < 2 || group.length < inside.length * 0.8) continue;
-    const sameTime = scene
-      .rowsOf((kind) => kind.direction === 'outbound')
-      .filter((row) => row.start >= study.first && row.upstreamIp !== null);
-    const elsewhere = sameTime.filter((row) => networkOf(row.upstreamIp!) !== network);
-    const good = elsewhere.filter((row) => !row.failure).length;
-    return claim(study, {
-      cause: 'node-unreachable',
-      title: `The node that holds ${network} does not answer: ${plural(places.length, 'service')} at once`,
-      story: `connects to ${listed(study.hosts)} (${listed(places)}), all in ${network}, got no answer from ${clock(study.first)} on; pods elsewhere serve (${ofWords(good, elsewhere.length)}).`,
-      at: { services: places, endpoints: study.hosts, networks: [network] },
-      evidence: [
-        { text: `failed connects to addresses in ${network}`, count: weigh(group), of: weigh(inside) },
-        {
-          text: 'requests to pods in other networks in the same time that went well',
-          count: good,
-          of: elsewhere.length,
-        },
-      ],
-      confidence: 'high',
-      why: 'several services fail at once, and what they share is the network of one node',
-      next: [
-        { purpose: 'find a node that is not Ready', command: 'kubectl get nodes -o wide' },
-        { purpose: 'see what runs there', command: podAtCommand(study.hosts[0]!) },
-      ],
-      fix: ['Cordon and replace the node; spread replicas over nodes; outlier detection.'],
-    });
-  }
-  return null;
-}
 
 function blocked(scene: Scene, study: Study, place: string): Hypothesis {
   const callers = study.affectedCallers;
@@ -232,13 +190,7 @@ export const UNANSWERED_CAUSES: readonly Cause[] = [
     ],
     ['refused at once: something answers there'],
   ),
-  waiting(
-    'node-unreachable',
-    'https://github.com/istio/istio/issues/46431',
-    'A node is dead or cut off; its pods stay endpoints for minutes.',
-    ['connect timeouts, then no route, to several services in one pod network at once'],
-    ['one service only'],
-  ),
+  nodeUnreachable,
   waiting(
     'egress-firewall-blocked',
     'https://github.com/istio/istio/issues/56356',
