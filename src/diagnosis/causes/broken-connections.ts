@@ -35,6 +35,26 @@ function togetherEnding(rows: readonly Row[]): readonly Row[] {
   return best;
 }
 
+/** What broke when an app died first: it may die again and again, with more requests in flight. */
+function brokenFirst(cut: readonly Row[], refused: readonly Row[]): readonly Row[] {
+  const most = togetherEnding(cut);
+  const moment = least(most.map((row) => row.end));
+  const earlier = togetherEnding(cut.filter((row) => row.end < moment - AROUND_MS));
+  const died = least(earlier.map((row) => row.end));
+  const isDeath =
+    earlier.length >= 2 &&
+    refused.some((row) => row.start >= died - TOGETHER_MS && row.start <= died + REFUSES_WITHIN_MS);
+  return isDeath
+    ? brokenFirst(
+        cut.filter((row) => row.end < moment - AROUND_MS),
+        refused,
+      )
+    : most;
+}
+
+/** A process that died is started again after this, or later: until then its port refuses. */
+const REFUSES_WITHIN_MS = 10_000;
+
 export const appCrash: Cause = {
   id: 'app-crash-oom',
   reference: 'https://github.com/istio/istio/issues/24196',
@@ -47,28 +67,52 @@ export const appCrash: Cause = {
   against: ['equal durations: the app’s own timeout', 'one after another on pods that leave: a rollout'],
   judge(scene: Scene): Hypothesis[] {
     const broken = scene.casesOf(brokenByApp);
-    return [
+    const found = [
       ...groupBy(broken, ({ decider }) => `${decider.proxy}\n${decider.cluster?.port ?? ''}`).values(),
-    ].flatMap((cases) => {
-      const found = crash(scene, cases);
-      return found ? [found] : [];
-    });
+    ].flatMap((cases) => crash(scene, cases) ?? []);
+    return [...groupBy(found, ({ at }) => at.services?.[0] ?? null).values()].flatMap(oneAfterAnother);
   },
 };
 
+/** Pods that lost their app at different times, for what all of them have in common: load, a leak, a poisoned request. */
+function oneAfterAnother(crashes: readonly Hypothesis[]): readonly Hypothesis[] {
+  const [first, ...more] = crashes.filter(({ confidence }) => confidence === 'high');
+  if (!first || more.length === 0) return crashes;
+  const all = [first, ...more];
+  const pods = all.flatMap(({ at }) => at.pods ?? []);
+  return [
+    ...crashes.filter((one) => !all.includes(one)),
+    {
+      ...first,
+      title: `${pods.length} pods of ${listed(first.at.services ?? [])} lost their app, one after another`,
+      summary: all
+        .slice(0, MOST_TOLD)
+        .map(({ summary }) => summary)
+        .join(' '),
+      at: { ...first.at, pods, endpoints: all.flatMap(({ at }) => at.endpoints ?? []) },
+      cases: all.flatMap(({ cases }) => cases),
+      evidence: all.slice(0, MOST_TOLD).flatMap(({ evidence }) => evidence),
+    },
+  ];
+}
+
+const MOST_TOLD = 3;
+
 function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
-  const together = togetherEnding(cut.map(({ decider }) => decider));
-  if (together.length === 0) return null;
-  const proxy = together[0]!.proxy;
-  const moment = least(together.map((row) => row.end));
+  const { proxy, cluster } = cut[0]!.decider;
   const refused = scene.casesOf(
     (kind) =>
       kind.proxy === proxy &&
       kind.direction === 'inbound' &&
       kind.has('UF') &&
       connectErrorOf(kind) !== 'tls' &&
-      kind.cluster?.port === together[0]!.cluster?.port,
+      kind.cluster?.port === cluster?.port,
   );
+  const together = brokenFirst(
+    cut.map(({ decider }) => decider),
+    refused.map(({ decider }) => decider),
+  );
+  const moment = least(together.map((row) => row.end));
   const then = refused.filter(({ decider }) => decider.end >= moment - 200);
   const ages = together.map((row) => row.duration);
   const spread = most(ages) - least(ages);
