@@ -9,6 +9,8 @@ export interface Deepest {
   readonly place: string;
   /** Its pods, as far as their logs show them. */
   readonly pods: readonly string[];
+  /** The lines there. */
+  readonly rows: readonly Row[];
   /** Requests that could be followed there, of those that were looked at. */
   readonly count: number;
   readonly of: number;
@@ -30,6 +32,7 @@ export function deepestWait(scene: Scene, cases: readonly Case[]): Deepest | nul
   return {
     place,
     pods: distinct(there, (row) => (row.direction === 'inbound' ? row.proxy : null)),
+    rows: there,
     count,
     of: looked.length,
   };

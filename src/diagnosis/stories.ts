@@ -170,6 +170,7 @@ function together(some: readonly Chosen[]): Chosen {
 export function bySureness(a: Hypothesis, b: Hypothesis): number {
   return (
     CONFIDENCE.indexOf(a.confidence) - CONFIDENCE.indexOf(b.confidence) ||
+    Number(ridesOnFailures(a)) - Number(ridesOnFailures(b)) ||
     b.cases.length - a.cases.length ||
     Number(isRider(a)) - Number(isRider(b))
   );
@@ -179,6 +180,10 @@ const isRider = ({ cause }: Hypothesis): boolean => {
   const kind = catalogue().get(cause)?.kind;
   return kind === 'modifier' || kind === 'amplifier' || kind === 'vantage';
 };
+
+/** Whether most of what it rides on failed, so that what failed it is to be told first. What a retry hid has no other story. */
+const ridesOnFailures = (one: Hypothesis): boolean =>
+  isRider(one) && one.cases.filter(({ masked }) => !masked).length * 2 > one.cases.length;
 
 /** The chosen story that explains most of what another one would. @param claimed the story of each case */
 function rivalOf(claimed: ReadonlyMap<Case, Chosen>, { cases }: Hypothesis): Chosen | undefined {

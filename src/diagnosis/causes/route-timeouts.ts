@@ -1,51 +1,78 @@
-import { deepestWait } from '../deepest.js';
+import type { Case } from '../../aggregate/joins.js';
 import type { Kind, Row } from '../../aggregate/row.js';
+import { attemptsOf } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
+import { deepestWait, type Deepest } from '../deepest.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { median, quantile, weightedMedian } from '../stats.js';
-import { claim, Study, studies, top } from '../study.js';
+import { claim, Study, studies, top, type Claim } from '../study.js';
 import { wallOf } from '../walls.js';
 import { listed, ofWords, plural, shellWord, span } from '../words.js';
-import { replyCause } from './reply-cause.js';
 
 const details = (row: Kind): string => row.details ?? '';
 const routeCommand = (study: Study, what: string): string =>
   `istioctl proxy-config route ${proxyName(null, study.proxies[0]!)} -o json | grep -n -i ${what}`;
 
-const isRouteTimeout = (row: Kind): boolean =>
-  row.has('UT') && !/per_try/.test(details(row)) && row.code !== 408;
+const isPerTry = (row: Kind): boolean => /upstream_per_try/.test(details(row));
+const isTimeout = (row: Kind): boolean => row.has('UT') && row.code !== 408;
 
-/**
- * Median durations of requests to a place: of those that were answered before the timeouts began, and of all while they last, where
- * one that timed out took as long at least. What is still answered may be quicker than before: the slow ones are not among it.
- */
-function slowing(study: Study): { before: number | null; during: number | null; grew: boolean } {
-  const answered = (rows: readonly Row[]): readonly Row[] =>
-    rows.filter((row) => !row.failure && row.answeredBy === 'peer' && !row.app4xx);
-  const served = (rows: readonly Row[]): number[] => answered(rows).map((row) => row.duration);
-  const before = median(served(study.before));
-  // A request that timed out would have taken longer: it counts as slow at its own duration.
-  const during = weightedMedian(
-    [...answered(study.during), ...study.rows].map(({ duration, weight }) => ({ value: duration, weight })),
-  );
-  const tail = quantile(served(study.before), 0.9);
-  const slowNow = served(study.during).filter((ms) => tail !== null && ms > 2 * tail).length;
-  const grew =
-    before !== null &&
-    during !== null &&
-    ((during > 2 * before && during - before > 50) ||
-      slowNow >= Math.max(3, served(study.during).length * 0.3));
-  return { before, during, grew };
+const answeredIn = (rows: readonly Row[]): readonly Row[] =>
+  rows.filter((row) => !row.failure && row.answeredBy === 'peer' && !row.app4xx);
+const durationsOf = (rows: readonly Row[]): number[] => answeredIn(rows).map((row) => row.duration);
+
+/** Median durations of requests to a place, before the timeouts began and while they last. */
+interface Slowing {
+  readonly before: number | null;
+  readonly during: number | null;
+  readonly grew: boolean;
 }
 
+const roseTo = (before: number | null, during: number | null): boolean =>
+  before !== null && during !== null && during > 2 * before && during - before > 50;
+
+/**
+ * Of what timed out: those that were answered before, and all while the timeouts last, where one that timed out took as long
+ * at least. What is still answered may be quicker than before: the slow ones are not among it.
+ */
+function slowing(study: Study): Slowing {
+  const before = median(durationsOf(study.before));
+  // A request that timed out would have taken longer: it counts as slow at its own duration.
+  const during = weightedMedian(
+    [...answeredIn(study.during), ...study.rows].map(({ duration, weight }) => ({
+      value: duration,
+      weight,
+    })),
+  );
+  const tail = quantile(durationsOf(study.before), 0.9);
+  const slowNow = durationsOf(study.during).filter((ms) => tail !== null && ms > 2 * tail).length;
+  const some = slowNow >= Math.max(3, durationsOf(study.during).length * 0.3);
+  return { before, during, grew: roseTo(before, during) || (before !== null && during !== null && some) };
+}
+
+/** Further down, where nobody gave up: its answers tell. */
+function slowingThere({ scene, first, last }: Study, { rows }: Deepest): Slowing {
+  const lines = scene.linesOf(rows[0]!);
+  const before = median(durationsOf(lines.filter((row) => row.end < first)));
+  const during = median(durationsOf(lines.filter((row) => row.start >= first && row.start <= last)));
+  return { before, during, grew: roseTo(before, during) };
+}
+
+/** A request that was tried again waited in each of its tries: the last one stands for it. */
+const lastTry =
+  (scene: Scene) =>
+  (one: Case): Case => {
+    const tries = attemptsOf(scene, one.decider);
+    return tries.length > 1 ? { ...one, decider: tries.at(-1)! } : one;
+  };
+
 const timeouts = perScene((scene: Scene): Hypothesis[] => {
-  return studies(scene, isRouteTimeout).flatMap((study) => {
+  const keyOf = (row: Row): string =>
+    `${row.direction}\n${scene.placeOf(row)}\n${row.cluster?.port ?? ''}\n${isPerTry(row)}`;
+  return studies(scene, isTimeout, { keyOf }).flatMap((study) => {
     const wall = wallOf(study.rows);
-    const { before, during, grew: slower } = slowing(study);
-    const rose = before !== null && during !== null && during > before;
     const waiting = study.rows.filter(
       (row) => row.upstreamLocal === null && row.upstreamHost !== null,
     ).length;
@@ -54,7 +81,11 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     if (sized) return [sized];
     const paths = study.concentration((row) => row.pathTemplate);
     const hosts = study.concentration((row) => row.upstreamIp);
-    const deep = deepestWait(scene, study.cases);
+    const deep = deepestWait(scene, study.cases.map(lastTry(scene)));
+    const own = slowing(study);
+    const there = deep && slowingThere(study, deep);
+    const { before, during, grew: slower } = there?.grew === true && !own.grew ? there : own;
+    const rose = before !== null && during !== null && during > before;
     const pod =
       deep?.pods[0] ?? study.hosts.map((ip) => scene.podOf(ip)).find((name) => name !== null) ?? null;
     // Its peers serve the same requests in time: not the limit is too short, these pods are slow.
@@ -124,24 +155,58 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
         'Keep timeouts decreasing inward.',
       ],
     });
-    const timer = claim(study, {
-      ...common,
-      cause: 'route-timeout',
-      title: `A route timeout of ${span(wall.ms)} cuts requests to ${study.place}`,
-      story: `${ofWords(wall.count, study.rows.length)} end at ${span(wall.ms)} with 504 UT from the caller’s proxy, on ${top(study.rows, (row) => row.pathTemplate)}. ${grew ? '' : 'The service is not slower than before: these requests need longer than the route allows.'}`,
-      confidence: grew
-        ? 'possible'
-        : wall.count >= 3 && wall.count >= study.rows.length * 0.8
-          ? 'high'
-          : 'likely',
-      why: grew
-        ? 'the timer is the messenger of a slow service'
-        : 'one common duration, and no sign that the service became slower',
-      fix: ['Raise the route’s timeout to what this call needs, or make the call quicker.'],
-    });
+    const timer = claim(
+      study,
+      isPerTry(study.sample) ? perTry(study, common, grew) : byRoute(study, common, grew),
+    );
     return grew ? [slow, timer] : [timer, slow];
   });
 });
+
+type Common = Pick<Claim, 'at' | 'evidence' | 'next'>;
+
+const MESSENGER = 'the timer is the messenger of a slow service';
+
+/** @param grew the service became slower: that is the cause */
+function byRoute(study: Study, common: Common, grew: boolean): Claim {
+  const wall = wallOf(study.rows);
+  const isSure = wall.count >= 3 && wall.count >= study.rows.length * 0.8;
+  return {
+    ...common,
+    cause: 'route-timeout',
+    title: `A route timeout of ${span(wall.ms)} cuts requests to ${study.place}`,
+    story: `${ofWords(wall.count, study.rows.length)} end at ${span(wall.ms)} with 504 UT from the caller’s proxy, on ${top(study.rows, (row) => row.pathTemplate)}. ${grew ? '' : 'The service is not slower than before: these requests need longer than the route allows.'}`,
+    confidence: grew ? 'possible' : isSure ? 'high' : 'likely',
+    why: grew ? MESSENGER : 'one common duration, and no sign that the service became slower',
+    fix: ['Raise the route’s timeout to what this call needs, or make the call quicker.'],
+  };
+}
+
+/** @param grew the service became slower: that is the cause */
+function perTry(study: Study, common: Common, grew: boolean): Claim {
+  const wall = wallOf(study.rows);
+  const attempts = median(study.rows.map((row) => study.scene.joins.children(row).length)) ?? 0;
+  return {
+    ...common,
+    at: { services: [study.place], pods: study.proxies.slice(0, MOST_PROXIES) },
+    cause: 'per-try-timeout',
+    title: `Attempts to reach ${study.place} are cut at perTryTimeout`,
+    story: `each attempt is ended after the per-try limit and repeated${attempts > 1 ? ` (${attempts} attempts per request in the servers’ logs)` : ''}; the request ends after ${span(wall.ms)}.`,
+    next: [
+      {
+        purpose: 'see attempts and perTryTimeout',
+        command: routeCommand(study, "'perTryTimeout\\|numRetries'"),
+      },
+    ],
+    confidence: grew ? 'possible' : 'high',
+    why: grew ? MESSENGER : 'the proxy that made the reply names the reason itself',
+    fix: [
+      'Raise perTryTimeout to what one attempt needs, or drop the retries: they multiply the load on a slow service.',
+    ],
+  };
+}
+
+const MOST_PROXIES = 4;
 
 /** Timed out while still connecting: the request never left. */
 function neverLeft(study: Study): Hypothesis[] {
@@ -239,39 +304,6 @@ function bySize(study: Study): Hypothesis | null {
 
 const timeoutCause = causesNamedIn((scene) => timeouts(scene));
 
-const perTry: Cause = replyCause({
-  id: 'per-try-timeout',
-  reference: 'https://github.com/istio/istio/issues/39097',
-  mechanism: 'Each attempt is cut at perTryTimeout and repeated, until all are used.',
-  signs: [
-    '504 UT or URX,UT upstream_per_try_timeout',
-    'durations at a multiple of one value; the callee logs each attempt as 0 DC',
-  ],
-  against: [],
-  matches: (row) => /upstream_per_try/.test(details(row)),
-  tell: (study) => {
-    const wall = wallOf(study.rows);
-    const attempts = median(study.cases.map(({ root }) => study.scene.joins.children(root).length)) ?? 0;
-    return {
-      title: `Attempts to reach ${study.place} are cut at perTryTimeout`,
-      story: `each attempt is ended after the per-try limit and repeated${attempts > 1 ? ` (${attempts} attempts per request in the servers’ logs)` : ''}; the request ends after ${span(wall.ms)}.`,
-      evidence: [
-        study.fact('requests in that time whose last attempt was cut so', study.rows, study.during),
-        { text: `that ended at about ${span(wall.ms)}`, count: wall.count, of: study.rows.length },
-      ],
-      next: [
-        {
-          purpose: 'see attempts and perTryTimeout',
-          command: routeCommand(study, "'perTryTimeout\\|numRetries'"),
-        },
-      ],
-      fix: [
-        'Raise perTryTimeout to what one attempt needs, or drop the retries: they multiply the load on a slow service.',
-      ],
-    };
-  },
-});
-
 export const ROUTE_TIMEOUT_CAUSES: readonly Cause[] = [
   timeoutCause(
     'upstream-slow',
@@ -297,5 +329,14 @@ export const ROUTE_TIMEOUT_CAUSES: readonly Cause[] = [
     ],
     [],
   ),
-  perTry,
+  timeoutCause(
+    'per-try-timeout',
+    'https://github.com/istio/istio/issues/39097',
+    'Each attempt is cut at perTryTimeout and repeated, until all are used.',
+    [
+      '504 UT or URX,UT upstream_per_try_timeout',
+      'durations at a multiple of one value; the callee logs each attempt as 0 DC',
+    ],
+    ['the service became slower: that is the cause'],
+  ),
 ];
