@@ -123,7 +123,63 @@ export function joinAlike(chosen: readonly Chosen[]): Chosen[] {
     if (others) others.push(one);
     else alike.set(key, [one]);
   }
-  return [...alike.values()].map((some) => (some.length === 1 ? some[0]! : together(some)));
+  return joinParties([...alike.values()].map((some) => (some.length === 1 ? some[0]! : together(some))));
+}
+
+/** What begins so close together, at one service and in one way, began by one thing. */
+const SAME_BEGINNING_MS = 60_000;
+
+/** One mechanism that several callers meet at one service, or several of its proxies, from one moment on is one incident. */
+function joinParties(chosen: readonly Chosen[]): Chosen[] {
+  const joined: Chosen[] = [];
+  for (const one of chosen) {
+    const at = joined.findIndex((other) => areParties(other.hypothesis, one.hypothesis));
+    if (at < 0) joined.push(one);
+    else joined[at] = { ...joined[at]!, hypothesis: withParty(joined[at]!.hypothesis, one.hypothesis) };
+  }
+  return joined;
+}
+
+/** Who meets it: callers, or where none are named the proxies that say so. */
+const partiesOf = ({ at }: Hypothesis): readonly string[] =>
+  at.clients && at.clients.length > 0 ? at.clients : (at.pods ?? []);
+const beganAt = ({ cases }: Hypothesis): number => least(cases.map(({ root }) => root.start));
+
+function areParties(one: Hypothesis, other: Hypothesis): boolean {
+  const parties = partiesOf(one);
+  const others = partiesOf(other);
+  return (
+    one.cause === other.cause &&
+    !one.harmless &&
+    !other.harmless &&
+    (one.at.services ?? []).length > 0 &&
+    listed(one.at.services ?? []) === listed(other.at.services ?? []) &&
+    parties.length > 0 &&
+    others.length > 0 &&
+    !others.some((party) => parties.includes(party)) &&
+    Math.abs(beganAt(one) - beganAt(other)) <= SAME_BEGINNING_MS
+  );
+}
+
+function withParty(first: Hypothesis, other: Hypothesis): Hypothesis {
+  const whose = listed(partiesOf(other));
+  const both = (of: 'clients' | 'pods' | 'endpoints' | 'upstreamClusters'): readonly string[] =>
+    union([first.at[of] ?? [], other.at[of] ?? []]);
+  return {
+    ...first,
+    title: first.title === other.title ? first.title : `${first.title}; the same with ${whose}`,
+    summary: `${first.summary} The same with ${whose}: ${other.summary}`,
+    at: {
+      ...first.at,
+      clients: both('clients'),
+      pods: both('pods'),
+      endpoints: both('endpoints'),
+      upstreamClusters: both('upstreamClusters'),
+    },
+    cases: [...first.cases, ...other.cases],
+    evidence: [...first.evidence, ...other.evidence],
+    against: [...first.against, ...other.against],
+  };
 }
 
 /** Of so many services it is told what happened there, of more only which they are. */
@@ -181,9 +237,12 @@ const isRider = ({ cause }: Hypothesis): boolean => {
   return kind === 'modifier' || kind === 'amplifier' || kind === 'vantage';
 };
 
-/** Whether most of what it rides on failed, so that what failed it is to be told first. What a retry hid has no other story. */
-const ridesOnFailures = (one: Hypothesis): boolean =>
-  isRider(one) && one.cases.filter(({ masked }) => !masked).length * 2 > one.cases.length;
+/** What retries do to work and load, whatever made the first attempts fail. */
+const OF_RETRIES: ReadonlySet<string> = new Set(['unsafe-retry-duplicates', 'retry-overflow-or-storm']);
+
+/** Whether most of what was tried again failed: then what failed it is told first. What a retry hid has no other story. */
+const ridesOnFailures = ({ cause, cases }: Hypothesis): boolean =>
+  OF_RETRIES.has(cause) && cases.filter(({ masked }) => !masked).length * 2 > cases.length;
 
 /** The chosen story that explains most of what another one would. @param claimed the story of each case */
 function rivalOf(claimed: ReadonlyMap<Case, Chosen>, { cases }: Hypothesis): Chosen | undefined {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CAUSES } from '../../src/diagnosis/causes/index.js';
 import { CASES } from './cases/index.js';
-import { crashedTwice, ejected } from './cases/connections.js';
+import { crashedInTurn, crashedTwice, ejected, plaintextOfTwo } from './cases/connections.js';
 import { behind } from './cases/replies.js';
 import { diagnosed, healthy } from './traffic.js';
 import { background, caller, service } from './cases/case.js';
@@ -62,6 +62,25 @@ describe('an app that was away twice', () => {
     expect(incidents.map(({ hypothesis }) => hypothesis.title)).toEqual([
       'One of 3 pods of cart.store lost its app 2 times, for 9.4 s in all',
     ]);
+  });
+});
+
+describe('apps that die one after another', () => {
+  it('are one incident, from the first death on', () => {
+    const { incidents } = diagnosed(...crashedInTurn());
+    expect(incidents.map(({ hypothesis }) => hypothesis.title)).toEqual([
+      '2 pods of cart.store lost their app, one after another',
+    ]);
+    expect(incidents[0]!.hypothesis.cases).toHaveLength(3 * 4 + 8 + 8 + 12);
+  });
+});
+
+describe('callers that fail in one way at one service', () => {
+  it('are one incident where they begin together, else one each', () => {
+    const told = (later: number): unknown =>
+      diagnosed(...plaintextOfTwo(later)).incidents.map(({ hypothesis }) => hypothesis.at.clients);
+    expect(told(0)).toEqual([['10.60.3.99', '10.60.3.71']]);
+    expect(told(120_000)).toEqual([['10.60.3.99'], ['10.60.3.71']]);
   });
 });
 

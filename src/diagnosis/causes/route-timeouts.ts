@@ -86,8 +86,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     const there = deep && slowingThere(study, deep);
     const { before, during, grew: slower } = there?.grew === true && !own.grew ? there : own;
     const rose = before !== null && during !== null && during > before;
-    const pod =
-      deep?.pods[0] ?? study.hosts.map((ip) => scene.podOf(ip)).find((name) => name !== null) ?? null;
+    const [pod = null] = deep ? deep.pods : study.hosts.flatMap((ip) => scene.podOf(ip) ?? []);
     // Its peers serve the same requests in time: not the limit is too short, these pods are slow.
     const slowPods = deep ? null : hosts;
     const grew = slower || slowPods !== null;
@@ -112,9 +111,17 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
               },
             ]
           : []),
-        { text: `timeouts at ${span(wall.ms)}, the route’s limit`, count: wall.count, of: study.rows.length },
+        {
+          text: isPerTry(study.sample)
+            ? `timeouts at ${span(wall.ms)}, when all attempts were used`
+            : `timeouts at ${span(wall.ms)}, the route’s limit`,
+          count: wall.count,
+          of: study.rows.length,
+        },
         study.fact('requests in that time that ran into it', study.rows, study.during),
-        ...(rose ? [study.slowerThan(before, `${span(during)} or more`)] : []),
+        ...(rose && (grew || !isPerTry(study.sample))
+          ? [study.slowerThan(before, `${span(during)} or more`)]
+          : []),
         ...study.contrast('upstream host', (row) => row.upstreamIp),
         ...study.contrast('path', (row) => row.pathTemplate),
       ],
@@ -123,7 +130,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
           purpose: 'read what the app was doing',
           command: pod
             ? logsCommand(namespaceOf(deep?.place ?? study.place), pod, study.first)
-            : `kubectl ${namespaceFlag(study.place)}top pod`,
+            : `kubectl ${namespaceFlag(deep?.place ?? study.place)}top pod`,
         },
         { purpose: 'see the timeout', command: routeCommand(study, 'timeout') },
       ],

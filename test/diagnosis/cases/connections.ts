@@ -15,6 +15,7 @@ import {
   type Line,
   type Logged,
   type Pod,
+  type Service,
 } from '../traffic.js';
 import { background, caller, service, type CauseCase, type Lines } from './case.js';
 
@@ -234,6 +235,40 @@ const nodeGone = (): Lines => [
   waits(web, stock, stock.pods[0]!, 20_300, 8),
   waits(web, books, books.pods[0]!, 20_600, 8),
 ];
+/** Callers that give up before their proxies do: no connect is said to have failed. */
+const givenUpOn = (service: Service, pod: Pod, from: number, ms = 4_000): readonly Logged[] =>
+  moments(from, 3_700, 8).map((at, i) =>
+    client(web, service, pod, {
+      at,
+      ...(i % 2 === 0 ? NO_CONNECTION : { host: `${pod.ip}:${service.port}` }),
+      code: 0,
+      flags: 'DC',
+      details: 'downstream_remote_disconnect',
+      sent: 0,
+      service: null,
+      ms: ms + (i % 3),
+    }),
+  );
+const nodeGivenUpOn = (ms?: number): Lines => [
+  healthy(web, cart, { pods: [one, three] }),
+  healthy(web, stock, { pods: [stock.pods[1]!] }),
+  givenUpOn(cart, two, 20_000, ms),
+  givenUpOn(stock, stock.pods[0]!, 20_300, ms),
+];
+/** Two pods whose apps die one after the other, one of them twice. */
+export const crashedInTurn = (): Lines => [
+  healthy(web, cart, { pods: [three] }),
+  healthy(web, cart, { to: 12_000, pods: [one] }),
+  dying(one, 14_000, CUT),
+  inside(one, 14_400, 500, 8, REFUSED['Envoy 1.40']),
+  healthy(web, cart, { from: 20_000, to: 43_000, pods: [one] }),
+  dying(one, 45_000, CUT),
+  inside(one, 45_400, 500, 8, REFUSED['Envoy 1.40']),
+  healthy(web, cart, { to: 28_000, pods: [two] }),
+  dying(two, 30_000, CUT),
+  inside(two, 30_400, 500, 12, REFUSED['Envoy 1.40']),
+  healthy(web, cart, { from: 37_000, pods: [two] }),
+];
 const timedOut = (line: (i: number) => Partial<Line>, more: Partial<Line> = {}): readonly Logged[] =>
   moments(8_000, 2_300, 16).flatMap((at, i) =>
     hop(
@@ -247,6 +282,15 @@ const timedOut = (line: (i: number) => Partial<Line>, more: Partial<Line> = {}):
   );
 const listenerPlaintext = (peer: string, at: readonly number[]): readonly Logged[] =>
   at.map((moment, i) => rejected(one, cart.port, `${peer}:${40_000 + i * 17}`, { at: moment }));
+/** Two callers without TLS. @param later how much later the other one begins, ms */
+export const plaintextOfTwo = (later: number): Lines => [
+  healthy(web, cart, { to: 200_000 }),
+  listenerPlaintext('10.60.3.99', [2_100, 5_700, 6_100, 14_300, 22_000, 22_900, 40_100]),
+  listenerPlaintext(
+    '10.60.3.71',
+    [2_900, 3_300, 9_500, 15_100, 20_700, 29_000].map((at) => at + later),
+  ),
+];
 /** HTTP/2 to servers that read HTTP/1.1; `read` adds what they say of it. */
 const http2Caller = (read: boolean): readonly Logged[] =>
   moments(3_000, 1_900, 16).flatMap((at, i) => {
@@ -602,9 +646,23 @@ export const CONNECTIONS: readonly CauseCase[] = [
   },
   {
     cause: 'node-unreachable',
-    incident: { 'three services': nodeGone },
-    at: { services: ['cart.store', 'stock.store', 'books.back'], networks: ['10.60.7.0/24'] },
+    incident: { 'three services': nodeGone, 'callers that give up sooner': () => nodeGivenUpOn() },
+    at: { services: ['cart.store', 'stock.store'], networks: ['10.60.7.0/24'] },
     but: [
+      {
+        differs: 'callers that give up on what answers others there',
+        lines: () => [
+          ...nodeGivenUpOn(),
+          healthy(job, cart, { every: 400, pods: [two] }),
+          healthy(job, stock, { every: 400, pods: [stock.pods[0]!] }),
+        ],
+        named: 'client-timeout-or-cancel',
+      },
+      {
+        differs: 'callers that hardly wait',
+        lines: () => nodeGivenUpOn(40),
+        named: 'single-bad-endpoint',
+      },
       {
         differs: 'one service, on every host',
         lines: () => [

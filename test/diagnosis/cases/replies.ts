@@ -98,6 +98,17 @@ const slow = (): Lines => [
   healthy(web, orders, { from: 20_000, line: { ms: 1_400, service: 1_398 } }),
   cutByCaller(moments(21_000, 1_700, 20), 2_500, UT),
 ];
+/** Each try is ended by the proxy; some that nobody times go on behind it. */
+const slowInTries = (): Lines => [
+  healthy(web, orders, { to: 20_000 }),
+  healthy(web, orders, { from: 20_000, line: { ms: 380, service: 378 } }),
+  cutByCaller(
+    moments(21_000, 1_700, 20),
+    1_223,
+    { ...UT, flags: 'URX,UT', details: 'upstream_per_try_timeout' },
+    { ms: 400 },
+  ),
+];
 const tooShort = (): Lines => [healthy(web, orders), cutByCaller(moments(9_000, 2_500, 18), 2_500, UT)];
 const givenUp = (ms: (i: number) => number, when = moments(6_000, 2_100, 24)): readonly Logged[] =>
   when.flatMap((moment, i) =>
@@ -608,6 +619,7 @@ export const REPLIES: readonly CauseCase[] = [
     cause: 'upstream-slow',
     incident: {
       'answers take longer': slow,
+      'and each attempt is timed': slowInTries,
       'its callers give up, who never did before': () => [
         background([web, app], orders, { to: 25_000 }),
         background([web, app], orders, { from: 25_000, line: { ms: 1_100, service: 1_098 } }),
@@ -650,7 +662,10 @@ export const REPLIES: readonly CauseCase[] = [
       ],
     },
     at: { services: ['orders.sales'] },
-    but: [{ differs: 'one timer for the whole request', lines: tooShort, named: 'route-timeout' }],
+    but: [
+      { differs: 'one timer for the whole request', lines: tooShort, named: 'route-timeout' },
+      { differs: 'the service became slow first', lines: slowInTries, named: 'upstream-slow' },
+    ],
   },
   {
     cause: 'client-timeout-or-cancel',
