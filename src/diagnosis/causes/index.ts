@@ -6,6 +6,7 @@ import { appNotListening } from './app-not-listening.js';
 import { BROKEN_CAUSES } from './broken-connections.js';
 import { CERTIFICATE_CAUSES } from './certificates.js';
 import { CONFIGURATION_CAUSES } from './configuration.js';
+import { nodeUnreachable } from './dead-node.js';
 import { ENDPOINT_CAUSES } from './endpoints.js';
 import { gatewayHostUnknown } from './gateway-host-unknown.js';
 import { clientCancel, GIVEN_UP_LOOKS } from './given-up.js';
@@ -38,6 +39,7 @@ const ENVOY_CAUSES: readonly Cause[] = [
   ...ELSEWHERE_CAUSES,
   appNotListening,
   ...REFUSED_CAUSES,
+  nodeUnreachable,
   ...UNANSWERED_CAUSES,
   portExhaustion,
   keepaliveIdleRace,

@@ -8,7 +8,6 @@ import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { groupBy, most } from '../stats.js';
 import { claim, Study } from '../study.js';
-import { nodeUnreachable } from './dead-node.js';
 import { isConnectFailure, isConnectTimeout, isExternal, isPassthrough } from '../traits.js';
 import { listed, ofWords, shellWord, span } from '../words.js';
 
@@ -190,7 +189,6 @@ export const UNANSWERED_CAUSES: readonly Cause[] = [
     ],
     ['refused at once: something answers there'],
   ),
-  nodeUnreachable,
   waiting(
     'egress-firewall-blocked',
     'https://github.com/istio/istio/issues/56356',
