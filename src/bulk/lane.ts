@@ -59,7 +59,7 @@ export class Lane {
   readonly observation: Observation;
   readonly ends: PartEnd[] = [];
   readonly #compiled: Compiled;
-  readonly #scanner: Scanner | undefined;
+  #scanner: Scanner | undefined;
   /** What the scanner knows by a number: sources, and those whose names stand in front of their lines. */
   readonly #streams: StreamOrigin[] = [];
   readonly #streamNumbers = new Map<string, number>();
@@ -157,6 +157,8 @@ export class Lane {
       scanner.thin(failing, rows.strata(failing).zeros, []);
       scanner.takeKept(failing, (line) => this.#kept!.add(line, failing));
     }
+    // Its memory may be needed by then.
+    this.#scanner = undefined;
   }
 
   /** The scanner keeps too many lines: says which are to go, or takes over those whose ids have to be told apart. */

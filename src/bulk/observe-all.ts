@@ -173,6 +173,8 @@ class Lanes {
       weights = await Promise.all(lanes.map((lane) => lane.weigh(known)));
     }
     const held = (await Promise.all(lanes.map((lane) => lane.finish(weights)))).toReversed();
+    // Their memory is free while what they held is merged and explained.
+    void this.dismiss();
     const ends = held.flatMap((lane) => lane.ends).toSorted((a, b) => a.part - b.part);
     return { ends, merged: (place) => this.#merged(held, place) };
   }
