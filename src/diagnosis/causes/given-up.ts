@@ -1,11 +1,13 @@
-import type { Kind } from '../../aggregate/row.js';
+import type { Kind, Row } from '../../aggregate/row.js';
 import { triedAgain } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
+import { deepestWait, type Deepest } from '../deepest.js';
 import type { Hypothesis, NextStep } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, podAtCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import { isPrivate } from '../../record/address.js';
 import type { Scene } from '../scene.js';
+import { slowingBehind, type Slowing } from '../slowing.js';
 import { distinct, groupBy, median, weigh } from '../stats.js';
 import { claim, FEWEST_BEFORE, Study } from '../study.js';
 import { streamsCut } from './silent.js';
@@ -149,15 +151,15 @@ function walls(study: Study): Hypothesis[] {
       agents.some(({ value }) => value === row.userAgent) &&
       part.callers.includes(row.direction === 'inbound' ? (row.peer ?? '') : row.proxy),
   );
-  const before = median(part.before.filter((row) => !row.failure).map((row) => row.duration));
-  const now = median(part.during.filter((row) => !row.failure).map((row) => row.duration));
-  const slower = before !== null && now !== null && now > 2 * before;
+  const deep = deepestWait(part.scene, part.cases);
+  const slowing = slowingOf(part, deep);
+  const { before, during: now, grew: slower } = slowing;
   // A timer that never ended a call while these were quick is the messenger.
   const isMessenger = slower && part.healthyBefore >= FEWEST_BEFORE;
   const peers = distinct(part.rows, (row) => row.peer);
   const clients = [...(peers.length <= 3 ? peers : []), ...agents.slice(0, 2).map(({ value }) => value)];
   return [
-    ...(isMessenger ? [becameSlow(part, wall.ms, before!, now!)] : []),
+    ...(isMessenger ? [becameSlow(part, wall.ms, slowing, deep)] : []),
     claim(part, {
       cause: 'client-timeout-or-cancel',
       title: `A client of ${part.place} always gives up after ${span(wall.ms)}`,
@@ -220,20 +222,40 @@ function whoIs({ rows, proxies }: Study, peer: string | null): NextStep {
       };
 }
 
+/** Of what is still answered; else of those it waits for. */
+function slowingOf(part: Study, deep: Deepest | null): Slowing {
+  const answered = (rows: readonly Row[]): number[] =>
+    rows.filter((row) => !row.failure).map((row) => row.duration);
+  const before = median(answered(part.before));
+  const during = median(answered(part.during));
+  const grew = before !== null && during !== null && during > 2 * before;
+  const behind = deep && slowingBehind(part, deep);
+  return behind?.grew ? behind : { before, during, grew };
+}
+
 /** Callers give up on what they used to wait for: who became slow is at fault. */
-function becameSlow(part: Study, wallMs: number, before: number, now: number): Hypothesis {
-  const pods = part.hosts.flatMap((ip) => part.scene.podOf(ip) ?? []);
+function becameSlow(
+  part: Study,
+  wallMs: number,
+  { before, during }: Slowing,
+  deep: Deepest | null,
+): Hypothesis {
+  const pods = deep ? deep.pods : part.hosts.flatMap((ip) => part.scene.podOf(ip) ?? []);
   const healthy = part.before.filter((row) => !row.failure);
+  const place = deep?.place ?? part.place;
   return claim(part, {
     cause: 'upstream-slow',
-    title: `${part.place} has become slow, and callers give up after ${span(wallMs)}`,
+    title: `${place} has become slow, and callers${deep ? ` of ${part.place}` : ''} give up after ${span(wallMs)}`,
     story:
-      `what it still answers takes a median of ${span(now)} instead of ${span(before)}. Callers closed the connection at ${span(wallMs)}: their own timer, which is the messenger. ` +
+      (deep
+        ? `followed hop by hop the time is spent ${ofWords(deep.count, deep.of)} times in ${place}, further down. `
+        : '') +
+      `What ${place} still answers takes a median of ${span(during!)} instead of ${span(before!)}. Callers closed the connection at ${span(wallMs)}: their own timer, which is the messenger. ` +
       `Among ${plural(weigh(healthy), 'request')} before it ended none.`,
-    at: { services: [part.place], endpoints: [], pods: pods.slice(0, 4) },
+    at: { services: [place], endpoints: [], pods: pods.slice(0, 4) },
     evidence: [
       part.fact('requests in that time that their callers gave up', part.rows, part.during),
-      part.slowerThan(before, span(now)),
+      ...(deep ? [] : [part.slowerThan(before!, span(during!))]),
       ...part.contrast('upstream host', (row) => row.upstreamIp),
       ...part.contrast('path', (row) => row.pathTemplate),
     ],
@@ -244,9 +266,9 @@ function becameSlow(part: Study, wallMs: number, before: number, now: number): H
       pods[0]
         ? {
             purpose: 'read what the app was doing',
-            command: logsCommand(namespaceOf(part.place), pods[0], part.first),
+            command: logsCommand(namespaceOf(place), pods[0], part.first),
           }
-        : { purpose: 'see what its pods use', command: `kubectl ${namespaceFlag(part.place)}top pod` },
+        : { purpose: 'see what its pods use', command: `kubectl ${namespaceFlag(place)}top pod` },
     ],
     fix: ['Find what the app waits for (saturation, locks, its database); scale it out meanwhile.'],
   });

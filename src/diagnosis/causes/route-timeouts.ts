@@ -2,11 +2,12 @@ import type { Case } from '../../aggregate/joins.js';
 import type { Kind, Row } from '../../aggregate/row.js';
 import { attemptsOf } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
-import { deepestWait, type Deepest } from '../deepest.js';
+import { deepestWait } from '../deepest.js';
 import type { Hypothesis } from '../hypothesis.js';
 import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
+import { answeredIn, durationsOf, roseTo, slowingBehind, type Slowing } from '../slowing.js';
 import { median, quantile, weightedMedian } from '../stats.js';
 import { claim, Study, studies, top, type Claim } from '../study.js';
 import { wallOf } from '../walls.js';
@@ -19,45 +20,44 @@ const routeCommand = (study: Study, what: string): string =>
 const isPerTry = (row: Kind): boolean => /upstream_per_try/.test(details(row));
 const isTimeout = (row: Kind): boolean => row.has('UT') && row.code !== 408;
 
-const answeredIn = (rows: readonly Row[]): readonly Row[] =>
-  rows.filter((row) => !row.failure && row.answeredBy === 'peer' && !row.app4xx);
-const durationsOf = (rows: readonly Row[]): number[] => answeredIn(rows).map((row) => row.duration);
-
-/** Median durations of requests to a place, before the timeouts began and while they last. */
-interface Slowing {
-  readonly before: number | null;
-  readonly during: number | null;
-  readonly grew: boolean;
-}
-
-const roseTo = (before: number | null, during: number | null): boolean =>
-  before !== null && during !== null && during > 2 * before && during - before > 50;
-
 /**
  * Of what timed out: those that were answered before, and all while the timeouts last, where one that timed out took as long
  * at least. What is still answered may be quicker than before: the slow ones are not among it.
+ * @param paths of what timed out, where others did not
  */
-function slowing(study: Study): Slowing {
-  const before = median(durationsOf(study.before));
+function slowing(study: Study, paths: readonly string[] | null): Slowing {
+  const isLike = (row: Row): boolean => paths === null || paths.includes(row.pathTemplate ?? '');
+  const earlier = study.before.filter(isLike);
+  if (paths !== null && answeredIn(earlier).length < FEWEST_TO_COMPARE) return slowing(study, null);
+  const climb = climbing(earlier);
+  const before = climb ?? median(durationsOf(earlier));
+  const now = study.during.filter(isLike);
   // A request that timed out would have taken longer: it counts as slow at its own duration.
   const during = weightedMedian(
-    [...answeredIn(study.during), ...study.rows].map(({ duration, weight }) => ({
-      value: duration,
-      weight,
-    })),
+    [...answeredIn(now), ...study.rows].map(({ duration, weight }) => ({ value: duration, weight })),
   );
-  const tail = quantile(durationsOf(study.before), 0.9);
-  const slowNow = durationsOf(study.during).filter((ms) => tail !== null && ms > 2 * tail).length;
-  const some = slowNow >= Math.max(3, durationsOf(study.during).length * 0.3);
-  return { before, during, grew: roseTo(before, during) || (before !== null && during !== null && some) };
+  const tail = quantile(durationsOf(earlier), 0.9);
+  const slowNow = durationsOf(now).filter((ms) => tail !== null && ms > 2 * tail).length;
+  // What was tried again took longer by the tries that were cut.
+  const some = !isPerTry(study.sample) && slowNow >= Math.max(3, durationsOf(now).length * 0.3);
+  const grew = climb !== null || roseTo(before, during) || (before !== null && during !== null && some);
+  return { before, during, grew };
 }
 
-/** Further down, where nobody gave up: its answers tell. */
-function slowingThere({ scene, first, last }: Study, { rows }: Deepest): Slowing {
-  const lines = scene.linesOf(rows[0]!);
-  const before = median(durationsOf(lines.filter((row) => row.end < first)));
-  const during = median(durationsOf(lines.filter((row) => row.start >= first && row.start <= last)));
-  return { before, during, grew: roseTo(before, during) };
+/** Answers on some paths that tell how long those took before. */
+const FEWEST_TO_COMPARE = 10;
+
+const PARTS = 4;
+const FEWEST_OF_A_PART = 10;
+
+/** The median at the beginning of answers that took longer and longer, as with a leak; `null` where they did not. */
+function climbing(rows: readonly Row[]): number | null {
+  const inOrder = durationsOf(rows.toSorted((a, b) => a.start - b.start));
+  const size = Math.floor(inOrder.length / PARTS);
+  if (size < FEWEST_OF_A_PART) return null;
+  const medians = Array.from({ length: PARTS }, (_, i) => median(inOrder.slice(i * size, (i + 1) * size))!);
+  const rises = medians.every((ms, i) => i === 0 || ms > medians[i - 1]!);
+  return rises && roseTo(medians[0]!, medians.at(-1)!) ? medians[0]! : null;
 }
 
 /** A request that was tried again waited in each of its tries: the last one stands for it. */
@@ -82,8 +82,9 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     const paths = study.concentration((row) => row.pathTemplate);
     const hosts = study.concentration((row) => row.upstreamIp);
     const deep = deepestWait(scene, study.cases.map(lastTry(scene)));
-    const own = slowing(study);
-    const there = deep && slowingThere(study, deep);
+    const onPaths = slowing(study, paths?.bad.map(({ value }) => value) ?? null);
+    const own = onPaths.grew ? onPaths : slowing(study, null);
+    const there = deep && slowingBehind(study, deep);
     const { before, during, grew: slower } = there?.grew === true && !own.grew ? there : own;
     const rose = before !== null && during !== null && during > before;
     const [pod = null] = deep ? deep.pods : study.hosts.flatMap((ip) => scene.podOf(ip) ?? []);
@@ -139,7 +140,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
       ...common,
       cause: 'upstream-slow',
       title: `${slowPods ? `${plural(slowPods.bad.length, 'pod')} of ${study.place} ${slowPods.bad.length === 1 ? 'is' : 'are'} slow` : `${deep?.place ?? study.place} has become slow`}, and ${deep ? `timeouts of ${span(wall.ms)} in front of ${study.place}` : `callers’ timeouts of ${span(wall.ms)}`} fire`,
-      story: `the callers’ proxies gave up after ${span(wall.ms)} (504 UT) on ${
+      story: `the callers’ proxies gave up after ${span(wall.ms)} (${study.sample.code ?? 0} UT) on ${
         paths
           ? listed(
               paths.bad.map(({ value }) => value),
@@ -182,7 +183,7 @@ function byRoute(study: Study, common: Common, grew: boolean): Claim {
     ...common,
     cause: 'route-timeout',
     title: `A route timeout of ${span(wall.ms)} cuts requests to ${study.place}`,
-    story: `${ofWords(wall.count, study.rows.length)} end at ${span(wall.ms)} with 504 UT from the caller’s proxy, on ${top(study.rows, (row) => row.pathTemplate)}. ${grew ? '' : 'The service is not slower than before: these requests need longer than the route allows.'}`,
+    story: `${ofWords(wall.count, study.rows.length)} end at ${span(wall.ms)} with ${study.sample.code ?? 0} UT from the caller’s proxy, on ${top(study.rows, (row) => row.pathTemplate)}. ${grew ? '' : 'The service is not slower than before: these requests need longer than the route allows.'}`,
     confidence: grew ? 'possible' : isSure ? 'high' : 'likely',
     why: grew ? MESSENGER : 'one common duration, and no sign that the service became slower',
     fix: ['Raise the route’s timeout to what this call needs, or make the call quicker.'],

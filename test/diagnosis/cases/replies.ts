@@ -7,6 +7,7 @@ import {
   NO_CLUSTER,
   NO_HOST,
   rejected,
+  requestId,
   RESET,
   server,
   tcp,
@@ -109,6 +110,48 @@ const slowInTries = (): Lines => [
     { ms: 400 },
   ),
 ];
+/** As with a leak: each answer takes a little longer than the last, and the first timeouts change nothing. */
+const slowerAndSlower = (): Lines => [
+  moments(0, 250, 160).flatMap((moment, i) =>
+    hop(web, orders, orders.pods[i % 3]!, { at: moment, ms: 40 + 12 * i, service: 39 + 12 * i }),
+  ),
+  cutByCaller(moments(40_000, 900, 12), 2_500, UT),
+  healthy(web, orders, { from: 40_000, every: 300 }),
+];
+/** What most ask for is as quick as ever. */
+const oneSlowPath = (): Lines => [
+  healthy(web, orders, { every: 200 }),
+  moments(0, 400, 40).flatMap((moment) =>
+    hop(web, orders, one, { at: moment, path: '/v1/export', ms: 30, service: 29 }),
+  ),
+  cutByCaller(moments(21_000, 1_700, 20), 2_500, UT),
+];
+/** Who is given up on waits for another, to whom nobody sets a time. */
+export const slowBehind = (): Lines => [
+  moments(0, 500, 50).flatMap((at) => relayedBy(one, stock, at, 40)),
+  moments(25_000, 900, 30).flatMap((at) => relayedBy(one, stock, at, 3_000, 800)),
+];
+/** A request that a pod answers by a call of its own, under the same id. @param givenUp its caller waits no longer, ms */
+const relayedBy = (
+  pod: Pod,
+  behind: typeof stock,
+  at: number,
+  ms: number,
+  givenUp?: number,
+): readonly Logged[] => {
+  const id = requestId();
+  const gone: Partial<Line> = {
+    code: 0,
+    flags: 'DC',
+    details: 'downstream_remote_disconnect',
+    sent: 0,
+    service: null,
+  };
+  return [
+    ...hop(web, orders, pod, { at, id, ms: ms + 20, ...(givenUp && { ...gone, ms: givenUp }) }),
+    ...hop(pod, behind, behind.pods[0]!, { at: at + 10, id, ms, service: ms - 1 }),
+  ];
+};
 const tooShort = (): Lines => [healthy(web, orders), cutByCaller(moments(9_000, 2_500, 18), 2_500, UT)];
 const givenUp = (ms: (i: number) => number, when = moments(6_000, 2_100, 24)): readonly Logged[] =>
   when.flatMap((moment, i) =>
@@ -620,6 +663,8 @@ export const REPLIES: readonly CauseCase[] = [
     incident: {
       'answers take longer': slow,
       'and each attempt is timed': slowInTries,
+      'longer and longer, until timeouts fire': slowerAndSlower,
+      'on one path': oneSlowPath,
       'its callers give up, who never did before': () => [
         background([web, app], orders, { to: 25_000 }),
         background([web, app], orders, { from: 25_000, line: { ms: 1_100, service: 1_098 } }),
