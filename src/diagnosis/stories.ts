@@ -117,8 +117,8 @@ export function joinAlike(chosen: readonly Chosen[]): Chosen[] {
   const alike = new Map<string, Chosen[]>();
   for (const one of chosen) {
     const { cause, at, harmless } = one.hypothesis;
-    const who = [...(at.pods ?? []), '|', ...(at.clients ?? [])].toSorted();
-    const key = who.length === 1 || harmless ? `${alike.size}` : [cause, ...who].join('\n');
+    const who = union([at.pods ?? [], at.clients ?? []]).toSorted();
+    const key = who.length === 0 || harmless ? `${alike.size}` : [cause, ...who].join('\n');
     const others = alike.get(key);
     if (others) others.push(one);
     else alike.set(key, [one]);

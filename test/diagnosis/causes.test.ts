@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CAUSES } from '../../src/diagnosis/causes/index.js';
 import { CASES } from './cases/index.js';
 import { crashedInTurn, crashedTwice, ejected, plaintextOfTwo } from './cases/connections.js';
-import { behind } from './cases/replies.js';
+import { behind, slowBehind } from './cases/replies.js';
 import { diagnosed, healthy } from './traffic.js';
 import { background, caller, service } from './cases/case.js';
 
@@ -48,6 +48,15 @@ describe('a failure that an app passes on', () => {
   });
 });
 
+describe('a service that is given up on', () => {
+  it('is not at fault where it waits for another', () => {
+    const { incidents } = diagnosed(...slowBehind());
+    expect(incidents.map(({ hypothesis }) => [hypothesis.cause, hypothesis.at.services])).toEqual([
+      ['upstream-slow', ['stock.sales']],
+    ]);
+  });
+});
+
 describe('hosts that were all ejected', () => {
   it('and fail on when they are back are one incident', () => {
     const { incidents } = diagnosed(...ejected(2));
@@ -61,6 +70,15 @@ describe('an app that was away twice', () => {
     const { incidents } = diagnosed(...crashedTwice());
     expect(incidents.map(({ hypothesis }) => hypothesis.title)).toEqual([
       'One of 3 pods of cart.store lost its app 2 times, for 9.4 s in all',
+    ]);
+  });
+});
+
+describe('an app that dies twice', () => {
+  it('did so first where one request alone was in flight', () => {
+    const { incidents } = diagnosed(...crashedTwice([130]));
+    expect(incidents.map(({ hypothesis: { title, cases } }) => [title, cases.length])).toEqual([
+      ['One of 3 pods of cart.store lost its app 2 times, for 9.4 s in all', 1 + 12 + 4 + 8],
     ]);
   });
 });

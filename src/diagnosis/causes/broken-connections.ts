@@ -35,21 +35,14 @@ function togetherEnding(rows: readonly Row[]): readonly Row[] {
   return best;
 }
 
-/** What broke when an app died first: it may die again and again, with more requests in flight. */
-function brokenFirst(cut: readonly Row[], refused: readonly Row[]): readonly Row[] {
-  const most = togetherEnding(cut);
-  const moment = least(most.map((row) => row.end));
-  const earlier = togetherEnding(cut.filter((row) => row.end < moment - AROUND_MS));
-  const died = least(earlier.map((row) => row.end));
-  const isDeath =
-    earlier.length >= 2 &&
-    refused.some((row) => row.start >= died - TOGETHER_MS && row.start <= died + REFUSES_WITHIN_MS);
-  return isDeath
-    ? brokenFirst(
-        cut.filter((row) => row.end < moment - AROUND_MS),
-        refused,
-      )
-    : most;
+/** When an app died first: it may die again and again, the first time with fewer requests in flight. */
+function firstDeath(cut: readonly Row[], refused: readonly Row[]): number {
+  const moment = least(togetherEnding(cut).map((row) => row.end));
+  const before = cut.filter((row) => row.end < moment - AROUND_MS);
+  const deaths = before.filter(({ end }) =>
+    refused.some((row) => row.start >= end - TOGETHER_MS && row.start <= end + REFUSES_WITHIN_MS),
+  );
+  return Math.min(moment, least(deaths.map((row) => row.end)));
 }
 
 /** A process that died is started again after this, or later: until then its port refuses. */
@@ -108,11 +101,12 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
       connectErrorOf(kind) !== 'tls' &&
       kind.cluster?.port === cluster?.port,
   );
-  const together = brokenFirst(
+  const together = togetherEnding(cut.map(({ decider }) => decider));
+  const broke = least(together.map((row) => row.end));
+  const moment = firstDeath(
     cut.map(({ decider }) => decider),
     refused.map(({ decider }) => decider),
   );
-  const moment = least(together.map((row) => row.end));
   const then = refused.filter(({ decider }) => decider.end >= moment - 200);
   const ages = together.map((row) => row.duration);
   const spread = most(ages) - least(ages);
@@ -134,7 +128,7 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   const pods = distinct(study.population, (row) => row.proxy);
   const last = most(study.rows.map((row) => row.end));
   const ofPod = study.population.filter((row) => row.proxy === proxy);
-  const inFlight = ofPod.filter((row) => row.start <= moment && row.end >= moment);
+  const inFlight = ofPod.filter((row) => row.start <= broke && row.end >= broke);
   const answeredAfter = ofPod.filter((row) => row.start > last && row.answeredBy === 'peer');
   const isOut = (row: Row): boolean => outages.some((out) => row.start >= out.first && row.start <= out.last);
   const duringOutage = ofPod.filter(isOut);
@@ -160,7 +154,7 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
     cause: 'app-crash-oom',
     title: `${pods.length > 1 ? `One of ${pods.length} pods` : 'The pod'} of ${place} lost its app${howLong}`,
     story:
-      `${together.length} requests in flight on ${proxy} broke in the same instant (${clock(moment)}), aged ${range(least(ages), most(ages))}` +
+      `${together.length} requests in flight on ${proxy} broke in the same instant (${clock(broke)}), aged ${range(least(ages), most(ages))}` +
       (then.length > 0 ? `; its port then refused the next ${then.length}` : '') +
       (outages.length > 1
         ? `, again from ${listed(
@@ -180,7 +174,7 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
     },
     evidence: [
       {
-        text: `requests in flight on the pod at ${clock(moment)} that broke within ${TOGETHER_MS} ms`,
+        text: `requests in flight on the pod at ${clock(broke)} that broke within ${TOGETHER_MS} ms`,
         count: weigh(together),
         of: Math.max(weigh(inFlight), weigh(together)),
       },

@@ -146,7 +146,7 @@ const dying = (
   pod: Pod,
   end: number,
   line: Partial<Line>,
-  ages = [1_900, 1_210, 640, 130],
+  ages: readonly number[] = [1_900, 1_210, 640, 130],
 ): readonly Logged[] =>
   ages.flatMap((ms) =>
     hop(
@@ -211,13 +211,14 @@ const crash = (line: Partial<Line> = CUT): Lines => [
   dying(one, 30_000, line),
   inside(one, 30_400, 500, 12, REFUSED['Envoy 1.40']),
 ];
-/** An app that dies, comes back, and is away again. */
-export const crashedTwice = (): Lines => [
+/** An app that dies, comes back, and is away again. @param ages of what broke the first time, where more did the second */
+export const crashedTwice = (ages?: readonly number[]): Lines => [
   healthy(web, cart, { pods: [two, three] }),
   healthy(web, cart, { to: 28_000, pods: [one] }),
-  dying(one, 30_000, CUT),
+  dying(one, 30_000, CUT, ages),
   inside(one, 30_400, 500, 12, REFUSED['Envoy 1.40']),
-  healthy(web, cart, { from: 37_000, to: 50_000, pods: [one] }),
+  healthy(web, cart, { from: 37_000, to: 47_000, pods: [one] }),
+  ages ? dying(one, 49_800, CUT) : [],
   inside(one, 50_000, 500, 8, REFUSED['Envoy 1.40']),
   healthy(web, cart, { from: 55_000, pods: [one] }),
 ];
