@@ -20,7 +20,7 @@ export function packingOf(head: Buffer): Packing {
 }
 
 export interface Unpacking {
-  /** Bytes that come out at once: of a damaged stream as many may be lost before the damage. */
+  /** Bytes that come out at once, but for `here`: of a damaged stream as many may be lost before the damage. */
   readonly outChunk?: number;
   /** In the calling thread, which then does nothing else: handing chunks to another and back takes a fifth as long as unpacking them. */
   readonly here?: boolean;
@@ -179,14 +179,18 @@ async function* gunzippedHere(chunks: AsyncIterable<Buffer>): AsyncIterable<Buff
     out = [];
     if (failure) throw failure;
   }
-  for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length; at += SLICE) {
-      stream.write(chunk.subarray(at, at + SLICE));
-      yield* take();
+  try {
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.length; at += SLICE) {
+        stream.write(chunk.subarray(at, at + SLICE));
+        yield* take();
+      }
     }
+    stream.end();
+    yield* take();
+  } finally {
+    stream.close();
   }
-  stream.end();
-  yield* take();
 }
 
 async function* zstd(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {

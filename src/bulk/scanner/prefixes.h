@@ -3,7 +3,8 @@
  * container ` or a container alone. The host says which stream that is (framing/wrappers.ts), once for each in a source.
  */
 
-#define LONGEST_PREFIX 400
+/* As long as its digest is quick. */
+#define LONGEST_PREFIX SPAN
 #define LONGEST_NAME 254
 #define MOST_NAMES 3
 
@@ -61,7 +62,7 @@ static __attribute__((noinline)) Wrapper prefix_of(const u8 *line) {
 
 /* What follows is of whom a prefix names; 0 where its lines are for the host. */
 static __attribute__((noinline)) int begin_named(const u8 *line, u32 length) {
-  if (length > SPAN) return 0;
+  if (length > LONGEST_PREFIX) return 0;
   Sum sum = {wasm_i32x4_splat((int32_t)bare_stream), wasm_i32x4_splat((int32_t)bare_stream)};
   add_bytes(&sum, line, length, secrets);
   Digest digest = digest_of_sum(&sum);
