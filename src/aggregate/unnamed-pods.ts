@@ -1,4 +1,6 @@
 import { hostOf, isIp } from '../record/address.js';
+import { boundedCache } from '../record/bounded-cache.js';
+import { maskedRequestId } from '../record/request-id.js';
 import { isRejectedConnection } from './ends.js';
 import { isZtunnel } from './joins.js';
 import type { Row } from './row.js';
@@ -17,15 +19,18 @@ import type { Row } from './row.js';
 export function proxyNamesOf(rows: readonly Row[]): readonly string[] | null {
   if (rows.every(({ pod }) => pod !== null)) return null;
   const addresses = new Addresses();
-  for (const row of rows) {
-    const ip = ownAddress(row);
-    if (ip !== null) addresses.add(row, ip);
-  }
+  const own = rows.map(ownAddress);
+  for (let at = 0; at < rows.length; at++) if (own[at] !== null) addresses.add(rows[at]!, own[at]!);
   const only = addresses.ofSinglePods();
   const servers = serversOf(rows.filter((row) => row.pod === null && !addresses.areShownIn(row)));
-  return rows.map((row) => {
+  return rows.map((row, at) => {
     if (row.pod !== null) return row.pod;
-    const ip = only.get(row.file) ?? ownAddress(row) ?? addresses.guess(row) ?? servers.get(row) ?? null;
+    const ip =
+      (isZtunnel(row) ? null : only.get(row.file)) ??
+      own[at] ??
+      addresses.guess(row) ??
+      servers.get(row) ??
+      null;
     if (ip !== null) return addresses.podAt(ip) ?? ip;
     return row.file === null ? 'standard input' : `log ${row.file}`;
   });
@@ -93,7 +98,7 @@ function serversOf(rows: readonly Row[]): ReadonlyMap<Row, string> {
   const requests = new Map<string, Row[]>();
   for (const row of rows) {
     if (!row.requestId || row.upstreamHost === null) continue;
-    const key = `${row.requestId}\n${row.upstreamHost}`;
+    const key = `${maskedRequestId(row.requestId)}\n${row.upstreamHost}`;
     const others = requests.get(key);
     if (others) others.push(row);
     else requests.set(key, [row]);
@@ -118,11 +123,11 @@ const isCalledAt = (row: Row): boolean =>
 function ownAddress(row: Row): string | null {
   if (isZtunnel(row)) return null;
   const local = isCalledAt(row) ? row.downstreamLocal : row.upstreamLocal;
-  const ip = local === null ? null : hostOf(local);
-  return ip !== null && isIp(ip) && !LOOPBACK.test(ip) ? ip : null;
+  const host = local === null ? null : hostOf(local);
+  return host !== null && isOwn(host) ? host : null;
 }
 
 /** A sidecar calls its app from 127.0.0.6, or ::6; a proxy on the same host as all others tells nothing by its address. */
-const LOOPBACK = /^(?:127\.|::\d$)/;
+const isOwn = boundedCache((host) => isIp(host) && !/^(?:127\.|::\d$)/.test(host));
 
 const byFamily = (a: string, b: string): number => Number(a.includes(':')) - Number(b.includes(':'));

@@ -12,9 +12,9 @@ import { failingGroups, failingSpan } from './failing-span.js';
 import type { Finding } from './finding.js';
 import type { Confidence, Hypothesis, Severity, Verdict } from './hypothesis.js';
 import { exampleJourney, type Told } from './journey.js';
+import { isPod } from './kubectl.js';
 import { sceneOf, type Scene } from './scene.js';
 import { byFrequency, distinct, groupBy, least, most, union, weigh } from './stats.js';
-import { isPod } from './kubectl.js';
 import { modest } from './missing-side.js';
 import { named, namedHypothesis, namedJourney } from './named.js';
 import { versionHints, type VersionHint } from './proxy-version.js';
@@ -147,7 +147,7 @@ export function diagnose(
       continue;
     }
     const told = byAddress(withRetries(scene, modest(scene, hypothesis)));
-    const incident = named(scene, incidentOf(scene, told, others));
+    const incident = named(scene, incidentOf(scene, told, others.map(byAddress)));
     if (isStray(incident)) {
       const { failures, requests } = incident;
       dismissed.push(

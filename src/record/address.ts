@@ -25,7 +25,9 @@ function withoutScheme(address: string): string {
 
 /** Whether a text is an IP without a port; IPv6 with brackets or without. */
 export const isIp = (text: string): boolean =>
-  /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) || text.startsWith('[') || /^[0-9a-f]*:[0-9a-f:]+$/i.test(text);
+  /^\d{1,3}(?:\.\d{1,3}){3}$/.test(text) ||
+  /^\[[0-9a-f:.]+\]$/i.test(text) ||
+  /^[0-9a-f]*:[0-9a-f:]+$/i.test(text);
 
 /** Whether an address lies in the ranges that a cluster's pods, nodes and services usually take (RFC 1918, 6598, 4193, loopback). */
 export function isPrivate(ip: string): boolean {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { diagnose } from '../../src/diagnosis/diagnose.js';
+import { incidents, logsOf, observed } from '../logs.js';
 import {
   adminCommand,
+  isPod,
   logsCommand,
   podCommand,
   proxyAt,
@@ -81,4 +84,22 @@ describe('a proxy, as istioctl names it', () => {
       'istioctl proxy-config route edge-1.istio-system -o json',
     );
   });
+});
+
+/** A place where kubectl takes a pod's name, and an address or what a log is called stands. */
+const NO_POD =
+  /(?:\b(?:logs|exec|describe pod|get pod)|-it \S+) '?(?:\d+\.\d+\.\d+\.\d+|standard input|log )/;
+
+describe('what is said of logs in which nothing names a pod', () => {
+  it.each(incidents.filter((_, i) => i % 5 === 2))(
+    '%s: no command takes an address for a name',
+    (incident) => {
+      const bytes = Buffer.concat(logsOf(incident).map((log) => log.bytes));
+      const { incidents: told } = diagnose(observed([{ name: 'access.log', bytes }]).snapshot());
+      for (const { hypothesis } of told) {
+        for (const { command } of hypothesis.next) expect(command).not.toMatch(NO_POD);
+        for (const pod of hypothesis.at.pods ?? []) expect(isPod(pod), pod).toBe(true);
+      }
+    },
+  );
 });

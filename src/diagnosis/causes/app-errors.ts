@@ -320,7 +320,7 @@ function dependency(study: Study, isCalling: boolean): Hypothesis {
     next: [
       {
         purpose: 'see what its pods call',
-        command: `kubectl ${namespaceFlag(study.place)}logs ${shellWord(study.proxies[0]!)} -c istio-proxy --since=1h | grep 'outbound|'`,
+        command: `${podCommand(namespaceOf(study.place), 'logs', study.proxies[0]!)} -c istio-proxy --since=1h | grep 'outbound|'`,
       },
     ],
     fix: ['What it depends on.'],

@@ -1,8 +1,9 @@
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
+import { podCommand } from '../kubectl.js';
 import { distinct } from '../stats.js';
 import { claim, studies } from '../study.js';
-import { listed, shellWord } from '../words.js';
+import { listed } from '../words.js';
 
 export const portExhaustion: Cause = {
   id: 'conntrack-or-port-exhaustion',
@@ -40,7 +41,7 @@ export const portExhaustion: Cause = {
           next: [
             {
               purpose: 'count its sockets',
-              command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ss -s`,
+              command: `${podCommand(null, 'debug -it --image=nicolaka/netshoot', study.proxies[0]!)} -- ss -s`,
             },
           ],
           fix: ['Keep connections alive and pool them; more pods or source addresses; raise the port range.'],

@@ -349,7 +349,9 @@ export const upstreamProtocolError: Cause = replyCause({
           command: `${podCommand(
             namespaceOf(study.place),
             'debug -it --image=nicolaka/netshoot',
-            study.scene.podOf(study.hosts[0] ?? '') ?? study.hosts[0] ?? study.proxies[0]!,
+            study.inbound
+              ? study.proxies[0]!
+              : (study.scene.podOf(study.hosts[0] ?? '') ?? study.hosts[0] ?? study.proxies[0]!),
           )} -- curl -sv ${shellWord(`http://localhost:${study.sample.cluster?.port ?? 80}${study.sample.path ?? '/'}`)}`,
         },
       ],

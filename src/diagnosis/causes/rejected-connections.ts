@@ -4,7 +4,7 @@ import type { Kind, Row } from '../../aggregate/row.js';
 import { hostOf } from '../../record/address.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { namespaceFlag, podAtCommand, proxyName } from '../kubectl.js';
+import { isPod, namespaceOf, podAtCommand, podCommand, proxyName } from '../kubectl.js';
 import { askFor, hasProxy } from '../missing-side.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
@@ -81,7 +81,7 @@ function around(scene: Scene, told: Hypothesis, pod: string, study: Study): Hypo
     next: [
       {
         purpose: 'look for annotations that leave ports or ranges out',
-        command: `kubectl get pods -A -o yaml --field-selector metadata.name=${shellWord(pod)} | grep -n traffic.sidecar.istio.io`,
+        command: `kubectl get pods -A -o yaml --field-selector ${isPod(pod) ? `metadata.name=${pod}` : `status.podIP=${shellWord(pod)}`} | grep -n traffic.sidecar.istio.io`,
       },
     ],
     fix: ['Remove the exclusion, or repair the redirection (CNI), and restart the pod.'],
@@ -217,7 +217,7 @@ function probe(study: Study, series: readonly (readonly Case[])[]): Hypothesis {
     next: [
       {
         purpose: 'look for Unhealthy events and the probe’s port',
-        command: `kubectl ${namespaceFlag(place)}describe pod ${shellWord(study.proxies[0]!)}`,
+        command: podCommand(namespaceOf(place), 'describe pod', study.proxies[0]!),
       },
     ],
     fix: [

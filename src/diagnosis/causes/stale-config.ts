@@ -1,11 +1,11 @@
 import type { NextStep } from '../hypothesis.js';
-import { shellWord } from '../words.js';
+import { isPod, proxyName } from '../kubectl.js';
 
 /* What to do about a proxy that no longer gets configuration, whichever of it is old: its endpoints or its routes. */
 
 export const seeWhetherStale = (proxy: string): NextStep => ({
   purpose: 'see whether it is STALE or missing',
-  command: `istioctl proxy-status | grep ${shellWord(proxy)}`,
+  command: `istioctl proxy-status | grep ${isPod(proxy) ? proxy : proxyName(null, proxy)}`,
 });
 
 export const UPDATE_AGAIN: readonly string[] = [
