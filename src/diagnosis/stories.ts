@@ -3,7 +3,7 @@ import { catalogue } from './catalogue.js';
 import { failedCallsWithin } from './echoes.js';
 import type { Confidence, Hypothesis } from './hypothesis.js';
 import type { Scene } from './scene.js';
-import { least, most, union } from './stats.js';
+import { groupBy, least, most, union } from './stats.js';
 import { listed } from './words.js';
 
 /* Which of the hypotheses are told: each failed request in one story, and one event once. */
@@ -39,34 +39,34 @@ export function choose(hypotheses: readonly Hypothesis[]): Chosen[] {
  * story.
  */
 export function withoutOrphans(chosen: readonly Chosen[]): readonly Chosen[] {
-  const kept = [...chosen];
-  for (const one of chosen) {
-    if (!one.hypothesis.cases.every(({ decider }) => decider.answeredBy === 'peer')) continue;
-    const endsAt = new Set(one.hypothesis.cases.map(({ decider }) => decider.groupKey));
-    const deeper = kept.filter(
+  // As they stand now: a story may have been given requests, or none be left of it.
+  const now: (Chosen | null)[] = [...chosen];
+  for (const [i, one] of now.entries()) {
+    if (!one?.hypothesis.cases.every(({ decider }) => decider.answeredBy === 'peer')) continue;
+    const { cases } = one.hypothesis;
+    const endsAt = new Set(cases.map(({ decider }) => decider.groupKey));
+    const deeper = now.filter(
       (other) =>
-        other !== one && !other.hypothesis.harmless && followed(other, endsAt) >= one.hypothesis.cases.length,
-    );
+        other !== null &&
+        other !== one &&
+        !other.hypothesis.harmless &&
+        followed(other, endsAt) >= cases.length,
+    ) as Chosen[];
     const story = bestOf(deeper, (other) => followed(other, endsAt));
     if (!story) continue;
-    const { cases } = one.hypothesis;
     const isOfItsTime = timeOf(story.hypothesis);
     const rest = cases.filter((some) => !isOfItsTime(some));
     if (rest.length === cases.length) continue;
-    kept.splice(
-      kept.indexOf(one),
-      1,
-      ...(rest.length > 0 ? [{ ...one, hypothesis: { ...one.hypothesis, cases: rest } }] : []),
-    );
+    now[i] = rest.length === 0 ? null : { ...one, hypothesis: { ...one.hypothesis, cases: rest } };
     // What a retry hid wherever the caller's line is there, it hid where that is missing.
     const isHidden = story.hypothesis.cases.every(({ masked }) => masked);
     const joined = cases.filter(isOfItsTime).map((some) => (isHidden ? { ...some, masked: true } : some));
-    kept[kept.indexOf(story)] = {
+    now[now.indexOf(story)] = {
       hypothesis: { ...story.hypothesis, cases: [...story.hypothesis.cases, ...joined] },
       others: story.others,
     };
   }
-  return kept;
+  return now.filter((one) => one !== null);
 }
 
 /** A lost line is of the time of the others. */
@@ -94,22 +94,23 @@ const followed = ({ hypothesis }: Chosen, endsAt: ReadonlySet<string>): number =
  * seen outermost, once.
  */
 export function withoutEchoes(scene: Scene, chosen: readonly Chosen[]): readonly Chosen[] {
-  const kept = [...chosen];
-  for (const one of chosen) {
+  const now: (Chosen | null)[] = [...chosen];
+  for (const [i, one] of now.entries()) {
+    if (!one) continue;
     const calls = new Set(failedCallsWithin(scene, one.hypothesis.cases));
     if (calls.size === 0) continue;
     const shared = (other: Chosen): number => other.hypothesis.cases.filter((some) => calls.has(some)).length;
-    const others = kept.filter((other) => other !== one);
+    const others = now.filter((other) => other !== null && other !== one) as Chosen[];
     const story = bestOf(others, shared);
     if (!story || shared(story) * 2 < calls.size) continue;
     const rest = story.hypothesis.cases.filter((some) => !calls.has(some));
-    kept.splice(kept.indexOf(one), 1);
-    kept[kept.indexOf(story)] = {
+    now[i] = null;
+    now[now.indexOf(story)] = {
       hypothesis: { ...story.hypothesis, cases: [...rest, ...one.hypothesis.cases] },
       others: story.others,
     };
   }
-  return kept;
+  return now.filter((one) => one !== null);
 }
 
 /** One mechanism at work in one set of proxies or callers is one incident, however many services it meets. */
@@ -131,54 +132,80 @@ const SAME_BEGINNING_MS = 60_000;
 
 /** One mechanism that several callers meet at one service, or several of its proxies, from one moment on is one incident. */
 function joinParties(chosen: readonly Chosen[]): Chosen[] {
-  const joined: Chosen[] = [];
-  for (const one of chosen) {
-    const at = joined.findIndex((other) => areParties(other.hypothesis, one.hypothesis));
-    if (at < 0) joined.push(one);
-    else joined[at] = { ...joined[at]!, hypothesis: withParty(joined[at]!.hypothesis, one.hypothesis) };
+  const alike = groupBy(chosen, ({ hypothesis: { cause, at, harmless } }) =>
+    harmless || partiesOf({ at }).length === 0 || !at.services?.length
+      ? null
+      : [cause, ...at.services.toSorted()].join('\n'),
+  );
+  const joined = new Map<Chosen, Chosen | null>();
+  for (const some of alike.values()) {
+    for (const party of beganTogether(some)) {
+      const [first, ...more] = party.toSorted(
+        (a, b) => b.hypothesis.cases.length - a.hypothesis.cases.length,
+      );
+      if (more.length === 0) continue;
+      for (const other of more) joined.set(other, null);
+      joined.set(first!, withParties(first!, more));
+    }
   }
-  return joined;
+  return chosen.flatMap((one) => (joined.has(one) ? (joined.get(one) ?? []) : [one]));
 }
 
 /** Who meets it: callers, or where none are named the proxies that say so. */
-const partiesOf = ({ at }: Hypothesis): readonly string[] =>
+const partiesOf = ({ at }: Pick<Hypothesis, 'at'>): readonly string[] =>
   at.clients && at.clients.length > 0 ? at.clients : (at.pods ?? []);
-const beganAt = ({ cases }: Hypothesis): number => least(cases.map(({ root }) => root.start));
+const beganAt = ({ hypothesis }: Chosen): number => least(hypothesis.cases.map(({ root }) => root.start));
 
-function areParties(one: Hypothesis, other: Hypothesis): boolean {
-  const parties = partiesOf(one);
-  const others = partiesOf(other);
-  return (
-    one.cause === other.cause &&
-    !one.harmless &&
-    !other.harmless &&
-    (one.at.services ?? []).length > 0 &&
-    listed(one.at.services ?? []) === listed(other.at.services ?? []) &&
-    parties.length > 0 &&
-    others.length > 0 &&
-    !others.some((party) => parties.includes(party)) &&
-    Math.abs(beganAt(one) - beganAt(other)) <= SAME_BEGINNING_MS
-  );
+/** Those that began one soon after the other, each with parties of its own. */
+function beganTogether(some: readonly Chosen[]): readonly (readonly Chosen[])[] {
+  const found: { readonly members: Chosen[]; readonly parties: Set<string>; last: number }[] = [];
+  for (const one of some.toSorted((a, b) => beganAt(a) - beganAt(b))) {
+    const parties = partiesOf(one.hypothesis);
+    const at = beganAt(one);
+    const group = found.find(
+      (other) => at - other.last <= SAME_BEGINNING_MS && !parties.some((party) => other.parties.has(party)),
+    );
+    if (!group) found.push({ members: [one], parties: new Set(parties), last: at });
+    else {
+      group.members.push(one);
+      for (const party of parties) group.parties.add(party);
+      group.last = at;
+    }
+  }
+  return found.map(({ members }) => members);
 }
 
-function withParty(first: Hypothesis, other: Hypothesis): Hypothesis {
-  const whose = listed(partiesOf(other));
+function withParties({ hypothesis: first, others }: Chosen, more: readonly Chosen[]): Chosen {
+  const rest = more.map(({ hypothesis }) => hypothesis);
+  const told = rest.slice(0, MOST_TOLD - 1);
+  const whose = (some: readonly Hypothesis[]): string => listed(union(some.map(partiesOf)));
+  const untold = rest.slice(told.length);
+  const all = [first, ...rest];
   const both = (of: 'clients' | 'pods' | 'endpoints' | 'upstreamClusters'): readonly string[] =>
-    union([first.at[of] ?? [], other.at[of] ?? []]);
+    union(all.map(({ at }) => at[of] ?? []));
   return {
-    ...first,
-    title: first.title === other.title ? first.title : `${first.title}; the same with ${whose}`,
-    summary: `${first.summary} The same with ${whose}: ${other.summary}`,
-    at: {
-      ...first.at,
-      clients: both('clients'),
-      pods: both('pods'),
-      endpoints: both('endpoints'),
-      upstreamClusters: both('upstreamClusters'),
+    hypothesis: {
+      ...first,
+      title: rest.every(({ title }) => title === first.title)
+        ? first.title
+        : `${first.title}; the same with ${whose(rest)}`,
+      summary: [
+        first.summary,
+        ...told.map((one) => `The same with ${whose([one])}: ${one.summary}`),
+        ...(untold.length > 0 ? [`The same with ${whose(untold)}.`] : []),
+      ].join(' '),
+      at: {
+        ...first.at,
+        clients: both('clients'),
+        pods: both('pods'),
+        endpoints: both('endpoints'),
+        upstreamClusters: both('upstreamClusters'),
+      },
+      cases: all.flatMap(({ cases }) => cases),
+      evidence: [first, ...told].flatMap(({ evidence }) => evidence),
+      against: [first, ...told].flatMap(({ against }) => against),
     },
-    cases: [...first.cases, ...other.cases],
-    evidence: [...first.evidence, ...other.evidence],
-    against: [...first.against, ...other.against],
+    others: [others, ...more.map((one) => one.others)].flat(),
   };
 }
 
