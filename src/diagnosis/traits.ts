@@ -111,6 +111,15 @@ export const serverLogged = (scene: Scene, row: Row): boolean => {
 /** The /24 (IPv4) or /64 (IPv6) of an address: pods of one node usually share it. */
 export const networkOf = boundedCache((ip) =>
   ip.includes(':')
-    ? `${ip.split(':').slice(0, 4).join(':')}::/64`
+    ? `${groupsOf(ip).slice(0, 4).join(':')}::/64`
     : `${ip.split('.').slice(0, 3).join('.')}.0/24`,
 );
+
+/** The eight groups of an IPv6 address, those too that `::` stands for. */
+function groupsOf(ip: string): readonly string[] {
+  const [head = '', tail] = ip.split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = !tail ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  return [...before, ...Array.from({ length: zeros }, () => '0'), ...after];
+}

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { CAUSES } from '../../src/diagnosis/causes/index.js';
 import { CASES } from './cases/index.js';
-import { crashedInTurn, crashedTwice, ejected, plaintextOfTwo } from './cases/connections.js';
+import {
+  crashedAfterRace,
+  crashedInTurn,
+  crashedTwice,
+  ejected,
+  plaintextOfTwo,
+} from './cases/connections.js';
 import { behind, slowBehind } from './cases/replies.js';
 import { diagnosed, healthy } from './traffic.js';
 import { background, caller, service } from './cases/case.js';
@@ -80,6 +86,13 @@ describe('an app that dies twice', () => {
     expect(incidents.map(({ hypothesis: { title, cases } }) => [title, cases.length])).toEqual([
       ['One of 3 pods of cart.store lost its app 2 times, for 9.4 s in all', 1 + 12 + 4 + 8],
     ]);
+  });
+});
+
+describe('an app that dies after a request broke', () => {
+  it('did not die by that where it answered in between', () => {
+    const { incidents } = diagnosed(...crashedAfterRace());
+    expect(incidents[0]!.hypothesis.title).toMatch(/^One of 3 pods of cart.store lost its app for [56]/);
   });
 });
 

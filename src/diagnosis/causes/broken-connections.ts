@@ -1,5 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Kind, Row } from '../../aggregate/row.js';
+import { countBefore } from '../../aggregate/sorted.js';
 import { boutsOf } from '../bouts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
@@ -9,9 +10,9 @@ import { logsCommand, namespaceOf, podAtCommand, podCommand, previousLogsCommand
 import { perScene } from '../per-scene.js';
 import { missingLogs } from '../missing-side.js';
 import type { Scene } from '../scene.js';
-import { distinct, groupBy, least, median, most, weigh } from '../stats.js';
+import { distinct, groupBy, least, median, most, union, weigh } from '../stats.js';
 import { claim, Study, studies } from '../study.js';
-import { isCut, resetReason } from '../traits.js';
+import { isCut, resetReason, wasAnswered } from '../traits.js';
 import { clock, listed, ofWords, range, span } from '../words.js';
 
 /** Ends this close together are one event: a process that dies takes all its connections in one go. */
@@ -35,13 +36,23 @@ function togetherEnding(rows: readonly Row[]): readonly Row[] {
   return best;
 }
 
-/** When an app died first: it may die again and again, the first time with fewer requests in flight. */
-function firstDeath(cut: readonly Row[], refused: readonly Row[]): number {
+/**
+ * When an app died first: it may die again and again, the first time with fewer requests in flight. What broke before its
+ * port refused, and nothing was answered in between, broke by it.
+ */
+function firstDeath(cut: readonly Row[], refused: readonly Row[], ofPod: readonly Row[]): number {
   const moment = least(togetherEnding(cut).map((row) => row.end));
-  const before = cut.filter((row) => row.end < moment - AROUND_MS);
-  const deaths = before.filter(({ end }) =>
-    refused.some((row) => row.start >= end - TOGETHER_MS && row.start <= end + REFUSES_WITHIN_MS),
-  );
+  const inOrder = (rows: readonly Row[]): number[] =>
+    rows.map(({ start }) => start).toSorted((a, b) => a - b);
+  const refusals = inOrder(refused);
+  const answers = inOrder(ofPod.filter(wasAnswered));
+  const deaths = cut.filter(({ end }) => {
+    if (end >= moment - AROUND_MS) return false;
+    const refusal = refusals[countBefore(refusals.length, (i) => refusals[i]! < end - TOGETHER_MS)];
+    if (refusal === undefined || refusal > end + REFUSES_WITHIN_MS) return false;
+    const answer = answers[countBefore(answers.length, (i) => answers[i]! <= end)];
+    return answer === undefined || answer > refusal;
+  });
   return Math.min(moment, least(deaths.map((row) => row.end)));
 }
 
@@ -72,19 +83,21 @@ function oneAfterAnother(crashes: readonly Hypothesis[]): readonly Hypothesis[] 
   const [first, ...more] = crashes.filter(({ confidence }) => confidence === 'high');
   if (!first || more.length === 0) return crashes;
   const all = [first, ...more];
-  const pods = all.flatMap(({ at }) => at.pods ?? []);
+  const pods = union(all.map(({ at }) => at.pods ?? []));
+  // One pod may serve on several ports.
+  if (pods.length < 2) return crashes;
+  const told = all.slice(0, MOST_TOLD);
   return [
     ...crashes.filter((one) => !all.includes(one)),
     {
       ...first,
       title: `${pods.length} pods of ${listed(first.at.services ?? [])} lost their app, one after another`,
-      summary: all
-        .slice(0, MOST_TOLD)
-        .map(({ summary }) => summary)
-        .join(' '),
-      at: { ...first.at, pods, endpoints: all.flatMap(({ at }) => at.endpoints ?? []) },
+      summary: told.map(({ summary }) => summary).join(' '),
+      at: { ...first.at, pods, endpoints: union(all.map(({ at }) => at.endpoints ?? [])) },
       cases: all.flatMap(({ cases }) => cases),
-      evidence: all.slice(0, MOST_TOLD).flatMap(({ evidence }) => evidence),
+      evidence: told.flatMap(({ evidence, at }) =>
+        evidence.map((fact) => ({ ...fact, text: `${fact.text} (${listed(at.pods ?? [])})` })),
+      ),
     },
   ];
 }
@@ -103,9 +116,11 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   );
   const together = togetherEnding(cut.map(({ decider }) => decider));
   const broke = least(together.map((row) => row.end));
+  const linesThere = scene.linesOf(cut[0]!.decider).filter((row) => row.proxy === proxy);
   const moment = firstDeath(
     cut.map(({ decider }) => decider),
     refused.map(({ decider }) => decider),
+    linesThere,
   );
   const then = refused.filter(({ decider }) => decider.end >= moment - 200);
   const ages = together.map((row) => row.duration);
@@ -113,7 +128,6 @@ function crash(scene: Scene, cut: readonly Case[]): Hypothesis | null {
   // Without a refusal, several broken requests of different age must tell it alone.
   if (together.length < 2 || (then.length === 0 && (together.length < 3 || spread < 30))) return null;
   const members = new Set(together);
-  const linesThere = scene.linesOf(together[0]!).filter((row) => row.proxy === proxy);
   const [bout, ...more] = boutsOf(
     then.map(({ decider }) => decider),
     linesThere,

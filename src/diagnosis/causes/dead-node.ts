@@ -1,5 +1,6 @@
 import type { Case } from '../../aggregate/joins.js';
 import type { Row } from '../../aggregate/row.js';
+import { countBefore } from '../../aggregate/sorted.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
 import type { Hypothesis } from '../hypothesis.js';
@@ -28,6 +29,8 @@ const FEW = 0.2;
 const FEWEST_WAITS = 3;
 /** Of an app's error, the part that it waited for a call. */
 const WAITING = 0.8;
+/** Clocks of one pod, rounded to ms, and what an app needs to answer. */
+const SLACK_MS = 50;
 
 /** Calls to pods that nobody answered, and that waited. */
 const waits = perScene((scene: Scene): readonly Row[] => {
@@ -38,10 +41,13 @@ const waits = perScene((scene: Scene): readonly Row[] => {
       median(rows.map(({ duration }) => duration)),
     ]),
   );
-  const isLong = (row: Row): boolean =>
-    row.duration >= Math.max(LONG_WAIT_MS, LONG_WAIT * (usual.get(scene.placeOf(row)) ?? 0));
+  const isLong = (row: Row): boolean => {
+    const answersIn = usual.get(scene.placeOf(row));
+    return answersIn != null && row.duration >= Math.max(LONG_WAIT_MS, LONG_WAIT * answersIn);
+  };
   return calls.filter((row) => {
-    if (!row.failure || row.upstreamIp === null || isExternal(row) || wasAnswered(row)) return false;
+    if (!row.failure || row.upstreamIp === null || !Number.isFinite(row.start)) return false;
+    if (isExternal(row) || wasAnswered(row)) return false;
     if (isConnectFailure(row)) {
       const error = connectErrorOf(row);
       return (
@@ -59,7 +65,7 @@ const waits = perScene((scene: Scene): readonly Row[] => {
 interface Silent {
   readonly network: string;
   readonly waits: readonly Row[];
-  /** Waits for pods in other networks in that time, but for those that waited themselves. */
+  /** Waits for pods in other networks in that time, but for those whose own logs show that they waited themselves. */
   readonly others: readonly Row[];
   readonly places: readonly string[];
   /** Calls to other pods of the same services in that time, and those of them that were answered. */
@@ -72,7 +78,10 @@ const silentNetworks = perScene((scene: Scene): readonly Silent[] => {
   const calls = scene
     .rowsOf((kind) => kind.direction === 'outbound' && !kind.tunnel)
     .filter((row) => row.upstreamIp !== null && !isExternal(row));
-  const silent = [...groupBy(calls, (row) => row.upstreamIp).values()].flatMap((of) => inSilence(of, all));
+  const silent = [...groupBy(calls, (row) => row.upstreamIp)].flatMap(([ip, of]) => {
+    const some = inSilence(of, all);
+    return wroteMeanwhile(scene, ip, some) ? [] : some;
+  });
   return [...groupBy(silent, (row) => networkOf(row.upstreamIp!))].flatMap(([network, some]) => {
     const places = distinct(some, (row) => scene.placeOf(row)).toSorted();
     if (places.length < 2 || some.length < FEWEST_WAITS) return [];
@@ -84,9 +93,9 @@ const silentNetworks = perScene((scene: Scene): readonly Silent[] => {
       (row) => isThere(row) && wasAnswered(row) && row.start > first + BEFORE_DEATH_MS,
     );
     // Who waits for the dead keeps others waiting.
-    const waiting = new Set(some.map((row) => row.proxy));
+    const kept = new Set(some.map((row) => row.proxy));
     const others = during.filter(
-      (row) => all.has(row) && !isThere(row) && !waiting.has(scene.podOf(row.upstreamIp!) ?? ''),
+      (row) => all.has(row) && !isThere(row) && !kept.has(scene.podOf(row.upstreamIp!) ?? ''),
     );
     if (weigh(alive) > FEW * weigh(some) || weigh(others) > FEW * weigh(some)) return [];
     const elsewhere = during.filter((row) => !isThere(row) && places.includes(scene.placeOf(row)));
@@ -106,15 +115,30 @@ function inSilence(calls: readonly Row[], waits: ReadonlySet<Row>): readonly Row
   return longest;
 }
 
+/** Whether the log of the pod at an address goes on while it was waited for: then it lives, whatever it answers. */
+function wroteMeanwhile(scene: Scene, ip: string, some: readonly Row[]): boolean {
+  const pod = scene.podOf(ip);
+  if (pod === null || some.length === 0) return false;
+  const first = some[0]!.start + BEFORE_DEATH_MS;
+  const last = most(some.map(({ end }) => end));
+  return scene.linesOfProxy(pod).some(({ start }) => start > first && start < last);
+}
+
 /** The failed requests that waited there, those too that an app answered with an error of its own after it had. */
 function casesOf(scene: Scene, some: readonly Row[]): readonly Case[] {
   const waiting = new Set(some);
-  const byPod = groupBy(some, (row) => row.proxy);
-  const waitedFor = ({ proxy, start, end, duration, direction }: Row): boolean =>
-    direction === 'inbound' &&
-    (byPod.get(proxy) ?? []).some(
-      (call) => call.start >= start - 5 && call.end <= end + 50 && call.duration >= WAITING * duration,
-    );
+  const byPod = groupBy(
+    some.toSorted((a, b) => a.start - b.start),
+    (row) => row.proxy,
+  );
+  const waitedFor = ({ proxy, start, end, duration, direction }: Row): boolean => {
+    const calls = direction === 'inbound' ? (byPod.get(proxy) ?? []) : [];
+    const first = countBefore(calls.length, (i) => calls[i]!.start < start - SLACK_MS);
+    for (let i = first; i < calls.length && calls[i]!.start <= end; i++) {
+      if (calls[i]!.end <= end + SLACK_MS && calls[i]!.duration >= WAITING * duration) return true;
+    }
+    return false;
+  };
   return scene.cases.filter(
     ({ decider, rows }) => waiting.has(decider) || rows.some((row) => waiting.has(row)) || waitedFor(decider),
   );
@@ -126,15 +150,20 @@ function judge(scene: Scene): Hypothesis[] {
     if (cases.length === 0) return [];
     const study = new Study(scene, cases);
     const hosts = distinct(some, (row) => row.upstreamIp);
-    const connects = some.filter(({ upstreamLocal }) => upstreamLocal === null);
+    const showsLocal = scene.rows.some(({ upstreamLocal }) => upstreamLocal !== null);
+    const connects = some.filter(
+      (row) => isConnectFailure(row) || (showsLocal && row.upstreamLocal === null),
+    );
     return [
       claim(study, {
         cause: 'node-unreachable',
         title: `The node that holds ${network} does not answer: ${plural(places.length, 'service')} at once`,
         story:
           `calls to ${listed(hosts)} (${listed(places)}), all in ${network}, got no answer from ${clock(least(some.map(({ start }) => start)))} on: ` +
-          `${ofWords(weigh(connects), weigh(some))} never had a connection, the others waited until somebody gave up. ` +
-          `Other pods of these services serve (${ofWords(weigh(answered), weigh(elsewhere))}).`,
+          `${ofWords(weigh(connects), weigh(some))} never had a connection, the others waited until somebody gave up.` +
+          (answered.length > 0
+            ? ` Other pods of these services serve (${ofWords(weigh(answered), weigh(elsewhere))}).`
+            : ''),
         at: { services: places, endpoints: hosts, networks: [network], clients: [] },
         evidence: [
           {

@@ -222,22 +222,26 @@ function whoIs({ rows, proxies }: Study, peer: string | null): NextStep {
       };
 }
 
-/** Of what is still answered; else of those it waits for. */
-function slowingOf(part: Study, deep: Deepest | null): Slowing {
+/** How long answers take, and whose: of what is given up on, or of what that waits for. */
+interface SlowingOf extends Slowing {
+  readonly place: string;
+}
+
+function slowingOf(part: Study, deep: Deepest | null): SlowingOf {
   const answered = (rows: readonly Row[]): number[] =>
     rows.filter((row) => !row.failure).map((row) => row.duration);
   const before = median(answered(part.before));
   const during = median(answered(part.during));
   const grew = before !== null && during !== null && during > 2 * before;
   const behind = deep && slowingBehind(part, deep);
-  return behind?.grew ? behind : { before, during, grew };
+  return behind?.grew ? { ...behind, place: deep!.place } : { before, during, grew, place: part.place };
 }
 
 /** Callers give up on what they used to wait for: who became slow is at fault. */
 function becameSlow(
   part: Study,
   wallMs: number,
-  { before, during }: Slowing,
+  { before, during, place: slow }: SlowingOf,
   deep: Deepest | null,
 ): Hypothesis {
   const pods = deep ? deep.pods : part.hosts.flatMap((ip) => part.scene.podOf(ip) ?? []);
@@ -250,12 +254,12 @@ function becameSlow(
       (deep
         ? `followed hop by hop the time is spent ${ofWords(deep.count, deep.of)} times in ${place}, further down. `
         : '') +
-      `What ${place} still answers takes a median of ${span(during!)} instead of ${span(before!)}. Callers closed the connection at ${span(wallMs)}: their own timer, which is the messenger. ` +
+      `What ${slow} still answers takes a median of ${span(during!)} instead of ${span(before!)}. Callers closed the connection at ${span(wallMs)}: their own timer, which is the messenger. ` +
       `Among ${plural(weigh(healthy), 'request')} before it ended none.`,
     at: { services: [place], endpoints: [], pods: pods.slice(0, 4) },
     evidence: [
       part.fact('requests in that time that their callers gave up', part.rows, part.during),
-      ...(deep ? [] : [part.slowerThan(before!, span(during!))]),
+      ...(slow !== part.place ? [] : [part.slowerThan(before!, span(during!))]),
       ...part.contrast('upstream host', (row) => row.upstreamIp),
       ...part.contrast('path', (row) => row.pathTemplate),
     ],

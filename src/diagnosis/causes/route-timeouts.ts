@@ -4,7 +4,7 @@ import { attemptsOf } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { deepestWait } from '../deepest.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
+import { logsCommand, namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { answeredIn, durationsOf, roseTo, slowingBehind, type Slowing } from '../slowing.js';
@@ -16,6 +16,10 @@ import { listed, ofWords, plural, shellWord, span } from '../words.js';
 const details = (row: Kind): string => row.details ?? '';
 const routeCommand = (study: Study, what: string): string =>
   `istioctl proxy-config route ${proxyName(null, study.proxies[0]!)} -o json | grep -n -i ${what}`;
+
+/** Whether a packet of full size comes through. */
+const pingCommand = (study: Study): string =>
+  `${podCommand(null, 'debug -it --image=nicolaka/netshoot', study.proxies[0]!)} -- ping -M do -c 3 -s 1472 ${shellWord(study.hosts[0] ?? '')}`;
 
 const isPerTry = (row: Kind): boolean => /upstream_per_try/.test(details(row));
 const isTimeout = (row: Kind): boolean => row.has('UT') && row.code !== 408;
@@ -85,7 +89,8 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
     const onPaths = slowing(study, paths?.bad.map(({ value }) => value) ?? null);
     const own = onPaths.grew ? onPaths : slowing(study, null);
     const there = deep && slowingBehind(study, deep);
-    const { before, during, grew: slower } = there?.grew === true && !own.grew ? there : own;
+    const isBehind = there?.grew === true && !own.grew;
+    const { before, during, grew: slower } = isBehind ? there : own;
     const rose = before !== null && during !== null && during > before;
     const [pod = null] = deep ? deep.pods : study.hosts.flatMap((ip) => scene.podOf(ip) ?? []);
     // Its peers serve the same requests in time: not the limit is too short, these pods are slow.
@@ -120,7 +125,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
           of: study.rows.length,
         },
         study.fact('requests in that time that ran into it', study.rows, study.during),
-        ...(rose && (grew || !isPerTry(study.sample))
+        ...(rose && !isBehind && (grew || !isPerTry(study.sample))
           ? [study.slowerThan(before, `${span(during)} or more`)]
           : []),
         ...study.contrast('upstream host', (row) => row.upstreamIp),
@@ -147,7 +152,7 @@ const timeouts = perScene((scene: Scene): Hypothesis[] => {
               2,
             )
           : 'all its paths'
-      }; ${rose ? `requests take a median of ${span(during!)} or more instead of ${span(before!)}. ` : ''}The timeout is the messenger: ${deep ? `the time is spent ${ofWords(deep.count, deep.of)} times in ${deep.place}, further down, and every hop above hung up in turn.` : slowPods ? `${listed(slowPods.bad.map(({ value }) => scene.podOf(value) ?? value))} ${slowPods.bad.length === 1 ? 'is' : 'are'} slow, the other pods answer in time.` : 'the service is slow.'}`,
+      }; ${rose ? `${isBehind ? `those to ${deep!.place}` : 'requests'} take a median of ${span(during!)} or more instead of ${span(before!)}. ` : ''}The timeout is the messenger: ${deep ? `the time is spent ${ofWords(deep.count, deep.of)} times in ${deep.place}, further down, and every hop above hung up in turn.` : slowPods ? `${listed(slowPods.bad.map(({ value }) => scene.podOf(value) ?? value))} ${slowPods.bad.length === 1 ? 'is' : 'are'} slow, the other pods answer in time.` : 'the service is slow.'}`,
       confidence: grew ? 'high' : 'possible',
       why: slower
         ? deep && !rose
@@ -248,7 +253,7 @@ function neverLeft(study: Study): Hypothesis[] {
       next: [
         {
           purpose: 'measure the path',
-          command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ping -M do -c 3 -s 1472 ${shellWord(study.hosts[0] ?? '')}`,
+          command: pingCommand(study),
         },
       ],
       fix: ['One MTU on all nodes and overlays; let ICMP fragmentation-needed pass; clamp the MSS.'],
@@ -303,7 +308,7 @@ function bySize(study: Study): Hypothesis | null {
     next: [
       {
         purpose: 'measure the path',
-        command: `kubectl debug -it ${shellWord(study.proxies[0]!)} --image=nicolaka/netshoot -- ping -M do -c 3 -s 1472 ${shellWord(study.hosts[0] ?? '')}`,
+        command: pingCommand(study),
       },
     ],
     fix: ['One MTU on all nodes and overlays; let ICMP fragmentation-needed pass; clamp the MSS.'],

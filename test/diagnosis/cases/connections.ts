@@ -236,6 +236,14 @@ const nodeGone = (): Lines => [
   waits(web, stock, stock.pods[0]!, 20_300, 8),
   waits(web, books, books.pods[0]!, 20_600, 8),
 ];
+const CUT_OFF: Partial<Line> = {
+  code: 0,
+  flags: 'DC',
+  details: 'downstream_remote_disconnect',
+  sent: 0,
+  service: null,
+  ms: 2_000,
+};
 /** Callers that give up before their proxies do: no connect is said to have failed. */
 const givenUpOn = (service: Service, pod: Pod, from: number, ms = 4_000): readonly Logged[] =>
   moments(from, 3_700, 8).map((at, i) =>
@@ -255,6 +263,15 @@ const nodeGivenUpOn = (ms?: number): Lines => [
   healthy(web, stock, { pods: [stock.pods[1]!] }),
   givenUpOn(cart, two, 20_000, ms),
   givenUpOn(stock, stock.pods[0]!, 20_300, ms),
+];
+/** One request breaks seconds before the app dies, which answers until then. */
+export const crashedAfterRace = (): Lines => [
+  healthy(web, cart, { pods: [two, three] }),
+  healthy(web, cart, { to: 29_500, pods: [one], every: 200 }),
+  dying(one, 22_000, CUT, [1]),
+  dying(one, 30_000, CUT),
+  inside(one, 30_400, 500, 12, REFUSED['Envoy 1.40']),
+  healthy(web, cart, { from: 37_000, pods: [one] }),
 ];
 /** Two pods whose apps die one after the other, one of them twice. */
 export const crashedInTurn = (): Lines => [
@@ -657,6 +674,20 @@ export const CONNECTIONS: readonly CauseCase[] = [
           healthy(job, cart, { every: 400, pods: [two] }),
           healthy(job, stock, { every: 400, pods: [stock.pods[0]!] }),
         ],
+        named: 'client-timeout-or-cancel',
+      },
+      {
+        differs: 'pods whose logs go on, though nobody waits for their answers',
+        lines: () => [
+          ...nodeGivenUpOn(),
+          moments(21_000, 1_300, 20).map((at) => server(two, cart, job, { at, ...CUT_OFF })),
+          moments(21_000, 1_300, 20).map((at) => server(stock.pods[0]!, stock, job, { at, ...CUT_OFF })),
+        ],
+        named: 'single-bad-endpoint',
+      },
+      {
+        differs: 'nothing but failures, so that nobody knows how long answers take',
+        lines: () => [givenUpOn(cart, two, 20_000), givenUpOn(stock, stock.pods[0]!, 20_300)],
         named: 'client-timeout-or-cancel',
       },
       {
