@@ -2,6 +2,7 @@ import type { Cause } from '../cause.js';
 import type { Scene } from '../scene.js';
 import { APP_CAUSES } from './app-errors.js';
 import { ELSEWHERE_CAUSES } from './app-elsewhere.js';
+import { appCrash } from './app-crash.js';
 import { appNotListening } from './app-not-listening.js';
 import { BROKEN_CAUSES } from './broken-connections.js';
 import { CERTIFICATE_CAUSES } from './certificates.js';
@@ -43,6 +44,7 @@ const ENVOY_CAUSES: readonly Cause[] = [
   ...UNANSWERED_CAUSES,
   portExhaustion,
   keepaliveIdleRace,
+  appCrash,
   ...BROKEN_CAUSES,
   ...PROTOCOL_CAUSES,
   h2ToH1,
