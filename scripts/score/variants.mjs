@@ -1,5 +1,6 @@
 // The same incidents with less to go by: one side's logs taken away, the servers' clocks 3 s ahead, a tenth of the
-// lines lost, all logs poured into one in which no line names its pod. What is right without a side stands in the truth (`without`), written before any rule was looked at.
+// lines lost, all logs poured into one in which no line names its pod. What is right without a side stands in the truth
+// (`without`), written before any rule was looked at.
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

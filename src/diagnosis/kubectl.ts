@@ -51,6 +51,11 @@ export function logsCommand(
   return `${podCommand(namespace, 'logs', pod)} ${containers}${since}`;
 }
 
+/** What a tool of the network says within a pod, whose own containers rarely have one. @param flags of `kubectl debug` */
+export function debugCommand(namespace: string | null, pod: string, run: string, flags = ''): string {
+  return `${podCommand(namespace, `debug -it --image=nicolaka/netshoot${flags}`, pod)} -- ${run}`;
+}
+
 /** What a container that was restarted said last; of all containers that were. */
 export function previousLogsCommand(namespace: string | null, pod: string): string {
   return `${podCommand(namespace, 'logs', pod)} --all-containers --previous --ignore-errors`;

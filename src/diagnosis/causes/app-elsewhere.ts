@@ -1,7 +1,7 @@
 import type { Kind, Row } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
-import { namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
+import { debugCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import type { Study } from '../study.js';
 import { distinct } from '../stats.js';
 import { isConnectFailure } from '../traits.js';
@@ -24,12 +24,7 @@ const isLoopback = (row: Row): boolean => row.upstreamIp === '127.0.0.1' || row.
 const neverAnswered = (study: Study): boolean => study.population.every((row) => row.answeredBy !== 'peer');
 const describe = (study: Study): { purpose: string; command: string } => ({
   purpose: 'see which addresses and ports the app listens on',
-  command:
-    podCommand(
-      namespaceOf(study.place),
-      'debug -it --image=nicolaka/netshoot --target=istio-proxy',
-      study.proxies[0]!,
-    ) + ' -- ss -ltnp',
+  command: debugCommand(namespaceOf(study.place), study.proxies[0]!, 'ss -ltnp', ' --target=istio-proxy'),
 });
 
 const boundToLocalhost: Cause = replyCause({

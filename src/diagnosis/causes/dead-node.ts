@@ -32,11 +32,14 @@ const WAITING = 0.8;
 /** Clocks of one pod, rounded to ms, and what an app needs to answer. */
 const SLACK_MS = 50;
 
+const calls = perScene((scene: Scene): readonly Row[] =>
+  scene.rowsOf((kind) => kind.direction === 'outbound' && !kind.tunnel),
+);
+
 /** Calls to pods that nobody answered, and that waited. */
 const waits = perScene((scene: Scene): readonly Row[] => {
-  const calls = scene.rowsOf((kind) => kind.direction === 'outbound' && !kind.tunnel);
   const usual = new Map(
-    [...groupBy(calls.filter(wasAnswered), (row) => scene.placeOf(row))].map(([place, rows]) => [
+    [...groupBy(calls(scene).filter(wasAnswered), (row) => scene.placeOf(row))].map(([place, rows]) => [
       place,
       median(rows.map(({ duration }) => duration)),
     ]),
@@ -45,7 +48,7 @@ const waits = perScene((scene: Scene): readonly Row[] => {
     const answersIn = usual.get(scene.placeOf(row));
     return answersIn != null && row.duration >= Math.max(LONG_WAIT_MS, LONG_WAIT * answersIn);
   };
-  return calls.filter((row) => {
+  return calls(scene).filter((row) => {
     if (!row.failure || row.upstreamIp === null || !Number.isFinite(row.start)) return false;
     if (isExternal(row) || wasAnswered(row)) return false;
     if (isConnectFailure(row)) {
@@ -75,10 +78,8 @@ interface Silent {
 
 const silentNetworks = perScene((scene: Scene): readonly Silent[] => {
   const all = new Set(waits(scene));
-  const calls = scene
-    .rowsOf((kind) => kind.direction === 'outbound' && !kind.tunnel)
-    .filter((row) => row.upstreamIp !== null && !isExternal(row));
-  const silent = [...groupBy(calls, (row) => row.upstreamIp)].flatMap(([ip, of]) => {
+  const inMesh = calls(scene).filter((row) => row.upstreamIp !== null && !isExternal(row));
+  const silent = [...groupBy(inMesh, (row) => row.upstreamIp)].flatMap(([ip, of]) => {
     const some = inSilence(of, all);
     return wroteMeanwhile(scene, ip, some) ? [] : some;
   });
@@ -87,7 +88,7 @@ const silentNetworks = perScene((scene: Scene): readonly Silent[] => {
     if (places.length < 2 || some.length < FEWEST_WAITS) return [];
     const first = least(some.map(({ start }) => start));
     const last = most(some.map(({ start }) => start));
-    const during = calls.filter((row) => row.start >= first && row.start <= last);
+    const during = inMesh.filter((row) => row.start >= first && row.start <= last);
     const isThere = (row: Row): boolean => networkOf(row.upstreamIp!) === network;
     const alive = during.filter(
       (row) => isThere(row) && wasAnswered(row) && row.start > first + BEFORE_DEATH_MS,

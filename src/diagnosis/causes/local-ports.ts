@@ -1,6 +1,6 @@
 import type { Cause } from '../cause.js';
 import { connectErrorOf } from '../connect-error.js';
-import { podCommand } from '../kubectl.js';
+import { debugCommand } from '../kubectl.js';
 import { distinct } from '../stats.js';
 import { claim, studies } from '../study.js';
 import { listed } from '../words.js';
@@ -41,7 +41,7 @@ export const portExhaustion: Cause = {
           next: [
             {
               purpose: 'count its sockets',
-              command: `${podCommand(null, 'debug -it --image=nicolaka/netshoot', study.proxies[0]!)} -- ss -s`,
+              command: debugCommand(null, study.proxies[0]!, 'ss -s'),
             },
           ],
           fix: ['Keep connections alive and pool them; more pods or source addresses; raise the port range.'],

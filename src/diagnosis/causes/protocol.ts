@@ -1,6 +1,6 @@
 import type { Kind } from '../../aggregate/row.js';
 import type { Cause } from '../cause.js';
-import { adminCommand, namespaceOf, podCommand, proxyOf, seePodCommand } from '../kubectl.js';
+import { adminCommand, debugCommand, namespaceOf, proxyOf, seePodCommand } from '../kubectl.js';
 import { distinct, weigh } from '../stats.js';
 import { top, type Study } from '../study.js';
 import { listed, plural, shellWord } from '../words.js';
@@ -346,13 +346,13 @@ export const upstreamProtocolError: Cause = replyCause({
       next: [
         {
           purpose: 'see the raw response',
-          command: `${podCommand(
+          command: debugCommand(
             namespaceOf(study.place),
-            'debug -it --image=nicolaka/netshoot',
             study.inbound
               ? study.proxies[0]!
               : (study.scene.podOf(study.hosts[0] ?? '') ?? study.hosts[0] ?? study.proxies[0]!),
-          )} -- curl -sv ${shellWord(`http://localhost:${study.sample.cluster?.port ?? 80}${study.sample.path ?? '/'}`)}`,
+            `curl -sv ${shellWord(`http://localhost:${study.sample.cluster?.port ?? 80}${study.sample.path ?? '/'}`)}`,
+          ),
         },
       ],
       fix: [

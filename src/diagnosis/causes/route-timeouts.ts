@@ -4,22 +4,19 @@ import { attemptsOf } from '../attempts.js';
 import { causesNamedIn, type Cause } from '../cause.js';
 import { deepestWait } from '../deepest.js';
 import type { Hypothesis } from '../hypothesis.js';
-import { logsCommand, namespaceFlag, namespaceOf, podCommand, proxyName } from '../kubectl.js';
+import { logsCommand, namespaceFlag, namespaceOf, proxyName } from '../kubectl.js';
 import { perScene } from '../per-scene.js';
 import type { Scene } from '../scene.js';
 import { answeredIn, durationsOf, roseTo, slowingBehind, type Slowing } from '../slowing.js';
 import { median, quantile, weightedMedian } from '../stats.js';
 import { claim, Study, studies, top, type Claim } from '../study.js';
 import { wallOf } from '../walls.js';
-import { listed, ofWords, plural, shellWord, span } from '../words.js';
+import { listed, ofWords, plural, span } from '../words.js';
+import { bySize, neverLeft } from './mtu.js';
 
 const details = (row: Kind): string => row.details ?? '';
 const routeCommand = (study: Study, what: string): string =>
   `istioctl proxy-config route ${proxyName(null, study.proxies[0]!)} -o json | grep -n -i ${what}`;
-
-/** Whether a packet of full size comes through. */
-const pingCommand = (study: Study): string =>
-  `${podCommand(null, 'debug -it --image=nicolaka/netshoot', study.proxies[0]!)} -- ping -M do -c 3 -s 1472 ${shellWord(study.hosts[0] ?? '')}`;
 
 const isPerTry = (row: Kind): boolean => /upstream_per_try/.test(details(row));
 const isTimeout = (row: Kind): boolean => row.has('UT') && row.code !== 408;
@@ -220,100 +217,6 @@ function perTry(study: Study, common: Common, grew: boolean): Claim {
 }
 
 const MOST_PROXIES = 4;
-
-/** Timed out while still connecting: the request never left. */
-function neverLeft(study: Study): Hypothesis[] {
-  const pooled = study.population.filter(
-    (row) => row.start >= study.first && !row.failure && row.upstreamLocal !== null,
-  );
-  const known = new Set(
-    study.population.filter((row) => row.start < study.first).map((row) => row.upstreamLocal),
-  );
-  const onOld = pooled.filter((row) => known.has(row.upstreamLocal)).length;
-  return [
-    claim(study, {
-      cause: 'mtu-blackhole',
-      title: `New connections to ${study.place} stall, old ones work`,
-      story: `the requests timed out while their connection was still being made (no local address), although ${onOld} others went well over connections opened before. Packets of the handshake that are too large for the path are lost, as with a wrong MTU: today’s TLS hello alone needs a full packet.`,
-      evidence: [
-        study.fact(
-          'timeouts while still connecting',
-          study.rows.filter((row) => row.upstreamLocal === null),
-          study.rows,
-        ),
-        {
-          text: 'healthy requests in that time that used a connection opened before',
-          count: onOld,
-          of: pooled.length,
-        },
-      ],
-      at: { services: [study.place], endpoints: study.hosts.slice(0, 3) },
-      confidence: onOld > 0 ? 'likely' : 'possible',
-      why: 'only new connections stall',
-      next: [
-        {
-          purpose: 'measure the path',
-          command: pingCommand(study),
-        },
-      ],
-      fix: ['One MTU on all nodes and overlays; let ICMP fragmentation-needed pass; clamp the MSS.'],
-    }),
-    claim(study, {
-      cause: 'connect-timeout-network-blocked',
-      title: `Connections to ${study.place} get no answer`,
-      story: 'the route’s timeout fired before a connection was made.',
-      evidence: [],
-      confidence: onOld > 0 ? 'possible' : 'likely',
-      why: 'the request never left, as when packets are dropped',
-      next: [{ purpose: 'look for a policy', command: 'kubectl get networkpolicy -A' }],
-      fix: ['Allow the flow.'],
-    }),
-  ];
-}
-
-/** Large bodies fail and small ones pass, to the same hosts. */
-function bySize(study: Study): Hypothesis | null {
-  const failing = study.rows.flatMap((row) => row.received ?? []);
-  const smallest = quantile(failing, 0.05);
-  const sameHosts = study.during.filter((row) => study.hosts.includes(row.upstreamIp ?? '') && !row.failure);
-  const large = sameHosts.filter((row) => smallest !== null && (row.received ?? 0) >= smallest).length;
-  const small = sameHosts.filter((row) => smallest !== null && (row.received ?? 0) < smallest).length;
-  if (
-    smallest === null ||
-    smallest < 1_200 ||
-    failing.length < 5 ||
-    large > failing.length * 0.05 ||
-    small < 5
-  )
-    return null;
-  return claim(study, {
-    cause: 'mtu-blackhole',
-    title: `Requests larger than about ${smallest} bytes to ${study.place} never arrive`,
-    story: `bodies of ${smallest} bytes and more hang until a timeout, smaller ones to the same pods go through (${small}): full-size packets are lost on the way.`,
-    at: { services: [study.place], endpoints: study.hosts.slice(0, 3) },
-    evidence: [
-      {
-        text: `requests of ${smallest} bytes or more to these hosts that failed`,
-        count: failing.length,
-        of: failing.length + large,
-      },
-      {
-        text: 'smaller ones that failed',
-        count: study.during.filter((row) => study.has(row) && (row.received ?? 0) < smallest).length,
-        of: small,
-      },
-    ],
-    confidence: 'high',
-    why: 'size alone sets the failing requests apart',
-    next: [
-      {
-        purpose: 'measure the path',
-        command: pingCommand(study),
-      },
-    ],
-    fix: ['One MTU on all nodes and overlays; let ICMP fragmentation-needed pass; clamp the MSS.'],
-  });
-}
 
 const timeoutCause = causesNamedIn((scene) => timeouts(scene));
 
